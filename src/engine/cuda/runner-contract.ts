@@ -1,0 +1,68 @@
+// Where the engine's logic and the device meet: the scheduler plans steps, the runner executes them. The scheduler knows slots, pages
+// and positions and nothing of CUDA; the runner knows kernels and nothing of requests. A simulated runner stands in for tests.
+//
+// A slot is the device-side state of one running sequence: last sampled token, position, page table row, sampling settings, random
+// state, penalty counts. Steps are submitted in order and execute in order on one stream, so a step may be submitted before the result
+// of the one before is known: a decode entry takes its input token from the slot, on the device. What the host cannot know yet (that
+// the token was the end of turn) costs at most the steps already submitted, whose tokens are then dropped.
+import type { Sampling } from "../contract.ts";
+
+export interface RunnerLimits {
+  /** Sequences that can be resident together. */
+  slots: number;
+  /** Tokens per KV page. */
+  pageTokens: number;
+  /** Pages in the pool; page ids are 0..pages-1. */
+  pages: number;
+  /** Positions one step may compute, prompt chunks and decode tokens together. */
+  stepTokens: number;
+  /** Tokens one sequence may hold. */
+  contextTokens: number;
+  vocabularyTokens: number;
+}
+
+/** One sequence's part of a step. */
+export interface StepEntry {
+  slot: number;
+  /** First position computed. KV of all earlier positions is already in the slot's pages. */
+  startPosition: number;
+  /** Prompt tokens to compute; absent means one decode token: the slot's last sampled one. */
+  tokens?: Int32Array;
+  /** Sample a token after the last position: true for decode and for the last chunk of a prompt. */
+  sample: boolean;
+  /** Tokens the grammar allows next, as a bit per id (1 allowed), when the sequence has one. Such a sequence cannot run ahead. */
+  mask?: Int32Array;
+}
+
+export interface SampledToken {
+  slot: number;
+  id: number;
+  /** Present when the slot asked for them. Natural logarithms, before any sampling setting. */
+  logprob?: number;
+  top?: readonly { id: number; logprob: number }[];
+}
+
+export interface SlotSettings {
+  sampling: Sampling;
+  /** Resolved by the scheduler, so that a sequence's draws do not depend on its batch. Draw i uses (seed, i). */
+  seed: number;
+  /** Draws made before this slot was (re)filled: a pre-empted sequence goes on where it was. */
+  drawn: number;
+  /** The sequence's last tokens before the first sampled one, for the penalties. */
+  recentTokens: Int32Array;
+  /** 0 when no log-probabilities are wanted. */
+  topLogprobs?: number;
+}
+
+export interface Runner extends AsyncDisposable {
+  readonly limits: RunnerLimits;
+  /** Prepares a slot for a new (or resumed) sequence. Ordered with steps. */
+  fillSlot(slot: number, settings: SlotSettings): void;
+  /** Sets entries of the slot's page table from `firstPage` on. Ordered with steps. */
+  setPages(slot: number, firstPage: number, pages: Int32Array): void;
+  /**
+   * Submits a step; resolves with a token for each entry that samples, in the plan's order. Rejects with AppError `device`, after
+   * which the runner is unusable and the engine must be opened anew.
+   */
+  submit(plan: readonly StepEntry[]): Promise<readonly SampledToken[]>;
+}
