@@ -30,7 +30,8 @@ export interface StepEntry {
   tokens?: Int32Array;
   /** Sample a token after the last position: true for decode and for the last chunk of a prompt. */
   sample: boolean;
-  /** Tokens the grammar allows next, as a bit per id (1 allowed), when the sequence has one. Such a sequence cannot run ahead. */
+  /** Tokens allowed next, a bit per id (1 allowed; id i is bit i & 31 of word i >> 5), ceil(vocabularyTokens / 32) words. May be
+   * overwritten by the caller once submit() has returned. A grammar's sequence never runs ahead; a fixed mask (minTokens) may. */
   mask?: Int32Array;
 }
 
@@ -50,18 +51,23 @@ export interface SlotSettings {
   drawn: number;
   /** The sequence's last tokens before the first sampled one, for the penalties. */
   recentTokens: Int32Array;
-  /** 0 when no log-probabilities are wanted. */
+  /** Absent: no log-probabilities. 0: the sampled token's own. 1..20: that many alternatives too, most likely first. */
   topLogprobs?: number;
 }
 
 export interface Runner extends AsyncDisposable {
   readonly limits: RunnerLimits;
+  /** "NVIDIA H200", for the status. */
+  readonly device: string;
+  readonly kvType: "int8" | "f16";
+  /** Cheap; never waits for a step. */
+  memory(): EngineStatus["memory"];
   /** Prepares a slot for a new (or resumed) sequence. Ordered with steps. */
   fillSlot(slot: number, settings: SlotSettings): void;
   /** Sets entries of the slot's page table from `firstPage` on. Ordered with steps. */
   setPages(slot: number, firstPage: number, pages: Int32Array): void;
   /**
-   * Submits a step; resolves with a token for each entry that samples, in the plan's order. Rejects with AppError `device`, after
+   * Submits a step, without waiting for the ones before; at most one entry per slot. Resolves with a token for each entry that samples, in the plan's order. Rejects with AppError `device`, after
    * which the runner is unusable and the engine must be opened anew.
    */
   submit(plan: readonly StepEntry[]): Promise<readonly SampledToken[]>;
