@@ -92,7 +92,9 @@ export type GenerateEvent =
   | { type: "queued"; position: number; estimatedWaitMs?: number }
   /** Admitted, or another chunk of the prompt is in: `processedTokens` of `promptTokens`, `cachedTokens` of them reused. */
   | { type: "prefill"; promptTokens: number; cachedTokens: number; processedTokens: number }
-  /** One step's tokens. `text` holds whole characters only and may be "" while one, or a possible stop text, is incomplete. */
+  /** One step's tokens, or several steps' for a slow reader. `text` holds whole characters only and may be "" while one, or a
+   * possible stop text, is incomplete. Every token counted in `usage` is here once, the one that ended the turn included (its
+   * text is ""); text held back to the end of an aborted answer comes with no ids. */
   | { type: "tokens"; ids: readonly number[]; text: string; logprobs?: readonly TokenLogprob[] }
   | { type: "done"; reason: FinishReason; stopText?: string; usage: Usage; timings: Timings };
 
