@@ -1,0 +1,145 @@
+// Answers that belong to the workspace, not to a connection: the server generates them, keeps each piece in the store, and anybody may
+// follow one from any position. A reload, a second tab or a browser that crashed finds the answer where it is; only `stop` ends it early.
+import { toAppError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { Engine, GenerateEvent, GenerateRequest } from "../engine/contract.ts";
+import type { Conversations, Message } from "./conversations.ts";
+
+export type AnswerUpdate =
+  | Extract<GenerateEvent, { type: "queued" | "prefill" }>
+  /** More text; `position` is its offset in the answer, in UTF-16 units. */
+  | { type: "text"; position: number; text: string }
+  | { type: "end"; message: Message };
+
+interface Live {
+  text: string;
+  /** Up to here the text is in the store. */
+  keptLength: number;
+  progress?: Extract<GenerateEvent, { type: "queued" | "prefill" }>;
+  isEnded: boolean;
+  readonly stop: AbortController;
+  /** Resolved and replaced at each change. */
+  changed: PromiseWithResolvers<void>;
+  finished: Promise<void>;
+}
+
+export interface RunningAnswersOptions {
+  engine: Engine;
+  conversations: Conversations;
+  log: Log;
+  /** How long text may wait before it is written to the store. */
+  keepEveryMs?: number;
+}
+
+export class RunningAnswers implements AsyncDisposable {
+  readonly #options: Required<RunningAnswersOptions>;
+  readonly #live = new Map<string, Live>();
+
+  constructor(options: RunningAnswersOptions) {
+    this.#options = { keepEveryMs: 100, ...options };
+  }
+
+  /** How many are being written. */
+  get count(): number {
+    return this.#live.size;
+  }
+
+  /** Adds an assistant message below `parentId` and starts writing it. `request.id` becomes the message's id. */
+  start(place: { conversationId: string; parentId: string }, request: Omit<GenerateRequest, "id">): Message {
+    const message = this.#options.conversations.add({ ...place, role: "assistant", state: "streaming" });
+    const live: Live = {
+      text: "",
+      keptLength: 0,
+      isEnded: false,
+      stop: new AbortController(),
+      changed: Promise.withResolvers(),
+      finished: Promise.resolve(),
+    };
+    this.#live.set(message.id, live);
+    live.finished = this.#write(message.id, live, { ...request, id: message.id });
+    return message;
+  }
+
+  /** What is new from `position` on, then all that comes, then the end. Any number may follow; an ended answer is told at once. */
+  async *follow(messageId: string, position: number, signal: AbortSignal): AsyncGenerator<AnswerUpdate> {
+    const live = this.#live.get(messageId);
+    let shown = position;
+    let progress: Live["progress"];
+    const gone = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => gone.resolve(), { once: true });
+    while (live && !signal.aborted) {
+      const changed = live.changed.promise; // taken before looking, so that no change falls between
+      if (live.progress && live.progress !== progress) {
+        progress = live.progress;
+        yield progress;
+      }
+      if (live.text.length > shown) {
+        const text = live.text.slice(shown);
+        yield { type: "text", position: shown, text };
+        shown += text.length;
+      }
+      if (live.isEnded) break;
+      await Promise.race([changed, gone.promise]);
+    }
+    if (signal.aborted) return;
+    const message = this.#options.conversations.message(messageId);
+    if (message.content.length > shown) yield { type: "text", position: shown, text: message.content.slice(shown) };
+    yield { type: "end", message };
+  }
+
+  /** Ends an answer within one step and keeps what there is. Stopping one that has ended does nothing. */
+  async stop(messageId: string): Promise<Message> {
+    const live = this.#live.get(messageId);
+    live?.stop.abort();
+    await live?.finished;
+    return this.#options.conversations.message(messageId);
+  }
+
+  async #write(messageId: string, live: Live, request: GenerateRequest): Promise<void> {
+    const { engine, conversations, log, keepEveryMs } = this.#options;
+    const keep = (): void => {
+      if (live.text.length === live.keptLength) return;
+      conversations.appendPiece(messageId, live.keptLength, live.text.slice(live.keptLength));
+      live.keptLength = live.text.length;
+    };
+    const timer = setInterval(keep, keepEveryMs);
+    timer.unref();
+    try {
+      let done: Extract<GenerateEvent, { type: "done" }> | undefined;
+      for await (const event of engine.generate(request, { signal: live.stop.signal })) {
+        if (event.type === "done") done = event;
+        else if (event.type === "tokens") live.text += event.text;
+        else live.progress = event;
+        this.#tell(live);
+      }
+      keep();
+      const details = done ? { usage: done.usage, timings: done.timings } : {};
+      const isStopped = live.stop.signal.aborted || done?.reason === "aborted";
+      const reason = done?.reason ?? "aborted";
+      conversations.endAnswer(messageId, { state: isStopped ? "stopped" : "done", reason, details });
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      log.warn("answer failed", { id: messageId, code: error.code, characters: live.text.length });
+      keep();
+      const details = { error: error.toData() };
+      conversations.endAnswer(messageId, { state: "failed", reason: error.code, failure: error.message, details });
+    } finally {
+      clearInterval(timer);
+      live.isEnded = true;
+      this.#live.delete(messageId);
+      this.#tell(live);
+    }
+  }
+
+  #tell(live: Live): void {
+    live.changed.resolve();
+    live.changed = Promise.withResolvers();
+  }
+
+  /** Stops all answers and waits until each is closed in the store. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const all = [...this.#live.values()];
+    for (const live of all) live.stop.abort();
+    await Promise.all(all.map(({ finished }) => finished));
+  }
+}
