@@ -243,7 +243,7 @@ test("the head of quern-mini, cut every few kilobytes, is refused with the place
 });
 
 test("flipped bits and spliced bytes give a refusal or a file whose tensors lie inside it", () => {
-  const bytes = writeGguf(tinyQwen3({ ...tinyShape, layers: 1, heads: 1, kvHeads: 1, vocabularyTokens: 8 }));
+  const bytes = writeGguf(tinyQwen3({ ...tinyShape, layers: 1, kvHeads: 1, vocabularyTokens: 8 }));
   const headBytes = readBytes(bytes).dataOffset;
   const random = seeded(20_261_122);
   let refused = 0;
