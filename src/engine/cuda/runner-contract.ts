@@ -67,7 +67,7 @@ export interface Runner extends AsyncDisposable {
   /** Sets entries of the slot's page table from `firstPage` on. Ordered with steps. */
   setPages(slot: number, firstPage: number, pages: Int32Array): void;
   /**
-   * Submits a step, without waiting for the ones before; at most one entry per slot. Resolves with a token for each entry that samples, in the plan's order. Rejects with AppError `device`, after
+   * Submits a step, without waiting for the ones before; at most one entry per slot. Resolves (in a later turn of the event loop, so that a busy loop starves nobody) with a token for each entry that samples, in the plan's order. Rejects with AppError `device`, after
    * which the runner is unusable and the engine must be opened anew.
    */
   submit(plan: readonly StepEntry[]): Promise<readonly SampledToken[]>;
