@@ -5,7 +5,13 @@
 // state, penalty counts. Steps are submitted in order and execute in order on one stream, so a step may be submitted before the result
 // of the one before is known: a decode entry takes its input token from the slot, on the device. What the host cannot know yet (that
 // the token was the end of turn) costs at most the steps already submitted, whose tokens are then dropped.
-import type { Sampling } from "../contract.ts";
+//
+// Pages are handed on in the same order: the scheduler gives a page to another sequence while steps that still write to it for the
+// old one are in flight, and only later steps read it. A page shared by a prefix is full and never written again; a prompt that
+// leaves a shared page in its middle has the tail (at most pageTokens - 1 tokens) computed anew in a page of its own, so the runner
+// needs no copy. Entries of one step never read one another's positions. A slot is refilled without being emptied first: fillSlot,
+// then setPages from page 0, then its first chunk.
+import type { EngineStatus, Sampling } from "../contract.ts";
 
 export interface RunnerLimits {
   /** Sequences that can be resident together. */
@@ -67,8 +73,9 @@ export interface Runner extends AsyncDisposable {
   /** Sets entries of the slot's page table from `firstPage` on. Ordered with steps. */
   setPages(slot: number, firstPage: number, pages: Int32Array): void;
   /**
-   * Submits a step, without waiting for the ones before; at most one entry per slot. Resolves (in a later turn of the event loop, so that a busy loop starves nobody) with a token for each entry that samples, in the plan's order. Rejects with AppError `device`, after
-   * which the runner is unusable and the engine must be opened anew.
+   * Submits a step, without waiting for the ones before; at most one entry per slot. Resolves with a token for each entry that
+   * samples, in the plan's order, and does so in a later turn of the event loop: a busy engine must not starve its process. Rejects
+   * with AppError `device`, after which the runner is unusable and the engine must be opened anew.
    */
   submit(plan: readonly StepEntry[]): Promise<readonly SampledToken[]>;
 }
