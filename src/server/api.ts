@@ -1,0 +1,79 @@
+// What every door stands on: the engine, the template, the defaults and the books; and the shape of a request's context in Hono.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Context } from "hono";
+import { AppError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { Engine } from "../engine/contract.ts";
+import type { ChatTemplate } from "../models/chat-template.ts";
+import { readBody } from "./body.ts";
+import type { RequestEntry, RequestLedger } from "./request-ledger.ts";
+import type { ModelDefaults, ParseContext } from "./sampling-fields.ts";
+import type { TokenTexts } from "./token-texts.ts";
+
+export interface ApiEnv {
+  Bindings: {
+    /** Present on a real connection, absent in app.request(). */
+    incoming?: IncomingMessage;
+    outgoing?: ServerResponse;
+    /** Aborts, with an AppError, when running answers must end. */
+    stopping?: AbortSignal;
+  };
+  Variables: {
+    requestId: string;
+    /** Set when keys are in force. */
+    keyName: string | undefined;
+    /** Headers of every answer (request id, CORS), for those that are written past Hono. */
+    commonHeaders: Record<string, string>;
+  };
+}
+
+export type ApiContext = Context<ApiEnv>;
+
+export interface Api {
+  engine: Engine;
+  template: ChatTemplate;
+  defaults: ModelDefaults;
+  log: Log;
+  ledger: RequestLedger;
+  texts: TokenTexts;
+  limits: { bodyBytes: number; perKey: number };
+  /** Silence after which a stream gets a comment, so that proxies keep it open. */
+  pingMs: number;
+  /** A client that accepts nothing for this long is cut. */
+  idleMs: number;
+  version: string;
+  startedAt: Date;
+}
+
+export function bodyOf(context: ApiContext, api: Api): Promise<Buffer> {
+  return readBody(
+    {
+      incoming: context.env?.incoming,
+      request: () => context.req.raw,
+      contentLength: context.req.header("content-length"),
+    },
+    api.limits.bodyBytes,
+  );
+}
+
+export function beginRequest(context: ApiContext, api: Api, door: string): RequestEntry {
+  return api.ledger.begin({ door, requestId: context.var.requestId, keyName: context.var.keyName });
+}
+
+export function parseContextOf(api: Api): ParseContext {
+  return { defaults: api.defaults, vocabularyTokens: api.engine.status().model.vocabularyTokens };
+}
+
+// Names that clients send when nobody chose a model.
+const anyModel = new Set(["", "default", "auto", "quern"]);
+
+/** Refuses another model than the one that is loaded: its answer would pass for something it is not. */
+export function assertModel(api: Api, wanted: string | undefined): string {
+  const { id, file } = api.engine.status().model;
+  const own = [id, `${id}.gguf`, file.slice(Math.max(file.lastIndexOf("/"), file.lastIndexOf("\\")) + 1)];
+  if (wanted === undefined || anyModel.has(wanted) || own.includes(wanted) || wanted === `${id}:latest`) return id;
+  throw new AppError("not_found", `The model "${wanted.slice(0, 100)}" is not loaded; this server runs ${id}.`, {
+    param: "model",
+    hint: `Send "model": "${id}", or leave the field out.`,
+  });
+}

@@ -1,0 +1,141 @@
+// The HTTP application: which address leads to which door. It is a plain Hono app, so tests call app.request() and listen.ts puts
+// it on a socket. Everything a door needs comes in through AppOptions; nothing here reads settings, files or the clock's zone.
+import { Hono } from "hono";
+import { AppError, toAppError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { Engine } from "../engine/contract.ts";
+import type { ChatTemplate } from "../models/chat-template.ts";
+import type { Api, ApiContext, ApiEnv } from "./api.ts";
+import { chatCompletions } from "./chat.ts";
+import { completions } from "./completions.ts";
+import { errorBody, type Protocol, toHttpFailure } from "./errors.ts";
+import { authorize, guard } from "./guard.ts";
+import { instruct } from "./instruct.ts";
+import { instructBatch } from "./instruct-batch.ts";
+import type { Keys } from "./keys.ts";
+import { openMetrics } from "./metrics.ts";
+import { notFound, servePage } from "./page.ts";
+import { RequestLedger, stackOf } from "./request-ledger.ts";
+import type { ModelDefaults } from "./sampling-fields.ts";
+import { health, modelByName, models, status } from "./status.ts";
+import { TokenTexts } from "./token-texts.ts";
+import { detokenize, tokenize } from "./tokenize.ts";
+
+export interface AppOptions {
+  engine: Engine;
+  /** The loaded model's: `openChatTemplate(model.chatTemplate, …)`. */
+  template: ChatTemplate;
+  /** Sampling settings and answer limit for requests that name none: the catalogue's. */
+  defaults: ModelDefaults;
+  log: Log;
+  version: string;
+  limits: { bodyBytes: number; perKey: number };
+  /** With keys every request but /health and the page's files needs one. */
+  keys?: Keys;
+  /** Web origins whose pages may call the API; "*" for all. */
+  allowOrigins?: readonly string[];
+  /** Serve only loopback names: for a server that listens on loopback alone. Default true. */
+  checkHost?: boolean;
+  /** The built page. */
+  pageFolder?: string;
+  pingMs?: number;
+  idleMs?: number;
+}
+
+type Handler = (context: ApiContext, api: Api) => Response | Promise<Response>;
+
+export function createApp(options: AppOptions): Hono<ApiEnv> {
+  const {
+    engine,
+    template,
+    defaults,
+    log,
+    limits,
+    keys,
+    version,
+    allowOrigins = [],
+    checkHost = true,
+    pageFolder,
+  } = options;
+  const metrics = openMetrics(engine);
+  const api: Api = {
+    engine,
+    template,
+    defaults,
+    log,
+    limits,
+    version,
+    ledger: new RequestLedger({ log, perKey: limits.perKey, observer: metrics }),
+    texts: new TokenTexts(engine),
+    startedAt: new Date(),
+    pingMs: options.pingMs ?? 15_000,
+    idleMs: options.idleMs ?? 120_000,
+  };
+  const app = new Hono<ApiEnv>();
+  app.use("*", guard({ keys, allowOrigins, checkHost }));
+
+  /** One address for each of `paths`; any other method than these is a 405 that names them. */
+  const route = (
+    paths: readonly string[],
+    handlers: { GET?: Handler; POST?: Handler },
+    { isOpen = false } = {},
+  ): void => {
+    const allowed = Object.keys(handlers);
+    for (const path of paths) {
+      for (const [method, handler] of Object.entries(handlers)) {
+        app.on(method, path, (context) => {
+          if (!isOpen) authorize(context, keys);
+          return handler(context, api);
+        });
+      }
+      app.all(path, (context) => {
+        context.header("allow", allowed.join(", "));
+        throw new AppError(
+          "method_not_allowed",
+          `${context.req.method} is not for ${path}; it takes ${allowed.join(", ")}.`,
+        );
+      });
+    }
+  };
+  const either = (path: string): string[] => [path, `/v1${path}`];
+
+  route(either("/health"), { GET: health }, { isOpen: true });
+  route(either("/status"), { GET: status });
+  route(either("/metrics"), {
+    GET: async (context) => context.body(await metrics.text(), 200, { "content-type": metrics.contentType }),
+  });
+  route(either("/models"), { GET: models });
+  route(either("/models/:id"), { GET: modelByName });
+  route(either("/tokenize"), { POST: tokenize });
+  route(either("/detokenize"), { POST: detokenize });
+  route(either("/chat/completions"), { POST: chatCompletions });
+  route(either("/completions"), { POST: completions });
+  route(either("/qwen3/instruct"), { POST: instruct });
+  route(either("/qwen3/instruct/batch"), { POST: instructBatch });
+  if (pageFolder !== undefined) app.get("*", servePage(pageFolder));
+
+  app.notFound((context) => failed(context, notFound(context)));
+  app.onError((error, context) => {
+    if (toAppError(error).code === "internal") {
+      log.error("unexpected failure", {
+        id: context.var.requestId,
+        path: context.req.path,
+        error: stackOf(toAppError(error)),
+      });
+    }
+    return failed(context, error);
+  });
+  return app;
+}
+
+function failed(context: ApiContext, thrown: unknown): Response {
+  const failure = toHttpFailure(thrown);
+  for (const [name, value] of Object.entries(failure.headers)) context.header(name, value);
+  const body = JSON.stringify(errorBody(failure, protocolOf(context.req.path), thrown));
+  return context.body(body, failure.status as 400, { "content-type": "application/json" });
+}
+
+function protocolOf(path: string): Protocol {
+  if (path.startsWith("/v1/messages")) return "anthropic";
+  return path.startsWith("/api/") ? "ollama" : "openai";
+}

@@ -1,0 +1,92 @@
+// Reads a request's body up to a limit, from the Node request when there is one (no copy into web streams), else from the web
+// request. The limit holds for what arrives, whatever Content-Length says.
+import type { IncomingMessage } from "node:http";
+import { AppError } from "../base/errors.ts";
+import { refuse } from "./errors.ts";
+import { Fields } from "./fields.ts";
+
+// JSON.parse recurses natively and is safe; what reads the result (schemas, tool arguments) recurses in our own frames.
+const deepestNesting = 200;
+
+export interface BodySource {
+  incoming: IncomingMessage | undefined;
+  request: () => Request;
+  contentLength: string | undefined;
+}
+
+export async function readBody(source: BodySource, limitBytes: number): Promise<Buffer> {
+  const stated = Number(source.contentLength ?? 0);
+  if (stated > limitBytes) throw tooLarge(stated, limitBytes);
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  try {
+    for await (const chunk of chunksOf(source)) {
+      total += chunk.byteLength;
+      if (total > limitBytes) throw tooLarge(total, limitBytes);
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause;
+    throw new AppError("bad_request", "The request's body broke off before its end.", { param: "body", cause });
+  }
+  const [only] = chunks;
+  return chunks.length === 1 && Buffer.isBuffer(only) ? only : Buffer.concat(chunks);
+}
+
+async function* chunksOf({ incoming, request }: BodySource): AsyncGenerator<Uint8Array> {
+  if (incoming) {
+    // destroyOnReturn would cut the connection before a 413 could be written.
+    for await (const chunk of incoming.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
+    return;
+  }
+  const body = request().body;
+  if (body) for await (const chunk of body) yield chunk;
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** The text of a body that must be UTF-8. A byte order mark is dropped. */
+export function toText(body: Uint8Array): string {
+  try {
+    return utf8.decode(body);
+  } catch (cause) {
+    throw new AppError("bad_request", "The body is not valid UTF-8.", {
+      param: "body",
+      hint: "Convert it first, for example with `iconv -f gb18030 -t utf-8`.",
+      cause,
+    });
+  }
+}
+
+/** The fields of a JSON body. Refuses malformed JSON, what is no object, and nesting that nobody means. */
+export function parseJsonFields(body: Uint8Array): Fields {
+  if (body.byteLength === 0) throw refuse("body", "The body is empty; a JSON object is expected.");
+  const text = toText(body);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.replace(/, ?"[\s\S]*$/, "") : "";
+    throw new AppError("bad_request", `The body is not valid JSON: ${reason}.`, { param: "body", cause });
+  }
+  if (nestingOf(value, 0) > deepestNesting) {
+    throw refuse("body", `The body nests deeper than ${deepestNesting} levels.`);
+  }
+  return Fields.of(value);
+}
+
+/** Depth of a value, counted no further than one past the limit. */
+function nestingOf(value: unknown, depth: number): number {
+  if (typeof value !== "object" || value === null || depth > deepestNesting) return depth;
+  let deepest = depth + 1;
+  for (const item of Object.values(value)) deepest = Math.max(deepest, nestingOf(item, depth + 1));
+  return deepest;
+}
+
+function tooLarge(bytes: number, limitBytes: number): AppError {
+  return new AppError("too_large", `The body has ${bytes} bytes or more; ${limitBytes} are the most.`, {
+    param: "body",
+    hint: "Send less at once, or start Quern with a larger --body-limit.",
+    details: { limitBytes },
+  });
+}

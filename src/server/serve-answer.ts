@@ -1,0 +1,187 @@
+// Runs a job and carries its answer to the client: as a stream of chunks that a door formats, or collected whole. This is the only
+// loop between engine and socket. A stream's status goes out with its first event, so that what fails before it has a status of
+// its own; what fails later is told inside the stream, or by cutting it, as the door's format decides.
+import type { Timings, TokenLogprob, Usage } from "../engine/contract.ts";
+import { type AnswerEnd, type AnswerEvent, type AnswerJob, runJob } from "./answer-job.ts";
+import type { AnswerSink } from "./answer-sink.ts";
+import { answerWith } from "./answer-sink.ts";
+import { type Api, type ApiContext, beginRequest } from "./api.ts";
+import { toHttpFailure } from "./errors.ts";
+
+export interface StreamFormat {
+  /** Asked for when the stream opens. */
+  headers(): Record<string, string>;
+  /** A comment for silent times, where the protocol has one. */
+  ping?: string;
+  pingMs?: number;
+  /** The chunk for an event, if it makes one. A door that opens at the first token returns nothing for what comes before. */
+  event(event: AnswerEvent): string | Uint8Array | undefined;
+  /** What follows the last event. */
+  end(): { chunk?: string; trailers?: Record<string, string> };
+  /** What a failure in mid-stream looks like; undefined cuts the connection. */
+  failure(error: unknown): string | undefined;
+}
+
+export function streamAnswer(
+  context: ApiContext,
+  api: Api,
+  { door, job, format }: { door: string; job: AnswerJob; format: StreamFormat },
+): Promise<Response> {
+  return answerWith(sinkOf(context, api), async (sink) => {
+    using entry = beginRequest(context, api, door);
+    const stream = new PingedStream(sink, format, { common: context.var.commonHeaders, pingMs: api.pingMs });
+    try {
+      for await (const event of runJob(api.engine, job, sink.signal)) {
+        if (event.type === "text" && event.logprobs) await api.texts.fetch(event.logprobs);
+        const chunk = format.event(event);
+        if (event.type === "end") entry.done(event.reason, event.usage, event.timings);
+        else if (event.type !== "queued" && event.type !== "prefill") entry.first();
+        if (chunk === undefined) continue;
+        const behind = stream.write(chunk);
+        if (behind) await behind;
+      }
+      const { chunk, trailers } = format.end();
+      if (chunk !== undefined) stream.write(chunk);
+      else if (!sink.isOpen) stream.write("");
+      sink.end(trailers);
+    } catch (error) {
+      entry.failed(error);
+      const chunk = sink.isOpen ? format.failure(error) : undefined;
+      if (chunk === undefined) throw error; // before the first byte a status; after it, a cut
+      stream.write(chunk);
+      sink.end();
+    } finally {
+      stream.close();
+    }
+    return undefined;
+  });
+}
+
+export interface CollectedChoice {
+  text: string;
+  ids: number[];
+  logprobs: TokenLogprob[];
+  calls: { id: string; name: string; arguments: string }[];
+  reason: AnswerEnd;
+  stopText?: string;
+  usage: Usage;
+  timings: Timings;
+}
+
+/** Runs a job to its end and answers with `respond`'s response. A client that leaves stops the work. */
+export function wholeAnswer(
+  context: ApiContext,
+  api: Api,
+  { door, job, respond }: { door: string; job: AnswerJob; respond: (choices: CollectedChoice[]) => Response },
+): Promise<Response> {
+  return answerWith(sinkOf(context, api), async (sink) => {
+    using entry = beginRequest(context, api, door);
+    try {
+      return respond(await collectAnswer(api, job, { signal: sink.signal, entry }));
+    } catch (error) {
+      entry.failed(error);
+      throw error;
+    }
+  });
+}
+
+const nothing = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+
+export async function collectAnswer(
+  api: Api,
+  job: AnswerJob,
+  { signal, entry }: { signal: AbortSignal; entry?: ReturnType<typeof beginRequest> },
+): Promise<CollectedChoice[]> {
+  const choices = Array.from(
+    { length: job.prompts.length * job.choicesPerPrompt },
+    (): CollectedChoice & { parts: string[] } => ({
+      parts: [],
+      text: "",
+      ids: [],
+      logprobs: [],
+      calls: [],
+      reason: "aborted",
+      usage: nothing,
+      timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 },
+    }),
+  );
+  for await (const event of runJob(api.engine, job, signal)) {
+    if (event.type === "queued" || event.type === "prefill") continue;
+    const choice = choices[event.choice];
+    if (!choice) continue;
+    switch (event.type) {
+      case "text":
+        entry?.first();
+        choice.parts.push(event.text);
+        for (const id of event.ids) choice.ids.push(id);
+        if (event.logprobs) choice.logprobs.push(...event.logprobs);
+        break;
+      case "call":
+        entry?.first();
+        choice.calls.push({ id: event.id, name: event.name, arguments: "" });
+        break;
+      case "arguments": {
+        const call = choice.calls[event.index];
+        if (call) call.arguments += event.text;
+        break;
+      }
+      case "end": {
+        const { reason, usage, timings, stopText } = event;
+        Object.assign(choice, { reason, usage, timings }, stopText === undefined ? {} : { stopText });
+        entry?.done(reason, usage, timings);
+      }
+    }
+  }
+  for (const choice of choices) {
+    choice.text = choice.parts.join("");
+    if (choice.logprobs.length > 0) await api.texts.fetch(choice.logprobs);
+  }
+  return choices;
+}
+
+export function sinkOf(context: ApiContext, api: Api): Parameters<typeof answerWith>[0] {
+  return {
+    outgoing: context.env?.outgoing,
+    request: () => context.req.raw,
+    stopping: context.env?.stopping,
+    idleMs: api.idleMs,
+  };
+}
+
+/** The data line for a failure in a server-sent stream. */
+export function sseFailure(error: unknown): string {
+  return `data: ${JSON.stringify({ error: toHttpFailure(error).error })}\n\n`;
+}
+
+/** A sink that opens with the first chunk and is kept awake by comments while nothing else goes out. */
+class PingedStream {
+  readonly #sink: AnswerSink;
+  readonly #headers: () => Record<string, string>;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #wroteSincePing = false;
+
+  constructor(
+    sink: AnswerSink,
+    format: StreamFormat,
+    { common, pingMs: usualPingMs }: { common: Record<string, string>; pingMs: number },
+  ) {
+    const { ping, pingMs = usualPingMs } = format;
+    this.#sink = sink;
+    this.#headers = () => ({ ...format.headers(), ...common });
+    if (ping === undefined || pingMs === 0) return;
+    this.#timer = setInterval(() => {
+      if (!this.#wroteSincePing) void this.write(ping);
+      this.#wroteSincePing = false;
+    }, pingMs);
+  }
+
+  write(chunk: string | Uint8Array): Promise<void> | undefined {
+    this.#wroteSincePing = true;
+    if (!this.#sink.isOpen) this.#sink.open(200, this.#headers());
+    return chunk.length === 0 ? undefined : this.#sink.write(chunk);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
