@@ -115,6 +115,14 @@ export const settingRows = {
     value: "FILE",
     about: "File of API key hashes, as `quern key` writes it; needed beyond loopback.",
   }),
+  apiKey: row({
+    flag: "--api-key",
+    env: "QUERN_API_KEY",
+    initial: "",
+    parse: nonEmpty,
+    value: "KEY",
+    about: "Key that `quern chat` and `quern run` send to a server that wants one.",
+  }),
   allowOrigin: row({
     flag: "--allow-origin",
     env: "QUERN_ALLOW_ORIGIN",

@@ -1,0 +1,87 @@
+// `quern chat`: several turns in the terminal. Ctrl-C stops the answer, not the program; a second one at the prompt leaves.
+import { writeFile } from "node:fs/promises";
+import readline from "node:readline/promises";
+import { toAppError } from "../base/errors.ts";
+import { type ChatMessage, streamChat } from "./api-client.ts";
+import { type Command, parseWords } from "./command.ts";
+import { connect } from "./connect.ts";
+
+const helpText = `/system TEXT   set the system prompt (empty clears it)
+/clear         forget the conversation
+/save FILE     write the conversation as Markdown
+/help          this list
+/exit          leave (or Ctrl-D)
+Ctrl-C stops an answer.`;
+
+export const chat: Command = {
+  about: "Talk with the model in the terminal: /help, /system, /save; Ctrl-C stops the answer.",
+  usage: "[--system TEXT]",
+  async run(context) {
+    const { terminal } = context;
+    const { values } = parseWords(context.args, { "--system": "value" });
+    await using server = await connect(context);
+    let system = values.get("--system")?.at(-1) ?? "";
+    let messages: ChatMessage[] = [];
+    terminal.note(`${terminal.bold(server.modelId)} at ${server.url}. /help lists the commands.`);
+    if (server.isDemonstration)
+      terminal.note("This is the demonstration model; `quern models pull qwen3-4b-instruct-2507` gets the real one.");
+    const lines = readline.createInterface({ input: process.stdin, output: process.stderr, prompt: "> " });
+    let answering: AbortController | undefined;
+    lines.on("SIGINT", () => {
+      if (answering) answering.abort();
+      else lines.close();
+    });
+    lines.prompt();
+    for await (const typed of lines) {
+      const line = typed.trim();
+      const [word = "", ...others] = line.split(/\s+/);
+      const argument = others.join(" ");
+      if (word === "/exit" || word === "/quit") break;
+      if (word === "/help") terminal.note(helpText);
+      else if (word === "/clear") messages = [];
+      else if (word === "/system") system = argument;
+      else if (word === "/save") terminal.note(await save(argument, messages));
+      else if (word.startsWith("/")) terminal.note(`There is no ${word}. /help lists the commands.`);
+      else if (line !== "") {
+        answering = new AbortController();
+        messages.push({ role: "user", content: line });
+        const prompt: ChatMessage[] = system === "" ? messages : [{ role: "system", content: system }, ...messages];
+        let answer = "";
+        try {
+          for await (const text of streamChat(server, prompt, { signal: answering.signal })) {
+            answer += text;
+            terminal.out(text);
+          }
+        } catch (thrown) {
+          if (answering.signal.aborted) terminal.note("\n(stopped)");
+          else {
+            const error = toAppError(thrown);
+            terminal.note(`\n${error.message}${error.hint ? ` ${error.hint}` : ""}`);
+          }
+        }
+        answering = undefined;
+        // What was said stays said, also when it was stopped: the next turn may refer to it.
+        if (answer === "") messages.pop();
+        else messages.push({ role: "assistant", content: answer });
+        terminal.out("\n");
+      }
+      lines.prompt();
+    }
+    lines.close();
+    return 0;
+  },
+};
+
+async function save(file: string, messages: readonly ChatMessage[]): Promise<string> {
+  if (file === "") return "/save needs a file name.";
+  const text = messages.map(({ role, content }) => `**${role}**\n\n${content}\n`).join("\n");
+  try {
+    await writeFile(file, text, { flag: "wx" });
+    return `Saved ${messages.length} messages to ${file}.`;
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    return code === "EEXIST"
+      ? `${file} exists; choose another name.`
+      : `Could not write ${file}: ${toAppError(thrown).message}`;
+  }
+}

@@ -1,0 +1,83 @@
+// `quern run`: one question, one answer, made for pipes. Standard input and files become part of the prompt, the answer goes to
+// standard output, and the exit code tells whether it is whole: 0 yes, 1 failed, 3 cut by the token limit.
+import { toAppError } from "../base/errors.ts";
+import { type ChatMessage, streamChat } from "./api-client.ts";
+import { type Command, type CommandContext, parseWords } from "./command.ts";
+import { connect } from "./connect.ts";
+import { readPromptFiles } from "./prompt-files.ts";
+
+export const run: Command = {
+  about: "Ask once and print the answer; standard input and files join the prompt.",
+  usage: '[-f FILE]... [--system TEXT] [--temperature X] [--seed N] [--max-tokens N] [--json] "…"',
+  async run(context) {
+    const { values, words } = parseWords(context.args, {
+      "-f": "value",
+      "--file": "value",
+      "--system": "value",
+      "--temperature": "value",
+      "--seed": "value",
+      "--max-tokens": "value",
+      "--json": "switch",
+    });
+    const number = (name: string): number | undefined => {
+      const text = values.get(name)?.at(-1);
+      return text === undefined ? undefined : Number(text);
+    };
+    const instruction = words.join(" ");
+    const files = [...(values.get("-f") ?? []), ...(values.get("--file") ?? [])];
+    const piped = process.stdin.isTTY ? "" : await readAll(process.stdin);
+    const prompt = [await readPromptFiles(files, context.signal), piped.trimEnd(), instruction]
+      .filter((part) => part !== "")
+      .join("\n\n");
+    if (prompt === "") {
+      context.terminal.note('quern run needs a question: quern run "…", or text on standard input.');
+      return 2;
+    }
+    const system = values.get("--system")?.at(-1);
+    const messages: ChatMessage[] = [
+      ...(system === undefined ? [] : [{ role: "system" as const, content: system }]),
+      { role: "user", content: prompt },
+    ];
+    await using server = await connect(context);
+    const [temperature, seed, maxTokens] = [number("--temperature"), number("--seed"), number("--max-tokens")];
+    const answer = streamChat(server, messages, {
+      signal: context.signal,
+      json: values.has("--json"),
+      ...(temperature === undefined ? {} : { temperature }),
+      ...(seed === undefined ? {} : { seed }),
+      ...(maxTokens === undefined ? {} : { maxTokens }),
+      onProgress: (processed, total) => {
+        if (processed < total) context.terminal.progress(`reading the prompt: ${processed} of ${total} tokens`);
+        else context.terminal.progress("");
+      },
+    });
+    return await print(answer, context);
+  },
+};
+
+async function print(answer: ReturnType<typeof streamChat>, { terminal, signal }: CommandContext): Promise<number> {
+  let last = "";
+  try {
+    for (;;) {
+      const next = await answer.next();
+      if (!next.done) {
+        last = next.value;
+        terminal.out(last);
+        continue;
+      }
+      if (!last.endsWith("\n")) terminal.out("\n");
+      if (next.value.reason !== "length") return 0;
+      terminal.note(`The answer was cut at ${next.value.completionTokens} tokens; --max-tokens allows more.`);
+      return 3;
+    }
+  } catch (thrown) {
+    if (signal.aborted) return 130;
+    throw toAppError(thrown);
+  }
+}
+
+async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString("utf8");
+}
