@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { AppError } from "../base/errors.ts";
+import { readGguf } from "./gguf.ts";
 import { wordEnd } from "./pretokenize.ts";
 import { openTokenizer } from "./tokenizer.ts";
 
@@ -11,7 +12,7 @@ const golden: {
   prompts: { name: string; prompt: string; ids: number[]; greedy: { ids: number[]; text: string } }[];
   tokenisations: { text: string; ids: number[] }[];
 } = JSON.parse(readFileSync(path.join(folder, "golden.json"), "utf8"));
-const metadata = metadataOf(path.join(folder, "quern-mini-q4_k_m.gguf"));
+const { metadata } = readGguf(path.join(folder, "quern-mini-q4_k_m.gguf"));
 const tokenizer = openTokenizer(metadata);
 
 test("all golden strings give the ids of the original tokenizer", () => {
@@ -128,7 +129,8 @@ test("an id beyond the vocabulary is refused with the range of ids", () => {
 });
 
 test("a file with another tokenizer, or a damaged one, is refused by name", () => {
-  const changed = (key: string, value: unknown): ReadonlyMap<string, unknown> => new Map(metadata).set(key, value);
+  const changed = (key: string, value: unknown): ReadonlyMap<string, unknown> =>
+    new Map<string, unknown>(metadata).set(key, value);
   assert.throws(() => openTokenizer(changed("tokenizer.ggml.pre", "llama-bpe")), /"llama-bpe"/);
   assert.throws(() => openTokenizer(changed("tokenizer.ggml.merges", undefined)), /merges is missing/);
   assert.throws(() => openTokenizer(changed("tokenizer.ggml.merges", ["zzz yyy"])), /Merge 0/);
@@ -142,37 +144,4 @@ function seeded(seed: number): (bound: number) => number {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor((state / 2 ** 32) * bound);
   };
-}
-
-function metadataOf(file: string): Map<string, unknown> {
-  const data = readFileSync(file);
-  let at = 16;
-  const past = (bytes: number): number => {
-    at += bytes;
-    return at - bytes;
-  };
-  const u32 = (): number => data.readUInt32LE(past(4));
-  const u64 = (): number => Number(data.readBigUInt64LE(past(8)));
-  const text = (): string => {
-    const bytes = u64();
-    return data.toString("utf8", past(bytes), at);
-  };
-  const scalarBytes = [1, 1, 2, 2, 4, 4, 4, 1];
-  const value = (type: number): unknown => {
-    if (type === 8) return text();
-    if (type === 9) {
-      const item = u32();
-      return Array.from({ length: u64() }, () => value(item));
-    }
-    if (type === 4 || type === 5) return u32();
-    past(scalarBytes[type] ?? 8);
-    return undefined;
-  };
-  const entries = u64();
-  return new Map(
-    Array.from({ length: entries }, () => {
-      const key = text();
-      return [key, value(u32())];
-    }),
-  );
 }

@@ -1,0 +1,497 @@
+// Which sequences compute what in the next step. Pure: no device, no clock, no promises; plan() and commit() may be interleaved in
+// any way that commits steps in the order in which they were planned, so a step is planned before the results of earlier ones are in.
+//
+// A step holds one decode token of every sequence that is ready, and prompt chunks in what room is left: a long prompt delays others'
+// tokens by one chunk, never more. Admission goes by priority, then arrival; nobody overtakes within a priority. A sequence is admitted
+// with pages for the tokens it has, not for the longest answer it might give: answers rarely use their limit, and reserving it would
+// leave most of the memory idle. When pages run out after all, the least important and latest sequence is pre-empted: its full pages
+// stay in the prefix tree as long as memory allows, and it comes back in its old place and computes what is missing.
+//
+// The first of the most important sequences is never pre-empted and every sequence alone fits the pool, so everything ends.
+import assert from "node:assert/strict";
+import { AppError } from "../../base/errors.ts";
+import type { FinishReason, Priority } from "../contract.ts";
+import { KvPages } from "./kv-pages.ts";
+import { type PrefixNode, PrefixTree } from "./prefix-tree.ts";
+import type { RunnerLimits, SampledToken, SlotSettings, StepEntry } from "./runner-contract.ts";
+import type { Sequence } from "./sequence.ts";
+
+export interface SchedulerOptions {
+  limits: RunnerLimits;
+  /** Sequences that may run together; the runner's slots at most. */
+  parallel: number;
+  /** Sequences that may wait. */
+  queueLimit: number;
+  /** For the refusal of a full queue. */
+  retryAfterSeconds?: () => number;
+}
+
+/** Whose entry it is, the filling it belongs to, and the prompt tokens not computed until then: a later step may find more. */
+interface EntryOwner {
+  sequence: Sequence;
+  epoch: number;
+  cachedTokens: number;
+}
+
+/** What the runner is to do, in this order: fill slots, set page table entries, compute the entries. */
+export interface Step {
+  readonly fills: readonly { slot: number; settings: SlotSettings }[];
+  readonly pages: readonly { slot: number; firstPage: number; pages: Int32Array }[];
+  readonly entries: readonly StepEntry[];
+  readonly owners: readonly EntryOwner[];
+  readonly promptTokens: number;
+  readonly decodeTokens: number;
+}
+
+const rank: Record<Priority, number> = { interactive: 0, batch: 1, background: 2 };
+
+/** Negative when `a` goes before `b`. */
+function order(a: Sequence, b: Sequence): number {
+  return rank[a.priority] - rank[b.priority] || a.arrival - b.arrival;
+}
+
+export class Scheduler {
+  readonly #limits: RunnerLimits;
+  readonly #parallel: number;
+  readonly #queueLimit: number;
+  readonly #retryAfterSeconds: () => number;
+  readonly #pages: KvPages;
+  readonly #tree: PrefixTree;
+  readonly #freeSlots: number[];
+  /** Both in order of importance. */
+  readonly #waiting: Sequence[] = [];
+  readonly #running: Sequence[] = [];
+  #arrivals = 0;
+  /** Who was refused for want of pages, and how many there were. */
+  #refused: { sequence: Sequence; available: number } | undefined;
+
+  constructor({ limits, parallel, queueLimit, retryAfterSeconds = () => 1 }: SchedulerOptions) {
+    assert.ok(limits.pages * limits.pageTokens >= limits.contextTokens, "one sequence's context must fit the pages");
+    assert.ok(limits.stepTokens > limits.slots, "a step must have room for every decode token and a prompt token");
+    this.#limits = limits;
+    this.#parallel = Math.min(parallel, limits.slots);
+    this.#queueLimit = queueLimit;
+    this.#retryAfterSeconds = retryAfterSeconds;
+    this.#pages = new KvPages(limits.pages);
+    this.#tree = new PrefixTree(limits.pageTokens, this.#pages);
+    this.#freeSlots = Array.from({ length: this.#parallel }, (_, index) => this.#parallel - 1 - index);
+  }
+
+  get runningCount(): number {
+    return this.#running.length;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+
+  /** Pages held by sequences, kept by the prefix tree alone, and free: together all there are. */
+  get pageCounts(): { held: number; cached: number; free: number } {
+    const { count, freeCount: free, reclaimableCount: cached } = this.#pages;
+    return { held: count - free - cached, cached, free };
+  }
+
+  /** Takes a sequence in: it starts at once or waits. Throws `busy` when it would have to wait and the queue is full. */
+  enter(sequence: Sequence): void {
+    assert.equal(sequence.state, "new");
+    assert.ok(sequence.worstCaseTokens <= this.#limits.contextTokens, "prompt and answer must fit the context");
+    sequence.arrival = ++this.#arrivals;
+    this.#queue(sequence);
+    this.#admitAll();
+    if (this.#waiting.length > this.#queueLimit && this.#waiting.includes(sequence)) {
+      remove(this.#waiting, sequence);
+      sequence.state = "ended";
+      const queuedRequests = this.#waiting.length;
+      throw new AppError("busy", `All sequences are at work and ${queuedRequests} requests wait already.`, {
+        hint: "Send it again later, or start with a larger --queue.",
+        details: { retryAfterSeconds: this.#retryAfterSeconds(), queuedRequests },
+      });
+    }
+    this.#announce();
+  }
+
+  /** The next step, or undefined when nothing can be computed before a result or a newcomer arrives. */
+  plan(): Step | undefined {
+    this.#releaseLeaving();
+    this.#growAll();
+    this.#admitAll();
+    this.#announce();
+    const draft = new StepDraft(this.#limits.stepTokens);
+    for (const sequence of this.#running) this.#addDecode(sequence, draft);
+    this.#addPrompts(draft);
+    return draft.step();
+  }
+
+  /** Hands out a step's results: `sampled` has one token for each entry with `sample`, in order. */
+  commit(step: Step, sampled: readonly SampledToken[]): void {
+    let next = 0;
+    step.entries.forEach((entry, index) => {
+      const token = entry.sample ? sampled[next++] : undefined;
+      const owner = step.owners[index];
+      assert.ok(owner && (token === undefined) === !entry.sample, "a step's results must match its entries");
+      const { sequence, epoch, cachedTokens } = owner;
+      // Ended or pre-empted while the step was in flight: its token is past the end, or will be drawn again.
+      if (sequence.state === "ended" || sequence.epoch !== epoch || sequence.isLeaving) return;
+      if (entry.tokens && sequence.generatedTokens === 0) {
+        const processedTokens = entry.startPosition + entry.tokens.length;
+        sequence.reader.prefilled({ processedTokens, cachedTokens });
+      }
+      if (token) this.#take(sequence, token);
+      else if (
+        sequence.maxTokens === 0 &&
+        entry.startPosition + (entry.tokens?.length ?? 0) === sequence.promptTokens
+      ) {
+        this.#finish(sequence, "length");
+      }
+    });
+  }
+
+  /** Ends one sequence with an error. */
+  fail(sequence: Sequence, error: unknown): void {
+    if (sequence.state === "ended") return;
+    this.#letGo(sequence);
+    sequence.reader.failed(error);
+  }
+
+  /** Ends every sequence with the error: whatever broke, nobody is left waiting. */
+  failAll(error: unknown): void {
+    for (const sequence of [...this.#running, ...this.#waiting]) this.fail(sequence, error);
+  }
+
+  #take(sequence: Sequence, token: SampledToken): void {
+    sequence.push(token.id);
+    try {
+      const end = sequence.reader.take(token);
+      if (end) this.#finish(sequence, end.reason, end.stopText);
+    } catch (error) {
+      this.fail(sequence, error); // one reader's trouble is not the others'
+    }
+  }
+
+  #finish(sequence: Sequence, reason: FinishReason, stopText?: string): void {
+    this.#letGo(sequence);
+    if (stopText === undefined) sequence.reader.finished(reason);
+    else sequence.reader.finished(reason, stopText);
+  }
+
+  #releaseLeaving(): void {
+    for (const sequence of [...this.#running, ...this.#waiting]) {
+      if (sequence.isLeaving) this.#finish(sequence, "aborted");
+    }
+  }
+
+  #letGo(sequence: Sequence): void {
+    if (sequence.slot >= 0) this.#vacate(sequence);
+    else remove(this.#waiting, sequence);
+    sequence.state = "ended";
+  }
+
+  /** Takes slot and pages away; full pages whose tokens are known stay in the prefix tree. */
+  #vacate(sequence: Sequence): void {
+    remove(this.#running, sequence);
+    this.#freeSlots.push(sequence.slot);
+    this.#keepPrefix(sequence);
+    for (const page of sequence.pages) this.#pages.release(page);
+    sequence.slot = -1;
+    sequence.pages = [];
+    sequence.node = undefined;
+    sequence.nodePages = 0;
+    sequence.epoch++;
+  }
+
+  #preempt(sequence: Sequence): void {
+    this.#vacate(sequence);
+    this.#queue(sequence);
+  }
+
+  #queue(sequence: Sequence): void {
+    sequence.state = "waiting";
+    sequence.toldPosition = 0;
+    insert(this.#waiting, sequence);
+  }
+
+  #announce(): void {
+    this.#waiting.forEach((sequence, index) => {
+      if (sequence.toldPosition === index + 1) return;
+      sequence.toldPosition = index + 1;
+      sequence.reader.waits(index + 1);
+    });
+  }
+
+  // Admission ---------------------------------------------------------------------------------------------------------------------
+
+  #admitAll(): void {
+    for (let first = this.#waiting[0]; first; first = this.#waiting[0]) {
+      if (!this.#hasRoomFor(first) && !this.#makeRoomFor(first)) return;
+      this.#admit(first);
+    }
+  }
+
+  /** A slot, pages for all its tokens, and one page to grow for each that runs: else the newcomer would soon be thrown out again. */
+  #hasRoomFor(sequence: Sequence): boolean {
+    if (this.#freeSlots.length === 0) return false;
+    const available = this.#pages.freeCount + this.#pages.reclaimableCount - this.#running.length;
+    if (this.#pagesFor(sequence.tokenCount) <= available) return true;
+    // Looking a long prompt up costs too much to do it again in every step while nothing changes.
+    if (this.#refused?.sequence === sequence && available <= this.#refused.available) return false;
+    if (this.#pagesNeededBy(sequence) <= available) return true;
+    this.#refused = { sequence, available };
+    return false;
+  }
+
+  /** Pages that admission takes out of those free or reclaimable: all its tokens' but the ones other sequences hold for it already. */
+  #pagesNeededBy(sequence: Sequence): number {
+    const shared = this.#tree.match(sequence.tokens, sequence.tokenCount - 1);
+    const held = shared.filter((node) => this.#pages.holdersOf(node.page) > 0).length;
+    return this.#pagesFor(sequence.tokenCount) - held;
+  }
+
+  /** Pre-empts less important sequences for a more important one, latest first, if that really lets it in. */
+  #makeRoomFor(sequence: Sequence): boolean {
+    const victims = this.#running.filter((other) => rank[other.priority] > rank[sequence.priority]).reverse();
+    const slots = this.#freeSlots.length + victims.length;
+    const stayingCount = this.#running.length - victims.length;
+    const gained = victims.flatMap(({ pages }) => pages).filter((page) => this.#pages.holdersOf(page) === 1).length;
+    const available = this.#pages.freeCount + this.#pages.reclaimableCount + gained;
+    if (slots === 0 || this.#pagesFor(sequence.tokenCount) + stayingCount > available) return false;
+    for (const victim of victims) {
+      this.#preempt(victim);
+      if (this.#hasRoomFor(sequence)) return true;
+    }
+    return this.#hasRoomFor(sequence);
+  }
+
+  #admit(sequence: Sequence): void {
+    this.#refused = undefined;
+    remove(this.#waiting, sequence);
+    insert(this.#running, sequence);
+    sequence.slot = this.#freeSlots.pop() ?? -1;
+    sequence.state = "prefilling";
+    sequence.pagesTold = 0;
+    sequence.submittedTokens = 0;
+    sequence.submittedSamples = sequence.generatedTokens;
+    sequence.prefillTokens = sequence.tokenCount;
+    this.#adoptPrefix(sequence);
+    const missing = this.#pagesFor(sequence.tokenCount) - sequence.pages.length;
+    sequence.pages.push(...this.#takePages(missing));
+    if (sequence.wasStarted) return;
+    sequence.wasStarted = true;
+    sequence.reader.started(sequence.cachedTokens);
+  }
+
+  // Pages and prefixes ------------------------------------------------------------------------------------------------------------
+
+  #pagesFor(tokens: number): number {
+    return Math.ceil(tokens / this.#limits.pageTokens);
+  }
+
+  /** Takes pages that are known to be there, out of the prefix tree if need be. */
+  #takePages(count: number): Int32Array {
+    if (count > this.#pages.freeCount) this.#tree.evict(count - this.#pages.freeCount);
+    const pages = this.#pages.take(count);
+    assert.ok(pages, `${count} pages were promised and are not there`);
+    return pages;
+  }
+
+  /**
+   * Goes on along the prefix tree from where the sequence stands, sharing pages that are computed already in place of its own. The
+   * last token is always computed anew: its logits are wanted.
+   */
+  #adoptPrefix(sequence: Sequence): void {
+    const { pageTokens } = this.#limits;
+    const { tokens } = sequence;
+    let start = sequence.submittedTokens;
+    if (start % pageTokens !== 0 || sequence.nodePages * pageTokens !== start) return;
+    for (; start + pageTokens < sequence.prefillTokens; start += pageTokens) {
+      const node = this.#tree.childOf(sequence.node, tokens, start);
+      if (!node) break;
+      this.#stepInto(sequence, node);
+    }
+    if (start === sequence.submittedTokens) return;
+    // Prompt tokens spared, once: what a pre-empted sequence finds of its own is no gift of an earlier request.
+    if (sequence.epoch === 0) sequence.cachedTokens += start - sequence.submittedTokens;
+    sequence.submittedTokens = start;
+    if (sequence.node) this.#tree.touch(sequence.node);
+  }
+
+  /** Makes the node's page the sequence's next one on its path, in place of its own. */
+  #stepInto(sequence: Sequence, node: PrefixNode): void {
+    const index = sequence.nodePages++;
+    const own = sequence.pages[index];
+    sequence.node = node;
+    if (own === node.page) return;
+    this.#pages.share(node.page);
+    sequence.pages[index] = node.page;
+    sequence.pagesTold = Math.min(sequence.pagesTold, index);
+    if (own !== undefined) this.#pages.release(own);
+  }
+
+  /** Offers the sequence's full pages of known tokens to the prefix tree. They are, or will be when read, computed: same stream. */
+  #keepPrefix(sequence: Sequence): void {
+    const { pageTokens } = this.#limits;
+    const { tokens } = sequence;
+    const full = Math.floor(Math.min(sequence.submittedTokens, tokens.length) / pageTokens);
+    if (sequence.nodePages >= full) return;
+    while (sequence.nodePages < full) {
+      const index = sequence.nodePages;
+      const page = sequence.pages[index] ?? -1;
+      this.#stepInto(sequence, this.#tree.add(sequence.node, page, { tokens, start: index * pageTokens }));
+    }
+    if (sequence.node) this.#tree.touch(sequence.node);
+  }
+
+  /** Gives every decoding sequence the page its next token goes to, the important ones first, at the cost of the last if need be. */
+  #growAll(): void {
+    for (const sequence of [...this.#running]) {
+      if (sequence.state !== "decoding" || !this.#canDecode(sequence)) continue;
+      if (sequence.submittedTokens < sequence.pages.length * this.#limits.pageTokens) continue;
+      while (sequence.slot >= 0 && this.#pages.freeCount + this.#pages.reclaimableCount === 0) {
+        const last = this.#running.at(-1);
+        assert.ok(last, "a running sequence is not among the running");
+        this.#preempt(last);
+      }
+      if (sequence.slot >= 0) sequence.pages.push(...this.#takePages(1));
+    }
+  }
+
+  // Entries -----------------------------------------------------------------------------------------------------------------------
+
+  #canDecode(sequence: Sequence): boolean {
+    return sequence.submittedSamples < sequence.maxTokens;
+  }
+
+  #addDecode(sequence: Sequence, draft: StepDraft): void {
+    if (sequence.state !== "decoding" || !this.#canDecode(sequence)) return;
+    const { isReady, mask } = sequence.samplingMask();
+    if (!isReady) return;
+    const { slot, submittedTokens: startPosition } = sequence;
+    draft.add(sequence, { slot, startPosition, sample: true, ...(mask ? { mask } : {}) });
+    sequence.submittedTokens++;
+    sequence.submittedSamples++;
+  }
+
+  /**
+   * Shares the room for prompt tokens: the first prompt gets half when others are being read too, the rest goes to the shortest
+   * remainders, so that a short question does not wait for a whole book, and what is left goes to the first again.
+   */
+  #addPrompts(draft: StepDraft): void {
+    const prompts = this.#running.filter(({ state }) => state === "prefilling");
+    for (const sequence of prompts) this.#adoptPrefix(sequence);
+    const ready = prompts.filter((sequence, index) => !this.#isBeingComputed(sequence, prompts.slice(0, index)));
+    const [first, ...others] = ready;
+    if (!first) return;
+    const remaining = (sequence: Sequence): number => sequence.prefillTokens - sequence.submittedTokens;
+    others.sort((a, b) => rank[a.priority] - rank[b.priority] || remaining(a) - remaining(b) || a.arrival - b.arrival);
+    const half = Math.min(remaining(first), Math.max(Math.ceil(draft.room / 2), this.#limits.pageTokens));
+    let spare = draft.room - half;
+    for (const other of others) spare -= this.#addChunk(other, draft, { room: spare, isSpare: true });
+    this.#addChunk(first, draft, { room: draft.room, isSpare: false });
+  }
+
+  /** Another sequence, earlier in line, is about to compute the very page this one needs next: wait for it and share. */
+  #isBeingComputed(sequence: Sequence, earlier: readonly Sequence[]): boolean {
+    const { pageTokens } = this.#limits;
+    const start = sequence.submittedTokens;
+    const end = start + pageTokens;
+    if (start % pageTokens !== 0 || end >= sequence.prefillTokens) return false;
+    const { tokens } = sequence;
+    return earlier.some(
+      (other) =>
+        // The same node of the tree means the same tokens up to here.
+        other.node === sequence.node &&
+        other.nodePages === sequence.nodePages &&
+        end <= other.prefillTokens &&
+        equalTokens(other.tokens, tokens, start, end),
+    );
+  }
+
+  /**
+   * The next part of a prompt in at most `room` tokens, to the end of a page unless it is the prompt's; returns its tokens. Room that
+   * is spare is left alone rather than filled with part of a page.
+   */
+  #addChunk(sequence: Sequence, draft: StepDraft, { room, isSpare }: { room: number; isSpare: boolean }): number {
+    const { pageTokens } = this.#limits;
+    const start = sequence.submittedTokens;
+    let end = Math.min(sequence.prefillTokens, start + Math.min(room, draft.room));
+    const pageEnd = end - (end % pageTokens);
+    if (end < sequence.prefillTokens && (pageEnd > start || isSpare)) end = pageEnd;
+    if (end <= start) return 0;
+    const isLast = end === sequence.prefillTokens;
+    const wantsSample = isLast && this.#canDecode(sequence);
+    const { isReady, mask } = wantsSample ? sequence.samplingMask() : { isReady: true };
+    // The mask is not there yet: compute all but the last token meanwhile.
+    if (!isReady) {
+      end--;
+      if (end <= start) return 0;
+    }
+    const sample = wantsSample && isReady;
+    const tokens = sequence.tokens.slice(start, end);
+    draft.add(sequence, { slot: sequence.slot, startPosition: start, tokens, sample, ...(mask ? { mask } : {}) });
+    sequence.submittedTokens = end;
+    if (sample) sequence.submittedSamples++;
+    if (end === sequence.prefillTokens) sequence.state = "decoding";
+    this.#keepPrefix(sequence);
+    return end - start;
+  }
+}
+
+/** Collects a step's entries with the fills and page table entries they need. */
+class StepDraft {
+  room: number;
+  readonly #fills: { slot: number; settings: SlotSettings }[] = [];
+  readonly #pages: { slot: number; firstPage: number; pages: Int32Array }[] = [];
+  readonly #entries: StepEntry[] = [];
+  readonly #owners: EntryOwner[] = [];
+  #promptTokens = 0;
+  #decodeTokens = 0;
+
+  constructor(stepTokens: number) {
+    this.room = stepTokens;
+  }
+
+  add(sequence: Sequence, entry: StepEntry): void {
+    const { slot, epoch, pages, pagesTold } = sequence;
+    if (sequence.filledEpoch !== epoch) {
+      this.#fills.push({ slot, settings: sequence.slotSettings() });
+      sequence.filledEpoch = epoch;
+    }
+    if (pagesTold < pages.length) {
+      this.#pages.push({ slot, firstPage: pagesTold, pages: Int32Array.from(pages.slice(pagesTold)) });
+      sequence.pagesTold = pages.length;
+    }
+    this.#entries.push(entry);
+    this.#owners.push({ sequence, epoch, cachedTokens: sequence.cachedTokens });
+    const tokens = entry.tokens?.length ?? 1;
+    this.room -= tokens;
+    if (entry.tokens) this.#promptTokens += tokens;
+    else this.#decodeTokens++;
+  }
+
+  step(): Step | undefined {
+    if (this.#entries.length === 0) return undefined;
+    return {
+      fills: this.#fills,
+      pages: this.#pages,
+      entries: this.#entries,
+      owners: this.#owners,
+      promptTokens: this.#promptTokens,
+      decodeTokens: this.#decodeTokens,
+    };
+  }
+}
+
+function equalTokens(a: Int32Array, b: Int32Array, start: number, end: number): boolean {
+  for (let index = end - 1; index >= start; index--) if (a[index] !== b[index]) return false;
+  return true;
+}
+
+/** Into a list kept in order of importance. */
+function insert(list: Sequence[], sequence: Sequence): void {
+  const place = list.findIndex((other) => order(sequence, other) < 0);
+  list.splice(place < 0 ? list.length : place, 0, sequence);
+}
+
+function remove(list: Sequence[], sequence: Sequence): void {
+  const place = list.indexOf(sequence);
+  if (place >= 0) list.splice(place, 1);
+}
