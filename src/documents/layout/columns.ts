@@ -1,0 +1,141 @@
+// Reading order: finds the columns of a page. Runs that cross a gutter (titles, wide figures) cut the page into bands; inside a band
+// the left side is read to its end before the right one begins. Tables have gutters too, so a side counts as a column only when its
+// lines are prose: several em wide and mostly filling the side.
+import { linesOf, median, type Run } from "./runs.ts";
+
+/** The page's runs as regions in reading order; inside a region, lines simply go from top to bottom. */
+export function regionsInOrder(runs: readonly Run[], depth = 0): Run[][] {
+  if (runs.length < 6 || depth > 4) return runs.length > 0 ? [[...runs]] : [];
+  const gutter = bestGutter(runs);
+  if (!gutter) return [[...runs]];
+  const regions: Run[][] = [];
+  let single: Run[] = [];
+  const flush = (): void => {
+    if (single.length > 0) regions.push(single);
+    single = [];
+  };
+  for (const band of bandsOf(runs, gutter)) {
+    if (!band.isColumns) {
+      single.push(...band.runs);
+      continue;
+    }
+    flush();
+    const isLeft = (run: Run): boolean => run.right <= gutter.to;
+    regions.push(...regionsInOrder(band.runs.filter(isLeft), depth + 1));
+    regions.push(
+      ...regionsInOrder(
+        band.runs.filter((run) => !isLeft(run)),
+        depth + 1,
+      ),
+    );
+  }
+  flush();
+  return regions;
+}
+
+interface Gutter {
+  from: number;
+  to: number;
+}
+
+interface Band {
+  runs: Run[];
+  isColumns: boolean;
+}
+
+function bestGutter(runs: readonly Run[]): Gutter | undefined {
+  const size = median(runs.map((run) => run.size));
+  const left = Math.min(...runs.map((run) => run.left));
+  const right = Math.max(...runs.map((run) => run.right));
+  const width = right - left;
+  if (width < size * 20) return undefined;
+  let best: Gutter | undefined;
+  let bestScore = 0;
+  for (const gutter of gaps(runs, { left, right, size })) {
+    const centre = (gutter.from + gutter.to) / 2;
+    if (centre < left + width * 0.12 || centre > right - width * 0.12) continue;
+    const inColumns = bandsOf(runs, gutter)
+      .filter((band) => band.isColumns)
+      .reduce((sum, band) => sum + band.runs.length, 0);
+    if (inColumns > bestScore) {
+      bestScore = inColumns;
+      best = gutter;
+    }
+  }
+  return best;
+}
+
+/** Stretches of x that few runs cross. */
+function gaps(runs: readonly Run[], page: { left: number; right: number; size: number }): Gutter[] {
+  const step = page.size / 4;
+  const cells = Math.min(4000, Math.ceil((page.right - page.left) / step) + 1);
+  const covered = new Uint32Array(cells);
+  for (const run of runs) {
+    const from = Math.max(0, Math.floor((run.left - page.left) / step));
+    const to = Math.min(cells - 1, Math.floor((run.right - page.left) / step));
+    for (let cell = from; cell <= to; cell++) covered[cell] = (covered[cell] ?? 0) + 1;
+  }
+  const found: Gutter[] = [];
+  const few = Math.max(1, runs.length * 0.3);
+  for (let cell = 0; cell < cells; cell++) {
+    if ((covered[cell] ?? 0) > few) continue;
+    // Grow around the quietest stretch: cells with the same or a lower count.
+    let lowest = covered[cell] ?? 0;
+    let end = cell;
+    while (end + 1 < cells && (covered[end + 1] ?? 0) <= few) {
+      end++;
+      lowest = Math.min(lowest, covered[end] ?? 0);
+    }
+    let from = cell;
+    while ((covered[from] ?? 0) > lowest) from++;
+    let to = from;
+    while (to + 1 <= end && (covered[to + 1] ?? 0) <= lowest) to++;
+    const width = (to - from + 1) * step;
+    if (width >= page.size * 0.9) found.push({ from: page.left + from * step, to: page.left + (to + 1) * step });
+    cell = end;
+  }
+  return found;
+}
+
+function bandsOf(runs: readonly Run[], gutter: Gutter): Band[] {
+  const centre = (gutter.from + gutter.to) / 2;
+  const bands: Band[] = [];
+  let open: Run[] = [];
+  const close = (): void => {
+    if (open.length > 0) bands.push({ runs: open, isColumns: areColumns(open, centre) });
+    open = [];
+  };
+  let wasCrossing = false;
+  for (const run of runs.toSorted((a, b) => a.top - b.top)) {
+    const isCrossing = run.left < centre && run.right > centre;
+    if (isCrossing !== wasCrossing) close();
+    wasCrossing = isCrossing;
+    open.push(run);
+  }
+  close();
+  return bands.map((band) =>
+    band.runs.some((run) => run.left < centre && run.right > centre) ? { ...band, isColumns: false } : band,
+  );
+}
+
+function areColumns(runs: readonly Run[], centre: number): boolean {
+  const left = runs.filter((run) => run.right <= centre);
+  const right = runs.filter((run) => run.left >= centre);
+  return isProse(left) && isProse(right) && overlapInY(left, right);
+}
+
+function isProse(runs: readonly Run[]): boolean {
+  const lines = linesOf(runs);
+  if (lines.length < 2) return false;
+  const sideWidth = Math.max(...lines.map((line) => line.right)) - Math.min(...lines.map((line) => line.left));
+  const width = median(lines.map((line) => line.right - line.left));
+  const size = median(lines.map((line) => line.size));
+  const whole = lines.filter((line) => line.runs.length <= 2).length;
+  return width >= size * 9 && width >= sideWidth * 0.5 && whole >= lines.length * 0.5;
+}
+
+function overlapInY(left: readonly Run[], right: readonly Run[]): boolean {
+  const top = Math.max(Math.min(...left.map((run) => run.top)), Math.min(...right.map((run) => run.top)));
+  const bottom = Math.min(Math.max(...left.map((run) => run.bottom)), Math.max(...right.map((run) => run.bottom)));
+  return bottom > top;
+}

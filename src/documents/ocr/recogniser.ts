@@ -1,0 +1,55 @@
+// Recognition of one image, whole: which way up, how askew, the lines, their text, drawn table borders, QR and bar codes.
+import { median, type Run } from "../layout/runs.ts";
+import type { RasterImage } from "../pdfium.ts";
+import type { Recognise, RecognisedPage } from "../reader.ts";
+import { readBarcodes } from "./barcodes.ts";
+import { detectLines } from "./detect.ts";
+import { drawnLines } from "./drawn-lines.ts";
+import { loadOcrModels } from "./models.ts";
+import { rotated } from "./raster.ts";
+import { isUpsideDown, recogniseLines } from "./recognise-lines.ts";
+
+/** Text this unsure is noise in a picture, not a reading. */
+const leastConfidence = 0.3;
+const leastConfidenceShort = 0.55;
+
+export function openRecogniser({ threads, signal }: { threads: number; signal: AbortSignal }): Recognise {
+  return async (image) => recognise(image, threads, signal);
+}
+
+async function recognise(given: RasterImage, threads: number, signal: AbortSignal): Promise<RecognisedPage> {
+  const models = await loadOcrModels(threads);
+  signal.throwIfAborted();
+  let turnedBy = 0;
+  let image = given;
+  let lines = await detectLines(image, models);
+  if (lines.uprightShare > 0.6 && lines.boxes.length > 1) {
+    turnedBy = 90;
+    image = await rotated(given, 90);
+    signal.throwIfAborted();
+    lines = await detectLines(image, models);
+  }
+  let level = await rotated(image, -lines.skew);
+  if (await isUpsideDown(level, lines.boxes, models)) {
+    turnedBy += 180;
+    image = await rotated(image, 180);
+    lines = await detectLines(image, models);
+    level = await rotated(image, -lines.skew);
+  }
+  signal.throwIfAborted();
+  const runs = (await recogniseLines(level, lines.boxes, { models, signal })).filter(isReading);
+  const textHeight = median(runs.map((run) => run.size)) || 20;
+  return {
+    width: level.width,
+    height: level.height,
+    turnedBy,
+    levelledBy: -lines.skew,
+    runs,
+    rulings: drawnLines(level, textHeight),
+    barcodes: await readBarcodes(level),
+  };
+}
+
+function isReading({ text, confidence = 1 }: Run): boolean {
+  return text.trim() !== "" && confidence >= (text.length <= 2 ? leastConfidenceShort : leastConfidence);
+}
