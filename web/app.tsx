@@ -1,0 +1,211 @@
+// The page's frame: sidebar, conversation, composer, dialogs, and the keys that work everywhere.
+import { type ReactElement, useEffect, useMemo, useRef, useState } from "react";
+import { Announcer } from "./announcer.tsx";
+import { Composer } from "./chat/composer.tsx";
+import { draftOf } from "./chat/draft.ts";
+import { MessageList } from "./chat/message-list.tsx";
+import type { SlashCommand } from "./chat/slash-menu.tsx";
+import { pathTo } from "./conversation.ts";
+import { SettingsDialog } from "./dialogs/settings-dialog.tsx";
+import { ShortcutsDialog } from "./dialogs/shortcuts-dialog.tsx";
+import { TemplateCards, TemplateDialog } from "./dialogs/template-dialog.tsx";
+import { Notices } from "./notices.tsx";
+import { setPreferences, usePreferences, useStrings } from "./preferences.ts";
+import { Sidebar } from "./sidebar.tsx";
+import { useSignal } from "./signal.ts";
+import { IconButton } from "./ui/controls.tsx";
+import { Logo } from "./ui/icons.tsx";
+import { Toasts } from "./ui/toasts.tsx";
+import type { Workbench } from "./workbench.ts";
+
+type OpenDialog = { kind: "settings" } | { kind: "shortcuts" } | { kind: "template"; id: string | undefined };
+
+/** Below this width the sidebar lies over the conversation and closes after a choice. */
+const narrow = matchMedia("(max-width: 820px)");
+
+export function App({ workbench }: { workbench: Workbench }): ReactElement {
+  const t = useStrings();
+  const { isSidebarOpen: isOpenWide, theme, language } = usePreferences();
+  const open = useSignal(workbench.open);
+  const [isDrawerOpen, setDrawerOpen] = useState(false);
+  const [isNarrow, setNarrow] = useState(narrow.matches);
+  const [dialog, setDialog] = useState<OpenDialog>();
+  const [editingId, setEditingId] = useState<string>();
+  const field = useRef<HTMLTextAreaElement>(null);
+  const searchField = useRef<HTMLInputElement>(null);
+  const isSidebarOpen = isNarrow ? isDrawerOpen : isOpenWide;
+  const isEmpty = open.head.leafId === undefined;
+
+  const actions = useMemo(() => {
+    const showSidebar = (isShown: boolean): void => {
+      if (narrow.matches) setDrawerOpen(isShown);
+      else setPreferences({ isSidebarOpen: isShown });
+    };
+    const focusField = (): void => requestAnimationFrame(() => field.current?.focus()) as unknown as undefined;
+    return {
+      showSidebar,
+      focusField,
+      newChat(): void {
+        workbench.startConversation();
+        focusField();
+      },
+      search(): void {
+        showSidebar(true);
+        requestAnimationFrame(() => searchField.current?.focus());
+      },
+      editLast(): void {
+        const { head, messages } = workbench.open.value;
+        const last = pathTo(messages, head.leafId).findLast(({ role }) => role === "user");
+        if (last !== undefined) setEditingId(last.id);
+      },
+      command(command: SlashCommand): void {
+        if (command === "new") this.newChat();
+        else setDialog({ kind: command });
+      },
+    };
+  }, [workbench]);
+
+  useEffect(() => {
+    const changed = (): void => setNarrow(narrow.matches);
+    narrow.addEventListener("change", changed);
+    return () => narrow.removeEventListener("change", changed);
+  }, []);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another conversation is edited and written in afresh
+  useEffect(() => {
+    setEditingId(undefined);
+    if (!matchMedia("(pointer: coarse)").matches) field.current?.focus();
+  }, [open.head.id]);
+  useEffect(() => {
+    document.title = open.head.title === "" ? "Quern" : `${open.head.title} · Quern`;
+  }, [open.head.title]);
+  useShortcuts(workbench, { ...actions, isSidebarOpen, openDialog: setDialog, hasDialog: dialog !== undefined });
+
+  return (
+    <div className={`app${isSidebarOpen ? " with-sidebar" : ""}`}>
+      {isSidebarOpen && (
+        <>
+          {isNarrow && <button type="button" className="scrim" aria-label={t.closeSidebar} onClick={() => setDrawerOpen(false)} />}
+          <Sidebar
+            workbench={workbench}
+            searchField={searchField}
+            onClose={() => actions.showSidebar(false)}
+            onChosen={() => setDrawerOpen(false)}
+          />
+        </>
+      )}
+      <main className="main">
+        <header className="top">
+          {!isSidebarOpen && (
+            <>
+              <IconButton icon="sidebar" label={t.openSidebar} onClick={() => actions.showSidebar(true)} />
+              <IconButton icon="plus" label={t.newChat} onClick={actions.newChat} />
+            </>
+          )}
+          <h1>{open.head.title || (isEmpty ? "" : t.untitled)}</h1>
+          <button
+            type="button"
+            className="button quiet"
+            lang={language === "zh" ? "en" : "zh-CN"}
+            aria-label={language === "zh" ? "Switch to English" : "切换到中文"}
+            onClick={() => setPreferences({ language: language === "zh" ? "en" : "zh" })}
+          >
+            {language === "zh" ? "EN" : "中"}
+          </button>
+          <ThemeButton theme={theme} />
+          <IconButton icon="settings" label={t.settings} onClick={() => setDialog({ kind: "settings" })} />
+        </header>
+        <Notices workbench={workbench} />
+        {isEmpty ? (
+          <Welcome onTemplate={(id) => setDialog({ kind: "template", id })} />
+        ) : (
+          <MessageList key={open.head.id} workbench={workbench} editingId={editingId} onEdit={setEditingId} />
+        )}
+        <Composer
+          workbench={workbench}
+          field={field}
+          onTemplate={(id) => setDialog({ kind: "template", id })}
+          onCommand={(command) => actions.command(command)}
+          onEditLast={actions.editLast}
+        />
+      </main>
+      {dialog?.kind === "settings" && <SettingsDialog workbench={workbench} onClose={() => setDialog(undefined)} />}
+      {dialog?.kind === "shortcuts" && <ShortcutsDialog onClose={() => setDialog(undefined)} />}
+      {dialog?.kind === "template" && (
+        <TemplateDialog
+          initialId={dialog.id}
+          onClose={() => setDialog(undefined)}
+          onInsert={(draft, { isSent }) => {
+            setDialog(undefined);
+            const isDemonstration = workbench.engine.view.value.status?.model.isDemonstration;
+            const { temperature: _, ...plain } = draft;
+            if (isSent) void workbench.send(isDemonstration ? plain : draft);
+            else draftOf(workbench).value = draft;
+            actions.focusField();
+          }}
+        />
+      )}
+      <Toasts />
+      <Announcer workbench={workbench} />
+    </div>
+  );
+}
+
+function Welcome({ onTemplate }: { onTemplate: (id: string) => void }): ReactElement {
+  const t = useStrings();
+  return (
+    <div className="welcome">
+      <Logo size={56} />
+      <h2>{t.greeting}</h2>
+      <p>{t.greetingHint}</p>
+      <TemplateCards onChoose={onTemplate} />
+    </div>
+  );
+}
+
+function ThemeButton({ theme }: { theme: "system" | "light" | "dark" }): ReactElement {
+  const t = useStrings();
+  const isDark = theme === "dark" || (theme === "system" && matchMedia("(prefers-color-scheme: dark)").matches);
+  return (
+    <IconButton
+      icon={isDark ? "sun" : "moon"}
+      label={`${t.theme}: ${isDark ? t.themes.light : t.themes.dark}`}
+      onClick={() => setPreferences({ theme: isDark ? "light" : "dark" })}
+    />
+  );
+}
+
+interface Actions {
+  newChat: () => void;
+  search: () => void;
+  focusField: () => void;
+  showSidebar: (isShown: boolean) => void;
+  isSidebarOpen: boolean;
+  hasDialog: boolean;
+  openDialog: (dialog: OpenDialog) => void;
+}
+
+function useShortcuts(workbench: Workbench, actions: Actions): void {
+  const latest = useRef(actions);
+  latest.current = actions;
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      const now = latest.current;
+      if (event.isComposing || now.hasDialog) return;
+      const hasMod = event.metaKey || event.ctrlKey;
+      const key = event.key.toLowerCase();
+      if (event.key === "Escape" && event.shiftKey) now.focusField();
+      else if (event.key === "Escape") {
+        if (!event.defaultPrevented) workbench.stop();
+        return;
+      } else if (hasMod && event.shiftKey && key === "o") now.newChat();
+      else if (hasMod && key === "k") now.search();
+      else if (hasMod && key === "b") now.showSidebar(!now.isSidebarOpen);
+      else if (hasMod && key === ",") now.openDialog({ kind: "settings" });
+      else if (hasMod && key === "/") now.openDialog({ kind: "shortcuts" });
+      else return;
+      event.preventDefault();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [workbench]);
+}

@@ -1,0 +1,96 @@
+// What stands under an answer that is on its way, or that did not come to its end.
+import type { ReactElement } from "react";
+import type { Message, MessageError } from "../conversation.ts";
+import type { LiveText } from "../live-answer.ts";
+import { usePreferences, useStrings } from "../preferences.ts";
+import type { Strings } from "../strings.ts";
+import { Button } from "../ui/controls.tsx";
+import { rate } from "../ui/format.ts";
+import { Icon } from "../ui/icons.tsx";
+import type { Workbench } from "../workbench.ts";
+
+export function AnswerProgress({ live }: { live: LiveText }): ReactElement {
+  const t = useStrings();
+  const { phase } = live;
+  const wait = phase.type === "queued" && phase.waitMs !== undefined ? ` · ${t.aboutSeconds(Math.ceil(phase.waitMs / 1000))}` : "";
+  const words =
+    phase.type === "queued"
+      ? t.waitingInQueue(phase.position) + wait
+      : phase.type === "prefill"
+        ? t.readingPrompt(Math.round((100 * phase.processedTokens) / Math.max(1, phase.totalTokens)))
+        : phase.type === "sent"
+          ? t.thinkingStarts
+          : "";
+  return (
+    <div className="progress">
+      <span className="grinding" />
+      {words}
+      {phase.type === "writing" && live.tokensPerSecond !== undefined && (
+        <span className="stats">
+          {rate(live.tokensPerSecond)} {t.speedUnit}
+        </span>
+      )}
+    </div>
+  );
+}
+
+/** Why the answer is not whole, and the ways on. */
+export function AnswerTrouble({
+  workbench,
+  message,
+  isLast,
+}: {
+  workbench: Workbench;
+  message: Message;
+  isLast: boolean;
+}): ReactElement | undefined {
+  const t = useStrings();
+  const { language } = usePreferences();
+  if (message.state === "complete" || message.state === "streaming") return;
+  const goOn = isLast && message.text !== "" && (
+    <Button icon="play" onClick={() => void workbench.continueAnswer(message)}>
+      {t.continueAnswer}
+    </Button>
+  );
+  if (message.state === "stopped" || message.state === "cut") {
+    return (
+      <div className="note">
+        {message.state === "cut" ? t.answerCut : t.answerStopped} {goOn}
+      </div>
+    );
+  }
+  const { title, detail, hint } = explain(message.error, t, language);
+  return (
+    <div className="trouble" role="alert">
+      <Icon name="alert" />
+      <div>
+        <p className="trouble-title">{title}</p>
+        {detail && <p>{detail}</p>}
+        {hint && <p className="hint">{hint}</p>}
+        <div className="trouble-ways">
+          {isLast && (
+            <Button icon="retry" look="primary" onClick={() => void workbench.retry(message)}>
+              {t.retry}
+            </Button>
+          )}
+          {goOn}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** A failure in the reader's language where its code is known; the server's own sentence, which has the numbers, goes with it. */
+export function explain(
+  error: MessageError | undefined,
+  t: Strings,
+  language: string,
+): { title: string; detail?: string; hint?: string } {
+  if (error === undefined || error.code === "interrupted") return { title: t.answerInterrupted };
+  const known = t.errors[error.code];
+  const hint = t.errors[`${error.code}Hint`] ?? error.hint;
+  const title = known ?? error.message;
+  const isOwn = error.code === "unreachable" || error.code === "cut";
+  const detail = known === undefined || isOwn || (language === "en" && error.message === known) ? undefined : error.message;
+  return { title, ...(detail ? { detail } : {}), ...(hint === undefined ? {} : { hint }) };
+}

@@ -1,0 +1,220 @@
+// Where messages are written: a plain text area (nothing typed here waits for anything), attachments, slash menu, context gauge.
+// The draft of each conversation survives a reload of the tab.
+import { type ClipboardEvent, type KeyboardEvent, type ReactElement, type RefObject, useEffect, useId, useRef, useState } from "react";
+import type { Attachment } from "../conversation.ts";
+import { useStrings } from "../preferences.ts";
+import { useSignal } from "../signal.ts";
+import { IconButton } from "../ui/controls.tsx";
+import { shortCount } from "../ui/format.ts";
+import { Icon } from "../ui/icons.tsx";
+import { showToast } from "../ui/toasts.tsx";
+import type { Workbench } from "../workbench.ts";
+import { fileBytesLimit, isLongPaste, textOfFile, toAttachment } from "./attachment.ts";
+import { AttachmentChips } from "./attachment-chips.tsx";
+import { ContextGauge, OverBudget } from "./context-gauge.tsx";
+import { type DraftText, useDraft } from "./draft.ts";
+import { type SlashCommand, type SlashEntry, SlashMenu, useSlashEntries } from "./slash-menu.tsx";
+import { useBudget } from "./use-budget.ts";
+
+export function Composer({
+  workbench,
+  field,
+  onTemplate,
+  onCommand,
+  onEditLast,
+}: {
+  workbench: Workbench;
+  field: RefObject<HTMLTextAreaElement | null>;
+  onTemplate: (id: string | undefined) => void;
+  onCommand: (command: SlashCommand) => void;
+  onEditLast: () => void;
+}): ReactElement {
+  const t = useStrings();
+  const open = useSignal(workbench.open);
+  const answers = useSignal(workbench.answers);
+  const status = useSignal(workbench.engine.view).status;
+  const [draft, setDraft] = useDraft(workbench);
+  const { text, attachments } = draft;
+  const budget = useBudget(workbench, text, attachments);
+  const picker = useRef<HTMLInputElement>(null);
+  const menuId = useId();
+  const entries = useSlashEntries(text);
+  const [active, setActive] = useState(0);
+  const isRunning = [...answers.values()].some(({ conversationId }) => conversationId === open.head.id);
+  const isOver = budget !== undefined && budget.overTokens > 0;
+  const isBlocked = isOver && budget.isExact;
+  const canSend = (text.trim() !== "" || attachments.length > 0) && !isRunning && !isBlocked;
+
+  const change = (next: Partial<DraftText>): void => setDraft({ ...draft, ...next });
+  const attach = (added: readonly Attachment[]): void => change({ attachments: [...attachments, ...added] });
+  const send = (): void => {
+    if (!canSend) return;
+    const { temperature } = draft;
+    const recommended = status?.model.isDemonstration ? undefined : temperature;
+    setDraft({ text: "", attachments: [] });
+    void workbench.send({ text: text.trim(), attachments, ...(recommended === undefined ? {} : { temperature: recommended }) });
+    field.current?.focus();
+  };
+  const addFiles = async (files: readonly File[]): Promise<void> => {
+    const added: Attachment[] = [];
+    for (const file of files) {
+      if (file.size > fileBytesLimit) {
+        showToast({ text: t.fileTooLarge(file.name, "20 MiB"), isError: true });
+        continue;
+      }
+      const content = await textOfFile(file);
+      if (content === undefined) showToast({ text: t.notText(file.name), isError: true });
+      else added.push(toAttachment(file.name, content, { isPasted: false }));
+    }
+    if (added.length > 0) attach(added);
+  };
+  const pasted = (event: ClipboardEvent): void => {
+    const files = [...event.clipboardData.files];
+    const words = event.clipboardData.getData("text/plain");
+    if (files.length > 0 && words === "") {
+      event.preventDefault();
+      void addFiles(files);
+    } else if (isLongPaste(words)) {
+      event.preventDefault();
+      const count = attachments.filter(({ isPasted }) => isPasted).length + 1;
+      const added = toAttachment(t.pastedText(count), words, { isPasted: true });
+      attach([added]);
+      showToast({ text: t.becameAttachment(t.linesOf(added.lineCount)) });
+    }
+  };
+  const choose = (entry: SlashEntry): void => {
+    change({ text: "" });
+    const [kind, id = ""] = entry.id.split(":");
+    if (kind === "template") onTemplate(id);
+    else onCommand(id as SlashCommand);
+  };
+  const pressed = (event: KeyboardEvent<HTMLTextAreaElement>): void => {
+    // While an input method composes, Enter and arrows belong to it.
+    if (event.nativeEvent.isComposing || event.keyCode === 229) return;
+    const chosen = entries[Math.min(active, entries.length - 1)];
+    if (chosen !== undefined) {
+      if (event.key === "ArrowDown") setActive((active + 1) % entries.length);
+      else if (event.key === "ArrowUp") setActive((active + entries.length - 1) % entries.length);
+      else if (event.key === "Enter" || event.key === "Tab") choose(chosen);
+      else if (event.key === "Escape") change({ text: "" });
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    } else if (event.key === "Enter" && !event.shiftKey && !matchMedia("(pointer: coarse)").matches) {
+      event.preventDefault();
+      send();
+    } else if (event.key === "ArrowUp" && text === "" && attachments.length === 0) {
+      event.preventDefault();
+      onEditLast();
+    }
+  };
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each text has its own list
+  useEffect(() => setActive(0), [text]);
+  const dropping = useDrop((files) => void addFiles(files));
+
+  return (
+    <div className="composer-area">
+      {isOver && (
+        <OverBudget
+          budget={budget}
+          attachments={attachments}
+          onRemoveFile={(id) => change({ attachments: attachments.filter((each) => each.id !== id) })}
+          onLeaveOut={(ids) =>
+            void workbench.changeHead(open.head.id, { leftOutIds: [...open.head.leftOutIds, ...ids] })
+          }
+          onNewChat={() => {
+            const kept = draft;
+            setDraft({ text: "", attachments: [] });
+            workbench.startConversation();
+            void workbench.send({ text: kept.text.trim(), attachments: kept.attachments });
+          }}
+        />
+      )}
+      {entries.length > 0 && <SlashMenu id={menuId} entries={entries} active={Math.min(active, entries.length - 1)} onChoose={choose} />}
+      <div className={dropping ? "composer dropping" : "composer"}>
+        {dropping && <div className="drop-hint">{t.dropHere}</div>}
+        <AttachmentChips
+          attachments={attachments}
+          tokensOf={(attachment) => `≈ ${shortCount(workbench.counter.count(attachment.text).tokens)}`}
+          onRemove={(id) => change({ attachments: attachments.filter((each) => each.id !== id) })}
+          onInline={(attachment) =>
+            change({
+              text: text === "" ? attachment.text : `${text}\n${attachment.text}`,
+              attachments: attachments.filter(({ id }) => id !== attachment.id),
+            })
+          }
+        />
+        <textarea
+          ref={field}
+          value={text}
+          rows={1}
+          placeholder={t.composerPlaceholder}
+          aria-label={t.composerLabel}
+          title={t.newlineHint}
+          aria-controls={entries.length > 0 ? menuId : undefined}
+          aria-activedescendant={entries.length > 0 ? `${menuId}-${Math.min(active, entries.length - 1)}` : undefined}
+          onChange={(event) => change({ text: event.target.value })}
+          onPaste={pasted}
+          onKeyDown={pressed}
+        />
+        <div className="composer-row">
+          <IconButton icon="attach" label={t.attach} onClick={() => picker.current?.click()} />
+          <IconButton icon="template" label={t.templates} onClick={() => onTemplate(undefined)} />
+          <input
+            ref={picker}
+            type="file"
+            multiple
+            hidden
+            onChange={(event) => {
+              void addFiles([...(event.target.files ?? [])]);
+              event.target.value = "";
+            }}
+          />
+          <span className="spacer" />
+          <ContextGauge budget={budget} />
+          {isRunning ? (
+            <button type="button" className="send stop" aria-label={t.stop} title={t.stopHint} onClick={() => workbench.stop()}>
+              <Icon name="stop" />
+            </button>
+          ) : (
+            <button type="button" className="send" aria-label={t.send} title={t.send} disabled={!canSend} onClick={send}>
+              <Icon name="send" />
+            </button>
+          )}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** Files dropped anywhere on the page; true while some hover above it. */
+function useDrop(onFiles: (files: readonly File[]) => void): boolean {
+  const [isOver, setOver] = useState(false);
+  const latest = useRef(onFiles);
+  latest.current = onFiles;
+  useEffect(() => {
+    const over = (event: DragEvent): void => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      setOver(true);
+    };
+    const left = (event: DragEvent): void => {
+      if (event.relatedTarget === null) setOver(false);
+    };
+    const dropped = (event: DragEvent): void => {
+      setOver(false);
+      if (!event.dataTransfer?.files.length) return;
+      event.preventDefault();
+      latest.current([...event.dataTransfer.files]);
+    };
+    addEventListener("dragover", over);
+    addEventListener("dragleave", left);
+    addEventListener("drop", dropped);
+    return () => {
+      removeEventListener("dragover", over);
+      removeEventListener("dragleave", left);
+      removeEventListener("drop", dropped);
+    };
+  }, []);
+  return isOver;
+}

@@ -1,0 +1,99 @@
+// The context in one line: a ring beside the send button, its parts on request, and the choices when it is too much.
+import { type ReactElement, useId } from "react";
+import type { Attachment } from "../conversation.ts";
+import { useStrings } from "../preferences.ts";
+import { Button } from "../ui/controls.tsx";
+import { shortCount } from "../ui/format.ts";
+import { Icon } from "../ui/icons.tsx";
+import type { Budget } from "./budget.ts";
+
+const parts = ["system", "history", "files", "message", "room"] as const;
+
+export function ContextGauge({ budget }: { budget: Budget | undefined }): ReactElement | undefined {
+  const t = useStrings();
+  const id = useId();
+  if (budget === undefined) return;
+  const used = budget.system + budget.history + budget.files + budget.message;
+  const share = Math.min(1, used / Math.max(1, budget.contextTokens));
+  const approximately = budget.isExact ? "" : "≈ ";
+  const words = approximately + t.contextOf(shortCount(used), shortCount(budget.contextTokens));
+  const level = budget.overTokens > 0 ? "over" : share > 0.8 ? "high" : "";
+  return (
+    <>
+      <button type="button" className={`gauge ${level}`} popoverTarget={id} aria-label={`${t.context}: ${words}`} title={words}>
+        <svg viewBox="0 0 20 20" aria-hidden="true" focusable="false">
+          <circle cx="10" cy="10" r="7.500" pathLength="100" className="track" />
+          <circle cx="10" cy="10" r="7.500" pathLength="100" className="fill" strokeDasharray={`${share * 100} 100`} />
+        </svg>
+        <span className="gauge-words">
+          {approximately}
+          {shortCount(used)} / {shortCount(budget.contextTokens)}
+        </span>
+      </button>
+      <div id={id} popover="auto" className="gauge-card" role="group" aria-label={t.context}>
+        <h3>{t.context}</h3>
+        <div className="gauge-bar">
+          {parts.map((part) => (
+            <span
+              key={part}
+              className={`part-${part}`}
+              style={{ inlineSize: `${(100 * budget[part]) / Math.max(1, budget.contextTokens)}%` }}
+            />
+          ))}
+        </div>
+        <dl>
+          {parts.map((part) => (
+            <div key={part}>
+              <dt>
+                <span className={`swatch part-${part}`} />
+                {t.contextParts[part]}
+              </dt>
+              <dd>{budget[part].toLocaleString()}</dd>
+            </div>
+          ))}
+        </dl>
+        {!budget.isExact && <p className="hint">{t.estimated}</p>}
+      </div>
+    </>
+  );
+}
+
+/** Too much for the context: nothing is cut by itself, these are the ways out. */
+export function OverBudget({
+  budget,
+  attachments,
+  onLeaveOut,
+  onRemoveFile,
+  onNewChat,
+}: {
+  budget: Budget;
+  attachments: readonly Attachment[];
+  onLeaveOut: (ids: readonly string[]) => void;
+  onRemoveFile: (id: string) => void;
+  onNewChat: () => void;
+}): ReactElement {
+  const t = useStrings();
+  const wanted = 2 ** Math.ceil(Math.log2((budget.contextTokens + budget.overTokens) / 1024 + 1));
+  return (
+    <div className="over-budget" role="alert">
+      <Icon name="alert" />
+      <div>
+        <p>{t.overBudget(budget.overTokens.toLocaleString())}</p>
+        <div className="trouble-ways">
+          {budget.oldestIds.length > 0 && (
+            <Button onClick={() => onLeaveOut(budget.oldestIds)}>{t.leaveOutOldest(budget.oldestIds.length)}</Button>
+          )}
+          {attachments.map((attachment) => (
+            <Button key={attachment.id} onClick={() => onRemoveFile(attachment.id)}>
+              {t.leaveOutFile(attachment.name)}
+            </Button>
+          ))}
+          {budget.history > 0 && <Button onClick={onNewChat}>{t.sendInNewChat}</Button>}
+        </div>
+        <p className="hint">
+          {t.raiseContext} <code>npm start -- --context {wanted}K</code>
+        </p>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,74 @@
+// The list that opens when a message begins with "/": templates and commands. The focus stays in the text field; the field tells
+// the list which keys were pressed, and the list tells the field which entry is active.
+import type { ReactElement } from "react";
+import { usePreferences, useStrings } from "../preferences.ts";
+import { templates } from "../templates.ts";
+import { Icon, type IconName } from "../ui/icons.tsx";
+
+export interface SlashEntry {
+  id: string;
+  icon: IconName;
+  name: string;
+  about?: string;
+  /** What may be typed after the slash, lower case. */
+  words: string;
+}
+
+export type SlashCommand = "new" | "settings" | "shortcuts";
+
+export function useSlashEntries(text: string): readonly SlashEntry[] {
+  const t = useStrings();
+  const { language } = usePreferences();
+  if (!/^\/\S*$/.test(text)) return [];
+  const typed = text.slice(1).toLowerCase();
+  const entries: SlashEntry[] = [
+    ...templates.map(
+      (template): SlashEntry => ({
+        id: `template:${template.id}`,
+        icon: "template",
+        name: template.name[language],
+        about: template.about[language],
+        words: `${template.id} ${template.name.zh} ${template.name.en}`.toLowerCase(),
+      }),
+    ),
+    { id: "command:new", icon: "plus", name: t.newChat, words: `new ${t.newChat}`.toLowerCase() },
+    { id: "command:settings", icon: "settings", name: t.settings, words: `settings ${t.settings}`.toLowerCase() },
+    { id: "command:shortcuts", icon: "keyboard", name: t.shortcuts, words: `shortcuts help ${t.shortcuts}`.toLowerCase() },
+  ];
+  return entries.filter((entry) => entry.words.includes(typed));
+}
+
+export function SlashMenu({
+  id,
+  entries,
+  active,
+  onChoose,
+}: {
+  id: string;
+  entries: readonly SlashEntry[];
+  active: number;
+  onChoose: (entry: SlashEntry) => void;
+}): ReactElement {
+  const t = useStrings();
+  return (
+    <div className="slash-menu" role="listbox" id={id} aria-label={t.command}>
+      {entries.map((entry, n) => (
+        <div
+          key={entry.id}
+          id={`${id}-${n}`}
+          role="option"
+          tabIndex={-1}
+          aria-selected={n === active}
+          // The field would lose the focus before the click arrives.
+          onPointerDown={(event) => event.preventDefault()}
+          onClick={() => onChoose(entry)}
+          onKeyDown={(event) => event.key === "Enter" && onChoose(entry)}
+        >
+          <Icon name={entry.icon} />
+          <span className="slash-name">{entry.name}</span>
+          {entry.about && <small>{entry.about}</small>}
+        </div>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,65 @@
+// The engine's live state: `GET /status` each second while the page is seen, nothing while it is hidden. Keeps the last minutes
+// for the sparklines. A server that went away is asked again, less and less often, up to every ten seconds.
+import { type EngineStatus, fetchStatus } from "./api.ts";
+import { Signal } from "./signal.ts";
+
+const everyMs = 1000;
+const keptSamples = 60;
+
+export interface EngineView {
+  status?: EngineStatus;
+  version?: string;
+  isReachable: boolean;
+  /** Decode speed of each second, oldest first. */
+  speeds: readonly number[];
+}
+
+export class EngineWatch {
+  readonly view = new Signal<EngineView>({ isReachable: true, speeds: [] });
+  /** Time to first token of the answers of this visit, in milliseconds, oldest first. */
+  readonly firstTokens = new Signal<readonly number[]>([]);
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #failures = 0;
+  #isAsking = false;
+
+  start(): void {
+    document.addEventListener("visibilitychange", () => this.#onVisibility());
+    this.#onVisibility();
+  }
+
+  /** Asks at once: after a failure, or when an answer starts. */
+  refresh(): void {
+    clearTimeout(this.#timer);
+    if (!document.hidden) void this.#ask();
+  }
+
+  addFirstToken(milliseconds: number): void {
+    this.firstTokens.value = [...this.firstTokens.value, milliseconds].slice(-keptSamples);
+  }
+
+  #onVisibility(): void {
+    clearTimeout(this.#timer);
+    if (!document.hidden) void this.#ask();
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    try {
+      const { engine, version } = await fetchStatus(AbortSignal.timeout(5000));
+      this.#failures = 0;
+      const isBusy = engine.runningRequests > 0;
+      const speeds = [...this.view.value.speeds, isBusy ? engine.speed.decodeTokensPerSecond : 0].slice(-keptSamples);
+      this.view.value = { status: engine, version, isReachable: true, speeds };
+    } catch {
+      // Whatever the reason, the page shows that the server cannot be reached, and asks again.
+      this.#failures++;
+      if (this.#failures > 1) this.view.value = { ...this.view.value, isReachable: false };
+    } finally {
+      this.#isAsking = false;
+      clearTimeout(this.#timer);
+      const wait = Math.min(10_000, everyMs * 2 ** Math.max(0, this.#failures - 2));
+      if (!document.hidden) this.#timer = setTimeout(() => void this.#ask(), wait);
+    }
+  }
+}

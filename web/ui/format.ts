@@ -1,0 +1,18 @@
+// Figures as people read them.
+
+/** 950, 12.4K, 1.2M: short enough for a gauge. */
+export function shortCount(count: number): string {
+  if (count < 1000) return String(Math.round(count));
+  if (count < 9950) return `${(count / 1000).toFixed(1)}K`;
+  if (count < 999_500) return `${Math.round(count / 1000)}K`;
+  return `${(count / 1_000_000).toFixed(1)}M`;
+}
+
+export function duration(milliseconds: number): string {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  return `${(milliseconds / 1000).toFixed(milliseconds < 10_000 ? 1 : 0)} s`;
+}
+
+export function rate(perSecond: number): string {
+  return perSecond < 10 ? perSecond.toFixed(1) : String(Math.round(perSecond));
+}
