@@ -16,7 +16,7 @@ import { AppError } from "../base/errors.ts";
 import { type CatalogueEntry, fileOf } from "./catalogue.ts";
 import { openProgress, type Progress, type PullProgress } from "./download-progress.ts";
 import { findOffer, type Hub, hubNamed, type OfferedFile } from "./hub.ts";
-import { lockDownload, PartFile, partNames, type Verdict } from "./part-file.ts";
+import { lockDownload, PartFile, partNames } from "./part-file.ts";
 import { fetchStretch, type Patience, TransferFault, withRetries } from "./transfer.ts";
 
 export interface PullOptions {
@@ -103,7 +103,7 @@ class Pull {
     }
     await using part = await PartFile.open({ file, fileBytes, sha256, chunkBytes: tuning.chunkBytes });
     // Killed between the last chunk and the renaming: no network is needed for that.
-    if (part.missingChunks.length === 0 && (await this.#verified(part)).isWhole) {
+    if (part.missingChunks.length === 0 && (await this.#checkedHash(part)) === sha256) {
       await part.complete();
       return { outcome: "downloaded", file };
     }
@@ -252,54 +252,62 @@ class Pull {
     await withRetries(attempt, { patience: tuning, signal, hasGained });
   }
 
-  async #verified(part: PartFile): Promise<Verdict> {
+  async #checkedHash(part: PartFile): Promise<string> {
     const { progress, signal } = this.#context;
     progress.enter("checking", 0);
-    return part.verify({ onBytes: (count) => progress.add(count), signal });
+    return part.sha256({ onBytes: (count) => progress.add(count), signal });
   }
 
   /** See the head of this file. Returns when the whole is right; throws when it cannot be made so. */
   async #mend(part: PartFile, offer: OfferedFile): Promise<void> {
-    let verdict = await this.#verified(part);
-    if (verdict.isWhole) return;
-    if (verdict.changedChunks.length > 0) {
-      part.forget(verdict.changedChunks);
-      await this.#fetchMissing(part, offer);
-      verdict = await this.#verified(part);
-      if (verdict.isWhole) return;
+    const { entry, hub, progress, signal } = this.#context;
+    let sha256 = await this.#checkedHash(part);
+    if (sha256 === entry.sha256) return;
+    progress.enter("mending", 0);
+    const changed = await part.changedChunks({ onBytes: (count) => progress.add(count), signal });
+    if (changed.length > 0) {
+      sha256 = await this.#fetchedAgain(part, { indexes: changed, offer });
+      if (sha256 === entry.sha256) return;
     }
-    if (offer.takesRanges) verdict = await this.#doubtChunks(part, { offer, verdict });
-    else {
-      part.forget(Array.from({ length: part.chunkCount }, (_, index) => index));
-      await this.#fetchMissing(part, offer);
-      verdict = await this.#verified(part);
-    }
-    if (verdict.isWhole) return;
+    const all = Array.from({ length: part.chunkCount }, (_, index) => index);
+    sha256 = offer.takesRanges
+      ? await this.#doubtChunks(part, { indexes: all, offer, sha256 })
+      : await this.#fetchedAgain(part, { indexes: all, offer });
+    if (sha256 === entry.sha256) return;
     await part.discard();
     throw new TransferFault(
-      `${this.#context.hub.name} delivered another file than it should: its SHA-256 is ${verdict.sha256}, not ${this.#context.entry.sha256}. It was deleted`,
+      `${hub.name} delivered another file than it should: its SHA-256 is ${sha256}, not ${entry.sha256}. It was deleted`,
       { isRetryable: false },
     );
   }
 
-  async #doubtChunks(part: PartFile, { offer, verdict }: { offer: OfferedFile; verdict: Verdict }): Promise<Verdict> {
-    const { tuning, progress, signal } = this.#context;
-    const all = Array.from({ length: part.chunkCount }, (_, index) => index);
-    const doubted = [
-      ...all.filter((index) => this.#troubled.has(index)),
-      ...all.filter((index) => !this.#troubled.has(index)),
-    ];
-    let latest = verdict;
+  async #fetchedAgain(
+    part: PartFile,
+    { indexes, offer }: { indexes: readonly number[]; offer: OfferedFile },
+  ): Promise<string> {
+    part.forget(indexes);
+    await this.#fetchMissing(part, offer);
+    return this.#checkedHash(part);
+  }
+
+  /** Compares chunks with a second fetch of them until the whole is right; returns the hash of the whole in the end. */
+  async #doubtChunks(
+    part: PartFile,
+    { indexes, offer, sha256 }: { indexes: readonly number[]; offer: OfferedFile; sha256: string },
+  ): Promise<string> {
+    const { entry, tuning, progress } = this.#context;
+    const doubted = indexes.toSorted((a, b) => Number(this.#troubled.has(b)) - Number(this.#troubled.has(a)) || a - b);
+    let latest = sha256;
+    let comparedBytes = 0;
     progress.enter("mending", 0);
     for (let at = 0; at < doubted.length; at += tuning.connections) {
-      signal.throwIfAborted();
-      const replaced = await Promise.all(
-        doubted.slice(at, at + tuning.connections).map((index) => this.#replaceIfDifferent(part, { index, offer })),
-      );
+      const together = doubted.slice(at, at + tuning.connections);
+      const replaced = await Promise.all(together.map((index) => this.#replaceIfDifferent(part, { index, offer })));
+      comparedBytes += together.reduce((sum, index) => sum + part.range(index).end - part.range(index).start, 0);
       if (!replaced.includes(true)) continue;
-      latest = await this.#verified(part);
-      if (latest.isWhole) return latest;
-      progress.enter("mending", part.range(doubted[at] ?? 0).end);
+      latest = await this.#checkedHash(part);
+      if (latest === entry.sha256) return latest;
+      progress.enter("mending", comparedBytes);
     }
     return latest;
   }

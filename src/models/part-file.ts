@@ -42,11 +42,10 @@ export interface PartTarget {
   chunkBytes: number;
 }
 
-export interface Verdict {
-  isWhole: boolean;
-  sha256: string;
-  /** Chunks whose bytes on disk are not those that came over the network. */
-  changedChunks: number[];
+/** How a pass over the whole file is watched and stopped. */
+interface Pass {
+  onBytes: (count: number) => void;
+  signal: AbortSignal;
 }
 
 export class PartFile implements AsyncDisposable {
@@ -121,28 +120,42 @@ export class PartFile implements AsyncDisposable {
     this.#save();
   }
 
-  /** Reads everything back from the disk; `onBytes` hears of each stretch. */
-  async verify({ onBytes, signal }: { onBytes: (count: number) => void; signal: AbortSignal }): Promise<Verdict> {
+  /** The SHA-256 of the whole, read back from the disk. */
+  async sha256({ onBytes, signal }: Pass): Promise<string> {
     const whole = createHash("sha256");
-    const changedChunks: number[] = [];
-    const window = Buffer.allocUnsafe(1024 ** 2);
-    for (let index = 0; index < this.chunkCount; index++) {
+    for await (const bytes of this.#read(0, this.#record.fileBytes)) {
+      signal.throwIfAborted();
+      whole.update(bytes);
+      onBytes(bytes.length);
+    }
+    return whole.digest("hex");
+  }
+
+  /** The chunks whose bytes on the disk are not those that came over the network. */
+  async changedChunks({ onBytes, signal }: Pass): Promise<number[]> {
+    const changed: number[] = [];
+    for (const [index, recorded] of this.#record.chunks.entries()) {
       const chunk = createHash("sha256");
       const { start, end } = this.range(index);
-      for (let position = start; position < end; ) {
+      for await (const bytes of this.#read(start, end)) {
         signal.throwIfAborted();
-        const { bytesRead } = await this.#handle.read(window, 0, Math.min(window.length, end - position), position);
-        if (bytesRead === 0) break; // shorter than it was: both hashes will tell
-        const bytes = window.subarray(0, bytesRead);
-        whole.update(bytes);
         chunk.update(bytes);
-        position += bytesRead;
-        onBytes(bytesRead);
+        onBytes(bytes.length);
       }
-      if (chunk.digest("hex") !== this.#record.chunks[index]) changedChunks.push(index);
+      if (chunk.digest("hex") !== recorded) changed.push(index);
     }
-    const sha256 = whole.digest("hex");
-    return { isWhole: sha256 === this.#record.sha256, sha256, changedChunks };
+    return changed;
+  }
+
+  /** The bytes of a stretch through one window, which the next turn overwrites; fewer if the file has become shorter. */
+  async *#read(start: number, end: number): AsyncGenerator<Buffer> {
+    const window = Buffer.allocUnsafe(1024 ** 2);
+    for (let position = start; position < end; ) {
+      const { bytesRead } = await this.#handle.read(window, 0, Math.min(window.length, end - position), position);
+      if (bytesRead === 0) return;
+      yield window.subarray(0, bytesRead);
+      position += bytesRead;
+    }
   }
 
   /** Makes the download the model, in one step: nobody ever sees half a file under the model's name. */
