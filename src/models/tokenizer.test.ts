@@ -123,6 +123,16 @@ test("more distinct words than the cache holds still give the same ids", () => {
   );
 });
 
+test("the parts of a long text are together what the whole is", () => {
+  const text = golden.prompts.map(({ prompt }) => prompt).join("");
+  const parts = [...tokenizer.encodeParts(text, { special: true })];
+  assert.ok(parts.length > 3 && parts.every((part) => part.length < 1100));
+  assert.deepEqual(
+    parts.flatMap((part) => [...part]),
+    [...tokenizer.encode(text, { special: true })],
+  );
+});
+
 test("an id beyond the vocabulary is refused with the range of ids", () => {
   assert.throws(() => tokenizer.tokenBytes(14_336), /ids are 0 to 14335/);
   assert.throws(() => tokenizer.decode([-1]), AppError);

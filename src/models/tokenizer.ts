@@ -13,6 +13,8 @@ export interface Tokenizer {
   readonly tokens: readonly string[];
   /** Ids of a text. `special`: text that spells a special token becomes that token (default false: it is only text). */
   encode(text: string, options?: { special?: boolean }): Int32Array;
+  /** The same ids in parts of about a thousand, so that a caller with other work can do it between them. */
+  encodeParts(text: string, options?: { special?: boolean }): Iterable<Int32Array>;
   /** Text of ids, whole characters; what is no UTF-8 becomes U+FFFD. `special`: spell control tokens out (default: they are ""). */
   decode(ids: Iterable<number>, options?: { special?: boolean }): string;
   /** The bytes one token stands for; a character may be spread over several tokens. A view: do not write to it. */
@@ -29,6 +31,7 @@ const controlType = 3;
 const userDefinedType = 4;
 const unusedType = 5;
 const noBytes = new Uint8Array(0);
+const partTokens = 1024;
 const cachedWords = 65_536;
 const cachedWordLength = 24;
 
@@ -111,41 +114,68 @@ class ByteLevelBpe implements Tokenizer {
     return this.tokens.length;
   }
 
-  encode(text: string, { special = false }: { special?: boolean } = {}): Int32Array {
+  encode(text: string, options: { special?: boolean } = {}): Int32Array {
     const out = new IdList(Math.ceil(text.length / 2) + 8);
-    let done = 0;
-    if (special && this.#specialPattern) {
-      for (const match of text.matchAll(this.#specialPattern)) {
-        this.#encodeRun(text, done, match.index, out);
-        out.push(this.#specialIds.get(match[0]) ?? 0);
-        done = match.index + match[0].length;
-      }
-    }
-    this.#encodeRun(text, done, text.length, out);
+    for (const part of this.#parts(text, { ...options, partTokens: Number.POSITIVE_INFINITY })) out.pushAll(part);
     return out.taken();
   }
 
-  #encodeRun(whole: string, from: number, to: number, out: IdList): void {
-    // A cut at a special token is the end of the text for the words before it.
-    const text = from === 0 && to === whole.length ? whole : whole.slice(from, to);
-    for (let start = 0; start < text.length; ) {
-      const end = wordEnd(text, start);
-      if (end - start > cachedWordLength) {
-        out.pushAll(this.#merge(text, start, end));
-      } else {
-        const word = text.slice(start, end);
-        let ids = this.#cache.get(word);
-        if (ids === undefined) {
-          ids = this.#merge(text, start, end).slice();
-          // Dropping all of it keeps a hit at one look-up; the common words are back within a page of text.
-          if (this.#cache.size >= cachedWords) this.#cache.clear();
-          // A slice keeps its whole text alive; the key must not.
-          this.#cache.set(Buffer.from(word, "utf16le").toString("utf16le"), ids);
-        }
-        out.pushAll(ids);
+  *encodeParts(text: string, options: { special?: boolean } = {}): Generator<Int32Array, void, undefined> {
+    for (const part of this.#parts(text, { ...options, partTokens })) yield part.slice();
+  }
+
+  /** Ids in stretches of about `partTokens`, each a view that is good until the next one. */
+  *#parts(
+    text: string,
+    { special = false, partTokens }: { special?: boolean; partTokens: number },
+  ): Generator<Int32Array, void, undefined> {
+    const out = new IdList(1024);
+    for (const run of this.#runs(text, special)) {
+      if (typeof run === "number") {
+        out.push(run);
+        continue;
       }
-      start = end;
+      for (let start = 0; start < run.length; ) {
+        start = this.#encodeWord(run, start, out);
+        if (out.count < partTokens) continue;
+        yield out.view();
+        out.clear();
+      }
     }
+    yield out.view();
+  }
+
+  /** The stretches of text between special tokens, and the ids of these. A cut is the end of the text for the words before it. */
+  *#runs(text: string, special: boolean): Generator<string | number, void, undefined> {
+    let done = 0;
+    if (special && this.#specialPattern) {
+      for (const match of text.matchAll(this.#specialPattern)) {
+        yield text.slice(done, match.index);
+        yield this.#specialIds.get(match[0]) ?? 0;
+        done = match.index + match[0].length;
+      }
+    }
+    yield text.slice(done);
+  }
+
+  /** Encodes the word at `start`; returns its end. */
+  #encodeWord(text: string, start: number, out: IdList): number {
+    const end = wordEnd(text, start);
+    if (end - start > cachedWordLength) {
+      out.pushAll(this.#merge(text, start, end));
+      return end;
+    }
+    const word = text.slice(start, end);
+    let ids = this.#cache.get(word);
+    if (ids === undefined) {
+      ids = this.#merge(text, start, end).slice();
+      // Dropping all of it keeps a hit at one look-up; the common words are back within a page of text.
+      if (this.#cache.size >= cachedWords) this.#cache.clear();
+      // A slice keeps its whole text alive; the key must not.
+      this.#cache.set(Buffer.from(word, "utf16le").toString("utf16le"), ids);
+    }
+    out.pushAll(ids);
+    return end;
   }
 
   #merge(text: string, start: number, end: number): Int32Array {
@@ -207,8 +237,21 @@ class IdList {
     this.#ids = larger;
   }
 
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Good until the next push. */
+  view(): Int32Array {
+    return this.#ids.subarray(0, this.#count);
+  }
+
   taken(): Int32Array {
     return this.#ids.slice(0, this.#count);
+  }
+
+  clear(): void {
+    this.#count = 0;
   }
 }
 

@@ -1,0 +1,338 @@
+// The engine contract over a runner: takes requests in, turns text into tokens and tokens into text, and lets scheduler and loop do
+// the rest. Knows neither CUDA nor GGUF; over the simulated runner it is tested without a device.
+//
+// A failed step means a lost device: every request fails with its error, the engine is `failed` and stays so. Starting anew is for
+// whoever started the process.
+import { randomInt } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { AppError, toAppError } from "../../base/errors.ts";
+import { type Log, silentLog } from "../../base/log.ts";
+import type { Tokenizer } from "../../models/tokenizer.ts";
+import { ActiveRequest } from "../active-request.ts";
+import { answerRoom, checkPromptIds, checkRequest } from "../check-request.ts";
+import type { Engine, EngineStatus, GenerateEvent, GenerateRequest, Grammar, ModelInfo, Prompt } from "../contract.ts";
+import { SpeedMeter } from "../speed-meter.ts";
+import { News, runLoop } from "./loop.ts";
+import type { Runner, SampledToken } from "./runner-contract.ts";
+import { Scheduler, type Step } from "./scheduler.ts";
+import { type Constraint, Sequence } from "./sequence.ts";
+
+/** A grammar's state for one answer. */
+export interface FollowingConstraint extends Constraint, Disposable {
+  /** The reader took this token; the next mask follows it. */
+  accept(id: number): void;
+}
+
+export interface Grammars extends AsyncDisposable {
+  /** Throws AppError `bad_request` or `unsupported` for a grammar it cannot take. `onMask`: a mask is there, or `fail` was called. */
+  open(
+    grammar: Grammar,
+    told: { onMask: () => void; onFailure: (error: unknown) => void },
+  ): Promise<FollowingConstraint>;
+}
+
+export interface RunnerEngineOptions {
+  runner: Runner;
+  tokenizer: Tokenizer;
+  model: ModelInfo;
+  parallel: number;
+  queueLimit: number;
+  grammars?: Grammars;
+  log?: Log;
+  /** Milliseconds, monotonic. */
+  now?: () => number;
+}
+
+/** Opens an engine over a runner, which it owns from then on. */
+export function openEngineOverRunner(options: RunnerEngineOptions): Engine {
+  return new RunnerEngine(options);
+}
+
+class RunnerEngine implements Engine {
+  readonly #options: RunnerEngineOptions;
+  readonly #runner: Runner;
+  readonly #scheduler: Scheduler;
+  readonly #now: () => number;
+  readonly #log: Log;
+  readonly #news = new News();
+  readonly #stop = new AbortController();
+  readonly #loop: Promise<void>;
+  readonly #promptSpeed = new SpeedMeter();
+  readonly #decodeSpeed = new SpeedMeter();
+  readonly #totals = { requests: 0, promptTokens: 0, cachedTokens: 0, completionTokens: 0, failures: 0, aborts: 0 };
+  #closedBy: AppError | undefined;
+  #state: EngineStatus["state"] = "ready";
+  /** End of the last step, or when work began; undefined while there is none. */
+  #busySince: number | undefined;
+  /** How long requests lately held a slot; a moving average over about eight. */
+  #serviceMs: number | undefined;
+
+  constructor(options: RunnerEngineOptions) {
+    const { runner, parallel, queueLimit, log = silentLog, now = () => performance.now() } = options;
+    this.#options = options;
+    this.#runner = runner;
+    this.#now = now;
+    this.#log = log;
+    this.#scheduler = new Scheduler({
+      limits: runner.limits,
+      parallel,
+      queueLimit,
+      retryAfterSeconds: () => Math.max(1, Math.ceil((this.#estimatedWaitMs(1) ?? 1000) / 1000)),
+    });
+    this.#loop = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const [scheduler, runner, news] = [this.#scheduler, this.#runner, this.#news];
+    try {
+      await runLoop({ scheduler, runner, news, stop: this.#stop.signal, onStep: (step) => this.#measure(step) });
+    } catch (error) {
+      this.#closedBy = toAppError(error);
+      this.#state = "failed";
+      this.#scheduler.failAll(this.#closedBy); // those who came while the loop was ending
+      this.#log.error("engine failed", { code: this.#closedBy.code, message: this.#closedBy.message });
+    }
+  }
+
+  async *generate(
+    request: GenerateRequest,
+    { signal }: { signal?: AbortSignal } = {},
+  ): AsyncGenerator<GenerateEvent, void, undefined> {
+    this.#totals.requests++;
+    using accepted = await this.#accept(request, signal);
+    const { active, sequence } = accepted;
+    const leave = (): void => {
+      sequence.isLeaving = true;
+      this.#news.tell();
+    };
+    if (signal?.aborted) leave();
+    signal?.addEventListener("abort", leave, { once: true });
+    this.#news.tell();
+    try {
+      yield* active.channel.read();
+    } finally {
+      signal?.removeEventListener("abort", leave);
+      if (active.channel.isOpen) leave();
+    }
+  }
+
+  async #accept(request: GenerateRequest, signal: AbortSignal | undefined): Promise<Accepted> {
+    const stack = new DisposableStack();
+    try {
+      this.#refuseIfClosed();
+      checkRequest(request);
+      const { vocabularyTokens } = this.#runner.limits;
+      for (const id of request.sampling.logitBias.keys()) {
+        if (id >= vocabularyTokens) {
+          throw new AppError("bad_request", `${id} is not a token id of this model.`, { param: "logitBias" });
+        }
+      }
+      const promptIds = await this.#promptIds(request.prompt, signal);
+      checkPromptIds(promptIds, vocabularyTokens);
+      const maxTokens = answerRoom(promptIds.length, this.#runner.limits.contextTokens, request.maxTokens);
+      let sequence: Sequence | undefined;
+      const constraint = await this.#constraint(request, {
+        onMask: () => this.#news.tell(),
+        onFailure: (error) => {
+          if (sequence) this.#scheduler.fail(sequence, error);
+        },
+      });
+      if (constraint) stack.use(constraint);
+      this.#refuseIfClosed();
+      const active = new ActiveRequest(request, promptIds, this.#limitsOf(request, maxTokens), this.#now());
+      sequence = this.#sequenceOf(active, constraint);
+      this.#scheduler.enter(sequence);
+      this.#busySince ??= this.#now();
+      const held = stack.move();
+      return { active, sequence, [Symbol.dispose]: () => held.dispose() };
+    } catch (error) {
+      this.#totals.failures++;
+      throw error;
+    } finally {
+      stack.dispose();
+    }
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closedBy) throw this.#closedBy;
+  }
+
+  /** Long texts are tokenised a few milliseconds at a time: the loop shares this thread. */
+  async #promptIds(prompt: Prompt, signal: AbortSignal | undefined): Promise<readonly number[]> {
+    if (prompt.kind === "tokens") return prompt.ids;
+    const ids: number[] = [];
+    for (const piece of prompt.pieces) {
+      let parts = 0;
+      for (const part of this.#options.tokenizer.encodeParts(piece, { special: true })) {
+        for (const id of part) ids.push(id);
+        if (++parts % 4 === 0 && !signal?.aborted) await nextTurn();
+      }
+    }
+    return ids;
+  }
+
+  async #constraint(
+    request: GenerateRequest,
+    told: { onMask: () => void; onFailure: (error: unknown) => void },
+  ): Promise<FollowingConstraint | undefined> {
+    if (!request.grammar) return undefined;
+    if (request.ignoreEos) {
+      throw new AppError("bad_request", "A grammar ends the answer, and ignoreEos asks to go on after its end.", {
+        param: "ignoreEos",
+      });
+    }
+    if (!this.#options.grammars) {
+      throw new AppError("unsupported", "This engine was opened without grammars.", { param: "grammar" });
+    }
+    return this.#options.grammars.open(request.grammar, told);
+  }
+
+  #limitsOf(request: GenerateRequest, maxTokens: number): ConstructorParameters<typeof ActiveRequest>[2] {
+    const { minTokens, stop, includeStop } = request;
+    return {
+      maxTokens,
+      ...(minTokens === undefined ? {} : { minTokens }),
+      ...(stop === undefined ? {} : { stop }),
+      ...(includeStop === undefined ? {} : { includeStop }),
+      endTokenIds: this.#endTokenIds(request),
+    };
+  }
+
+  #endTokenIds({ ignoreEos, stopTokenIds = [] }: GenerateRequest): ReadonlySet<number> {
+    return new Set([...(ignoreEos ? [] : this.#options.model.eosTokenIds), ...stopTokenIds]);
+  }
+
+  #sequenceOf(active: ActiveRequest, constraint: FollowingConstraint | undefined): Sequence {
+    const { request, promptIds, priority, maxTokens } = active;
+    const { sampling, topLogprobs, minTokens } = request;
+    let startedAt: number | undefined;
+    const ended = (): void => {
+      if (startedAt === undefined) return;
+      const tookMs = this.#now() - startedAt;
+      this.#serviceMs = this.#serviceMs === undefined ? tookMs : this.#serviceMs + (tookMs - this.#serviceMs) / 8;
+    };
+    return new Sequence({
+      promptIds,
+      priority,
+      maxTokens,
+      ...(minTokens ? { minTokens, earlyMask: this.#maskWithout(this.#endTokenIds(request)) } : {}),
+      settings: {
+        sampling,
+        seed: sampling.seed ?? randomInt(2 ** 47),
+        ...(topLogprobs === undefined ? {} : { topLogprobs }),
+      },
+      ...(constraint ? { constraint } : {}),
+      reader: {
+        waits: (position) => active.onWait(position, this.#estimatedWaitMs(position)),
+        started: (cachedTokens) => {
+          startedAt = this.#now();
+          active.start(cachedTokens, startedAt);
+        },
+        prefilled: ({ processedTokens, cachedTokens }) => {
+          active.cachedTokens = cachedTokens;
+          active.prefilled(processedTokens);
+        },
+        take: (token) => {
+          const end = this.#hand(token, active);
+          if (!end) constraint?.accept(token.id);
+          return end;
+        },
+        finished: (reason, stopText) => {
+          active.finish(reason, { stopText, now: this.#now() });
+          this.#count(active);
+          if (reason === "aborted") this.#totals.aborts++;
+          ended();
+        },
+        failed: (error) => {
+          active.channel.fail(error);
+          this.#totals.failures++;
+          ended();
+        },
+      },
+    });
+  }
+
+  #hand(token: SampledToken, active: ActiveRequest): ReturnType<ActiveRequest["take"]> {
+    const { id, logprob, top = [] } = token;
+    const bytes = this.#options.tokenizer.tokenBytes(id);
+    return active.take(id, bytes, {
+      logprob: logprob === undefined ? undefined : { id, logprob, top },
+      now: this.#now(),
+    });
+  }
+
+  #maskWithout(ids: ReadonlySet<number>): Int32Array {
+    const mask = new Int32Array(Math.ceil(this.#runner.limits.vocabularyTokens / 32)).fill(-1);
+    for (const id of ids) mask[id >> 5] = (mask[id >> 5] ?? 0) & ~(1 << (id & 31));
+    return mask;
+  }
+
+  #count({ usage }: ActiveRequest): void {
+    this.#totals.promptTokens += usage.promptTokens;
+    this.#totals.cachedTokens += usage.cachedTokens;
+    this.#totals.completionTokens += usage.completionTokens;
+  }
+
+  #measure({ promptTokens, decodeTokens }: Step): void {
+    const at = this.#now();
+    const ms = at - (this.#busySince ?? at);
+    this.#promptSpeed.record(promptTokens, ms, at);
+    this.#decodeSpeed.record(decodeTokens, ms, at);
+    this.#busySince = this.#scheduler.runningCount > 0 ? at : undefined;
+  }
+
+  #estimatedWaitMs(position: number): number | undefined {
+    if (this.#serviceMs === undefined) return undefined;
+    return Math.round((this.#serviceMs * position) / Math.max(1, this.#scheduler.runningCount));
+  }
+
+  async tokenize(text: string, options: { special?: boolean } = {}): Promise<number[]> {
+    return [...this.#options.tokenizer.encode(text, options)];
+  }
+
+  async detokenize(ids: readonly number[], options: { special?: boolean } = {}): Promise<string> {
+    return this.#options.tokenizer.decode(ids, options);
+  }
+
+  status(): EngineStatus {
+    const { runner, model, parallel, queueLimit } = this.#options;
+    const { pageTokens, pages, slots, contextTokens } = runner.limits;
+    const { held, cached } = this.#scheduler.pageCounts;
+    return {
+      engine: "cuda",
+      device: runner.device,
+      state: this.#state,
+      model,
+      contextTokens,
+      parallel: Math.min(parallel, slots),
+      kvType: runner.kvType,
+      kv: { totalTokens: pages * pageTokens, usedTokens: held * pageTokens, cachedTokens: cached * pageTokens },
+      memory: runner.memory(),
+      runningRequests: this.#scheduler.runningCount,
+      queuedRequests: this.#scheduler.waitingCount,
+      queueLimit,
+      speed: {
+        promptTokensPerSecond: this.#promptSpeed.tokensPerSecond,
+        decodeTokensPerSecond: this.#decodeSpeed.tokensPerSecond,
+      },
+      totals: { ...this.#totals },
+      restarts: 0,
+      ...(this.#closedBy && this.#state === "failed" ? { lastFailure: this.#closedBy.message } : {}),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closedBy ??= new AppError("busy", "The engine is stopping.");
+    if (this.#state !== "failed") this.#state = "stopped";
+    this.#stop.abort();
+    this.#news.tell();
+    await this.#loop;
+    await this.#options.grammars?.[Symbol.asyncDispose]();
+    await this.#runner[Symbol.asyncDispose]();
+  }
+}
+
+interface Accepted extends Disposable {
+  active: ActiveRequest;
+  sequence: Sequence;
+}
