@@ -90,7 +90,7 @@ export function makeSalesRows(seed = 7, rowCount = 5000): SalesRow[] {
       channel: random.pick(channels),
       units,
       amount,
-      plan: Math.round((amount * (0.92 + 0.16 * random.next())) / 100) * 100,
+      plan: 0,
     };
   });
   const isFirst = (row: SalesRow): boolean => row.month < "2025-07";
@@ -102,6 +102,7 @@ export function makeSalesRows(seed = 7, rowCount = 5000): SalesRow[] {
       second,
     );
   }
+  for (const row of rows) row.plan = Math.round((row.amount * (0.92 + 0.16 * random.next())) / 100) * 100;
   return rows.sort((a, b) => (a.day < b.day ? -1 : a.day > b.day ? 1 : 0));
 }
 

@@ -1,0 +1,134 @@
+// DuckDB in memory, one database an analysis. Texts never enter SQL: a text column is stored as label numbers, columns are named by
+// their ids (c0, c1), and every value from a user is bound. The database cannot reach files or the network, and its settings are
+// locked before the first query.
+import {
+  DOUBLE,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBDoubleVector,
+  DuckDBInstance,
+  DuckDBIntegerVector,
+  INTEGER,
+} from "@duckdb/node-api";
+import { AppError } from "../base/errors.ts";
+import type { Column, Table } from "./table.ts";
+
+export type SqlValue = number | null;
+export type SqlRow = readonly SqlValue[];
+
+export interface Query {
+  sql: string;
+  values: readonly number[];
+}
+
+const vectorRows = 2048;
+
+export class Store implements Disposable {
+  readonly #instance: DuckDBInstance;
+  readonly #connection: DuckDBConnection;
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.#instance = instance;
+    this.#connection = connection;
+  }
+
+  static async open({ threads = 2, memoryMiB = 2048 }: { threads?: number; memoryMiB?: number } = {}): Promise<Store> {
+    const instance = await DuckDBInstance.create(":memory:", {
+      threads: String(threads),
+      memory_limit: `${memoryMiB}MiB`,
+      enable_external_access: "false",
+    });
+    const connection = await instance.connect();
+    await connection.run("set lock_configuration = true");
+    return new Store(instance, connection);
+  }
+
+  /** Makes the table `table.id` with a record number `r` and one column per table column. Gives the event loop a turn now and then. */
+  async load(table: Table, onProgress?: (fraction: number) => void): Promise<void> {
+    const name = safeId(table.id);
+    const columns = table.columns.map((column) => `${safeId(column.id)} ${isNumber(column) ? "DOUBLE" : "INTEGER"}`);
+    await this.#connection.run(`create or replace table ${name} (r INTEGER, ${columns.join(", ")})`);
+    const appender = await this.#connection.createAppender(name);
+    const chunk = DuckDBDataChunk.create(
+      [INTEGER, ...table.columns.map((column) => (isNumber(column) ? DOUBLE : INTEGER))],
+      vectorRows,
+    );
+    for (let start = 0; start < table.recordCount; start += vectorRows) {
+      const count = Math.min(vectorRows, table.recordCount - start);
+      chunk.reset();
+      chunk.rowCount = count;
+      const records = chunk.getColumnVector(0);
+      for (let i = 0; i < count; i++) records.setItem(i, start + i);
+      records.flush();
+      for (const [index, column] of table.columns.entries()) fillVector(chunk, index + 1, column, start, count);
+      appender.appendDataChunk(chunk);
+      if (start % (vectorRows * 16) === 0) {
+        onProgress?.(start / table.recordCount);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    appender.closeSync();
+  }
+
+  /** Runs one query; an aborted signal interrupts it and throws the signal's reason. */
+  async query({ sql, values }: Query, signal?: AbortSignal): Promise<SqlRow[]> {
+    signal?.throwIfAborted();
+    const interrupt = (): void => this.#connection.interrupt();
+    signal?.addEventListener("abort", interrupt, { once: true });
+    try {
+      const reader = await this.#connection.runAndReadAll(
+        sql,
+        [...values],
+        values.map((value) => (Number.isInteger(value) && Math.abs(value) < 2 ** 31 ? INTEGER : DOUBLE)),
+      );
+      return reader.getRows().map((row) => row.map(toNumber));
+    } catch (cause) {
+      signal?.throwIfAborted();
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      if (/out of memory/i.test(reason)) {
+        throw new AppError("too_large", "The table needs more memory than an analysis may take.", {
+          hint: "Leave out columns or filter the rows before uploading.",
+          cause,
+        });
+      }
+      throw new AppError("internal", `A query failed: ${reason}`, { cause });
+    } finally {
+      signal?.removeEventListener("abort", interrupt);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection.closeSync();
+    this.#instance.closeSync();
+  }
+}
+
+const isNumber = (column: Column): boolean => column.type === "number";
+
+/** Ids are ours; this keeps it true. */
+export function safeId(id: string): string {
+  if (!/^[a-z][a-z0-9_]{0,30}$/.test(id)) throw new AppError("internal", `"${id}" is no identifier.`);
+  return id;
+}
+
+function fillVector(chunk: DuckDBDataChunk, index: number, column: Column, start: number, count: number): void {
+  const vector = chunk.getColumnVector(index);
+  if (!(vector instanceof DuckDBDoubleVector || vector instanceof DuckDBIntegerVector))
+    throw new AppError("internal", "A vector of an unexpected type.");
+  const { values } = column;
+  for (let i = 0; i < count; i++) {
+    const value = values[start + i] ?? Number.NaN;
+    vector.setItem(i, Number.isNaN(value) ? null : value);
+  }
+  vector.flush();
+}
+
+function toNumber(value: unknown): SqlValue {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "number") return value;
+  if (typeof value === "bigint") return Number(value);
+  if (typeof value === "boolean") return value ? 1 : 0;
+  if (typeof value === "object" && "toDouble" in value && typeof value.toDouble === "function")
+    return Number(value.toDouble());
+  throw new AppError("internal", `A query gave a ${typeof value} where a number was expected.`);
+}
