@@ -76,7 +76,7 @@ export function openChatTemplate(
     const cutAll = cutter(allSpecial, signs.cut);
     const cutControl = cutter(controlOnly, signs.cut);
     const shaped = messages.map((message) =>
-      shapedMessage(message, message.role === "assistant" ? cutControl : cutAll),
+      shapedMessage(message, { inContent: message.role === "assistant" ? cutControl : cutAll, elsewhere: cutAll }),
     );
     const last = shaped.at(-1);
     if (continueFinalMessage && last) last.content = `${last.content}${signs.end}`;
@@ -194,11 +194,14 @@ function unusedSigns(options: RenderOptions): { cut: string; end: string } {
 }
 
 /** A message in the words of templates, which are the OpenAI API's. */
-function shapedMessage(message: ChatMessage, cut: Cut): Record<string, unknown> {
+function shapedMessage(
+  message: ChatMessage,
+  { inContent, elsewhere: cut }: { inContent: Cut; elsewhere: Cut },
+): Record<string, unknown> {
   const { role, content = "", name, toolCalls = [], toolCallId } = message;
   return {
     role,
-    content: cut(content),
+    content: inContent(content),
     ...(name === undefined ? {} : { name: cut(name) }),
     ...(toolCallId === undefined ? {} : { tool_call_id: cut(toolCallId) }),
     ...(toolCalls.length === 0
