@@ -31,6 +31,15 @@ function sparse(file: string, bytes: number): string {
   return file;
 }
 
+/** A download of the real model with its first thousand bytes done. */
+function begun(): void {
+  const { part, record } = partNames(fileOf(qwen3Instruct, dataFolder));
+  const { sha256, fileBytes } = qwen3Instruct;
+  sparse(part, fileBytes);
+  const chunks = ["0".repeat(64), ...Array<null>(2).fill(null)];
+  writeFileSync(record, JSON.stringify({ version: 1, sha256, fileBytes, chunkBytes: 1000, chunks }));
+}
+
 test("the bundled model is the file that the catalogue pins", () => {
   const bytes = readFileSync(fileOf(quernMini, dataFolder));
   assert.equal(bytes.length, quernMini.fileBytes);
@@ -61,9 +70,9 @@ test("auto takes the demonstration model and says so, until the real one is ther
 test("a model that is not downloaded is refused with the command that fetches it", () => {
   const refused = { code: "not_found", message: /is not downloaded/, hint: /quern models pull qwen3-4b-instruct-2507/ };
   assert.throws(() => resolveModel({ model: "qwen3-4b-instruct-2507", dataFolder }), refused);
-  sparse(partNames(fileOf(qwen3Instruct, dataFolder)).part, qwen3Instruct.fileBytes);
+  begun();
   assert.throws(() => resolveModel({ model: "Qwen3-4B-Instruct-2507", dataFolder }), {
-    message: /not downloaded yet: 0 of/,
+    message: /not downloaded yet: 1000 of/,
   });
 });
 
@@ -96,7 +105,7 @@ test("the list shows every model's state, and files of one's own", () => {
     ["qwen3-4b-instruct-2507", "absent"],
     ["quern-mini", "bundled"],
   ]);
-  sparse(partNames(fileOf(qwen3Instruct, dataFolder)).part, 5);
+  begun();
   sparse(path.join(modelsFolder(dataFolder), "mine.gguf"), 5);
   assert.deepEqual(states(), [
     ["qwen3-4b-instruct-2507", "partial"],

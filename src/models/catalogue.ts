@@ -226,19 +226,14 @@ function samePlace(one: string, other: string): boolean {
 function listed(entry: CatalogueEntry, dataFolder: string): ListedModel {
   const { id, about, fileBytes, isDemonstration } = entry;
   const file = fileOf(entry, dataFolder);
-  const whole = statOf(file)?.size;
-  const hasPart = existsSync(partNames(file).part);
-  const state = entry.sources
-    ? whole === fileBytes
-      ? "downloaded"
-      : whole !== undefined
-        ? "damaged"
-        : hasPart
-          ? "partial"
-          : "absent"
-    : "bundled";
-  const presentBytes = whole ?? partBytes(file);
-  return { id, about, file, fileBytes, presentBytes, state, isDemonstration };
+  const wholeBytes = statOf(file)?.size;
+  const presentBytes = wholeBytes ?? partBytes(file);
+  const state = (): ListedModel["state"] => {
+    if (!entry.sources) return "bundled";
+    if (wholeBytes !== undefined) return wholeBytes === fileBytes ? "downloaded" : "damaged";
+    return presentBytes > 0 ? "partial" : "absent";
+  };
+  return { id, about, file, fileBytes, presentBytes, state: state(), isDemonstration };
 }
 
 function statOf(file: string): Stats | undefined {

@@ -3,7 +3,16 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
@@ -363,6 +372,22 @@ test("a hub that cannot be reached is named, with the reason", async () => {
     message: /the connection was refused/,
     hint: /--hub/,
   });
+});
+
+test("a hub that is never reached leaves nothing behind", async () => {
+  mischief = (_, response) => !!response.writeHead(404).end();
+  await assert.rejects(pull(), { code: "download" });
+  assert.deepEqual(readdirSync(modelsFolder(dataFolder)), []);
+});
+
+test("a download that lacks only its name needs no network", async () => {
+  await pull();
+  const file = fileOf(entry, dataFolder);
+  renameSync(file, partNames(file).part);
+  calls = [];
+  assert.equal((await pull()).outcome, "downloaded");
+  assertWhole();
+  assert.equal(calls.length, 0);
 });
 
 test("a cancelled download goes on later with what it had", async () => {

@@ -16,7 +16,7 @@ import { AppError } from "../base/errors.ts";
 import { type CatalogueEntry, fileOf } from "./catalogue.ts";
 import { openProgress, type Progress, type PullProgress } from "./download-progress.ts";
 import { findOffer, type Hub, hubNamed, type OfferedFile } from "./hub.ts";
-import { lockDownload, PartFile, partNames } from "./part-file.ts";
+import { lockDownload, PartFile, partBytes, partNames } from "./part-file.ts";
 import { fetchStretch, type Patience, TransferFault, withRetries } from "./transfer.ts";
 
 export interface PullOptions {
@@ -101,15 +101,20 @@ class Pull {
       // Out of the way: while it is mended it must not be taken for a good one.
       await rename(file, partNames(file).part);
     }
-    await using part = await PartFile.open({ file, fileBytes, sha256, chunkBytes: tuning.chunkBytes });
-    // Killed between the last chunk and the renaming: no network is needed for that.
-    if (part.missingChunks.length === 0 && (await this.#checkedHash(part)) === sha256) {
-      await part.complete();
-      return { outcome: "downloaded", file };
+    const target = { file, fileBytes, sha256, chunkBytes: tuning.chunkBytes };
+    const presentBytes = partBytes(file);
+    if (presentBytes === fileBytes) {
+      // Killed between the last chunk and the renaming: no network is needed for that.
+      await using finished = await PartFile.open(target);
+      if ((await this.#checkedHash(finished)) === sha256) {
+        await finished.complete();
+        return { outcome: "downloaded", file };
+      }
     }
-    progress.enter("connecting", part.doneBytes);
+    progress.enter("connecting", presentBytes);
     const offer = await findOffer(entry, { hub, patience: tuning, signal });
-    await this.#refuseFullDisk(part);
+    await this.#refuseFullDisk(presentBytes);
+    await using part = await PartFile.open(target);
     await this.#fetchMissing(part, offer);
     await this.#mend(part, offer);
     await part.complete();
@@ -128,9 +133,9 @@ class Pull {
     return hash.digest("hex") === entry.sha256;
   }
 
-  async #refuseFullDisk(part: PartFile): Promise<void> {
+  async #refuseFullDisk(presentBytes: number): Promise<void> {
     const { entry, file, tuning } = this.#context;
-    const neededBytes = entry.fileBytes - part.doneBytes + spareBytes;
+    const neededBytes = entry.fileBytes - presentBytes + spareBytes;
     const freeBytes = await tuning.freeBytes(path.dirname(file));
     if (freeBytes >= neededBytes) return;
     throw new AppError("storage", `${entry.id} needs ${inMib(neededBytes)} more; ${inMib(freeBytes)} are free.`, {
