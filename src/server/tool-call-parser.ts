@@ -17,8 +17,8 @@ export class ToolCallParser {
   #state: "text" | "head" | "arguments" | "tail";
   #held = "";
   #calls = 0;
-  /** Whether the opening tag was the model's (to be given back on failure) or stood in the prompt. */
-  #tagIsModels = true;
+  /** What the model wrote to open the call, white space before it included; given back when it was none. */
+  #opening = "";
   #depth = 0;
   #inString = false;
   #escaped = false;
@@ -26,7 +26,6 @@ export class ToolCallParser {
   /** `isInside`: the prompt ended with the opening tag, so the answer begins within a call. */
   constructor({ isInside = false }: { isInside?: boolean } = {}) {
     this.#state = isInside ? "head" : "text";
-    this.#tagIsModels = !isInside;
   }
 
   get calls(): number {
@@ -47,7 +46,7 @@ export class ToolCallParser {
     if (this.#state === "head") {
       const call = parseCall(held);
       if (call) return this.#wholeCall(call);
-      return textPiece(this.#tagIsModels ? openTag + held : held);
+      return textPiece(this.#opening + held);
     }
     if (this.#state === "text" && !(this.#calls > 0 && held.trim() === "")) return textPiece(held);
     return [];
@@ -75,10 +74,11 @@ export class ToolCallParser {
       this.#held = this.#held.slice(this.#held.length - keep);
       return false;
     }
-    pieces.push(...textPiece(this.#held.slice(0, at).trimEnd()));
+    const before = this.#held.slice(0, at).trimEnd();
+    pieces.push(...textPiece(before));
+    this.#opening = this.#held.slice(before.length, at + openTag.length);
     this.#held = this.#held.slice(at + openTag.length);
     this.#state = "head";
-    this.#tagIsModels = true;
     return true;
   }
 
@@ -98,7 +98,7 @@ export class ToolCallParser {
     if (at < 0) return false;
     const body = this.#held.slice(0, at);
     const call = parseCall(body);
-    pieces.push(...(call ? this.#wholeCall(call) : textPiece(`${this.#tagIsModels ? openTag : ""}${body}${closeTag}`)));
+    pieces.push(...(call ? this.#wholeCall(call) : textPiece(this.#opening + body + closeTag)));
     this.#held = this.#held.slice(at + closeTag.length);
     this.#state = "text";
     return true;

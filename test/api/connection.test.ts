@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import test from "node:test";
+import type { ChatChunk } from "../../src/server/api-types.ts";
+import {
+  errorOf,
+  openTestServer,
+  rawConnection,
+  rawPost,
+  sseData,
+  sseEvents,
+  type TestServer,
+  until,
+  user,
+} from "./test-app.ts";
+
+const chat = "/v1/chat/completions";
+const endless = "x".repeat(100_000);
+
+function send(server: TestServer, body: object, init: RequestInit = {}): Promise<Response> {
+  return fetch(server.url + chat, {
+    method: "POST",
+    body: JSON.stringify({ messages: [user("x")], ...body }),
+    ...init,
+  });
+}
+
+const isIdle = (server: TestServer): boolean => {
+  const { runningRequests, queuedRequests, kv } = server.engine.status();
+  return runningRequests === 0 && queuedRequests === 0 && kv.usedTokens === 0;
+};
+
+for (const stream of [true, false]) {
+  test(`a client that leaves in mid-answer stops the engine's work (${stream ? "streamed" : "whole"})`, async () => {
+    await using server = await openTestServer({
+      script: { contextTokens: 200_000, answer: () => endless, tokensPerSecond: 200 },
+    });
+    const leaving = new AbortController();
+    const response = send(server, { stream }, { signal: leaving.signal });
+    response.catch(() => undefined);
+    await until(() => server.engine.status().totals.requests > 0 || server.engine.status().runningRequests > 0);
+    if (stream) await (await response).body?.getReader().read();
+    leaving.abort();
+    await until(() => isIdle(server));
+    assert.equal(server.engine.status().totals.aborts, 1);
+  });
+}
+
+test("a client that leaves while it waits in the queue is dropped from it", async () => {
+  await using server = await openTestServer({
+    script: { parallel: 1, contextTokens: 200_000, answer: () => endless, tokensPerSecond: 200 },
+  });
+  const staying = new AbortController();
+  const leaving = new AbortController();
+  send(server, {}, { signal: staying.signal }).catch(() => undefined);
+  await until(() => server.engine.status().runningRequests === 1);
+  send(server, {}, { signal: leaving.signal }).catch(() => undefined);
+  await until(() => server.engine.status().queuedRequests === 1);
+  leaving.abort();
+  await until(() => server.engine.status().queuedRequests === 0);
+  assert.equal(server.engine.status().runningRequests, 1);
+  staying.abort();
+  await until(() => isIdle(server));
+});
+
+test("one of several choices takes its siblings along when the client leaves", async () => {
+  await using server = await openTestServer({
+    script: { contextTokens: 200_000, answer: () => endless, tokensPerSecond: 200 },
+  });
+  const leaving = new AbortController();
+  send(server, { n: 4 }, { signal: leaving.signal }).catch(() => undefined);
+  await until(() => server.engine.status().runningRequests === 4);
+  leaving.abort();
+  await until(() => isIdle(server));
+});
+
+test("a reader that takes nothing stalls nobody, and what waits for it stays bounded", async () => {
+  // Each step brings 16 KiB: 8 MiB in all, of which sockets and server may hold a fraction.
+  const piece = "y".repeat(16_384);
+  let steps = 0;
+  await using server = await openTestServer({
+    script: {
+      contextTokens: 20_000_000,
+      *answer(request) {
+        const isSlow = request.prompt.kind === "text" && request.prompt.pieces.join("").includes("slow");
+        for (let step = 0; step < (isSlow ? 512 : 4); step++) {
+          if (isSlow) steps++;
+          yield isSlow ? piece : "ok ";
+        }
+      },
+    },
+  });
+  const socket = await rawConnection(server.port);
+  socket.pause();
+  socket.write(rawPost("/v1/qwen3/instruct", "slow"));
+  await until(() => steps > 4);
+  for (let round = 0; round < 5; round++) {
+    const response = await send(server, {});
+    assert.equal(response.status, 200);
+  }
+  let received = 0;
+  socket.on("data", (chunk: Buffer) => {
+    received += chunk.length;
+  });
+  socket.resume();
+  await until(() => received > 512 * 16_384);
+  socket.destroy();
+  assert.equal(steps, 512, "the whole answer came, late");
+});
+
+test("a reader that accepts nothing for too long is cut", async () => {
+  const piece = "y".repeat(65_536);
+  await using server = await openTestServer({
+    idleMs: 100,
+    script: {
+      contextTokens: 100_000_000,
+      *answer() {
+        for (let step = 0; step < 1024; step++) yield piece;
+      },
+    },
+  });
+  const socket = await rawConnection(server.port);
+  socket.on("error", () => undefined);
+  socket.pause();
+  socket.write(rawPost("/v1/qwen3/instruct", "x"));
+  await until(() => server.engine.status().runningRequests === 1);
+  await until(() => isIdle(server));
+  socket.destroy();
+});
+
+test("many streams at once each get their own answer whole", async () => {
+  await using server = await openTestServer({ script: { parallel: 8 } });
+  const texts = Array.from({ length: 40 }, (_, index) => `answer ${index} 你好`);
+  const answers = await Promise.all(
+    texts.map(async (text) => {
+      const chunks = sseEvents<ChatChunk>(await (await send(server, { messages: [user(text)], stream: true })).text());
+      return chunks.map((chunk) => chunk.choices[0]?.delta.content ?? "").join("");
+    }),
+  );
+  assert.deepEqual(answers, texts);
+});
+
+test("closing lets a running answer finish and takes no new one", async () => {
+  await using server = await openTestServer({ script: { answer: () => "0123456789", tokensPerSecond: 50 } });
+  const idle = await rawConnection(server.port);
+  const running = await send(server, { stream: true });
+  const closed = server.close({ graceMs: 10_000 });
+  await assert.rejects(send(server, {}), "no new connection");
+  const chunks = sseEvents<ChatChunk>(await running.text());
+  assert.equal(chunks.map((chunk) => chunk.choices[0]?.delta.content ?? "").join(""), "0123456789");
+  await closed;
+  if (!idle.destroyed) await once(idle, "close");
+});
+
+test("an answer that is not done by the end of the grace is told so", async () => {
+  await using server = await openTestServer({
+    script: { contextTokens: 200_000, answer: () => endless, tokensPerSecond: 100 },
+  });
+  const streamed = await send(server, { stream: true });
+  const whole = send(server, {});
+  await until(() => server.engine.status().runningRequests === 2);
+  const closed = server.close({ graceMs: 20 });
+  const text = await streamed.text();
+  const last = sseEvents<{ error?: { code: string } }>(text).at(-1);
+  assert.equal(last?.error?.code, "stopping");
+  assert.equal(sseData(text).at(-1), "[DONE]");
+  assert.equal((await whole).status, 503);
+  assert.equal((await errorOf(await whole)).code, "stopping");
+  await closed;
+});
+
+test("a taken port says so", async () => {
+  await using server = await openTestServer();
+  await assert.rejects(openTestServer({ listen: { port: server.port } }), /Port \d+ on 127\.0\.0\.1 is taken/);
+});
