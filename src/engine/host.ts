@@ -72,12 +72,19 @@ async function generate(key: number, request: GenerateRequest): Promise<void> {
       post({ key, event });
     }
   } catch (error) {
+    if (engine?.status().state === "failed") return die(toAppError(error));
     if (!call.hasLeft) post({ key, error: dataOf(error) });
   } finally {
     calls.delete(key);
     isStatusDue = true;
     planFlush();
   }
+}
+
+/** An engine whose device failed can do nothing more. The client sends again what it can to the process that comes after. */
+function die(error: AppError): never {
+  process.stderr.write(`${error.message}\n`);
+  process.exit(1);
 }
 
 /** Ends the loop above: by the abort at once, whatever event it waits for. */

@@ -64,9 +64,9 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
 
 async function openPicked(options: OpenEngineOptions): Promise<Engine> {
   const { log, modelFile } = options;
-  const { openCudaEngine, cudaSupport } = await cuda();
   const support = await cudaSupport(modelFile);
   if (support.ok) {
+    const { openCudaEngine } = await cuda();
     const reason = `Picked cuda: ${support.device} can run this model natively.`;
     log.info("engine picked", { engine: "cuda", reason });
     return openCudaEngine({ ...options, reason });
@@ -80,7 +80,12 @@ async function openPicked(options: OpenEngineOptions): Promise<Engine> {
   return openLlamaEngine({ ...options, reason });
 }
 
-type CudaSupport = { ok: true; device: string } | { ok: false; reason: string; gpuPresent: boolean };
+/** Whether the native engine can run this file here, and if not, why. */
+export async function cudaSupport(modelFile: string): Promise<CudaSupport> {
+  return (await cuda()).cudaSupport(modelFile);
+}
+
+export type CudaSupport = { ok: true; device: string } | { ok: false; reason: string; gpuPresent: boolean };
 
 interface CudaEngineFile {
   openCudaEngine(options: EngineOptions): Promise<Engine>;
