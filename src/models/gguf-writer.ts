@@ -29,20 +29,27 @@ export const texts = (values: readonly string[]): WrittenValue => ({ kind: "arra
 export const int32s = (values: readonly number[]): WrittenValue => ({ kind: "array", of: "int32", values });
 
 /** The bytes of a GGUF file. Alignment other than 32 is also written as `general.alignment`. */
-export function writeGguf({ metadata, tensors, version = 3, alignment = 32 }: WrittenGguf): Buffer {
+export function writeGguf(file: WrittenGguf): Buffer {
+  const { tensors, alignment = 32 } = file;
+  const bodies = tensors.map(({ type, dimensions, data }) =>
+    padded(Buffer.from(data ?? new Uint8Array(tensorBytes(type, dimensions))), alignment),
+  );
+  return Buffer.concat([writeGgufHead(file), ...bodies]);
+}
+
+/** All that stands before the tensors' data, for files too large to hold: the data follows in order, each tensor's padded to the alignment. */
+export function writeGgufHead({ metadata, tensors, version = 3, alignment = 32 }: WrittenGguf): Buffer {
   const pairs = new Map(metadata);
   if (alignment !== 32) pairs.set("general.alignment", uint32(alignment));
   const head = [Buffer.from("GGUF"), u32(version), u64(tensors.length), u64(pairs.size)];
   for (const [key, value] of pairs) head.push(string(key), typed(value));
   let offset = 0;
-  const bodies: Buffer[] = [];
   for (const { name, type, dimensions, data } of tensors) {
     head.push(string(name), u32(dimensions.length), ...dimensions.map(u64), u32(tensorLayouts[type].id), u64(offset));
-    const body = padded(Buffer.from(data ?? new Uint8Array(tensorBytes(type, dimensions))), alignment);
-    bodies.push(body);
-    offset += body.length;
+    const bytes = data?.length ?? tensorBytes(type, dimensions);
+    offset += Math.ceil(bytes / alignment) * alignment;
   }
-  return Buffer.concat([padded(Buffer.concat(head), alignment), ...bodies]);
+  return padded(Buffer.concat(head), alignment);
 }
 
 export function tensorBytes(type: TensorType, dimensions: readonly number[]): number {
