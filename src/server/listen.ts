@@ -32,6 +32,11 @@ export async function listen(app: Hono<ApiEnv>, options: ListenOptions): Promise
   const { host, port, headerTimeoutMs = 20_000, requestTimeoutMs = 300_000, keepAliveMs = 75_000 } = options;
   const stopping = new AbortController();
   let isClosing = false;
+  // Node's own closeIdleConnections spares a connection that has sent nothing yet, as browsers keep them in advance.
+  const openRequests = new Map<Socket, number>();
+  const closeIdle = (): void => {
+    for (const [socket, count] of openRequests) if (count === 0) socket.destroy();
+  };
   const listener = getRequestListener(
     (request, env) =>
       isClosing
@@ -54,10 +59,21 @@ export async function listen(app: Hono<ApiEnv>, options: ListenOptions): Promise
       noDelay: true,
     },
     (incoming, outgoing) => {
+      const { socket } = incoming;
+      openRequests.set(socket, (openRequests.get(socket) ?? 0) + 1);
+      outgoing.once("close", () => {
+        const count = openRequests.get(socket);
+        if (count !== undefined) openRequests.set(socket, count - 1);
+        if (isClosing) closeIdle();
+      });
       if (isClosing) outgoing.shouldKeepAlive = false;
       void listener(incoming, outgoing);
     },
   );
+  server.on("connection", (socket: Socket) => {
+    openRequests.set(socket, 0);
+    socket.once("close", () => openRequests.delete(socket));
+  });
   server.on("clientError", refuseConnection);
   await bound(server, host, port);
   const { address, port: taken, family } = server.address() as AddressInfo;
@@ -65,11 +81,10 @@ export async function listen(app: Hono<ApiEnv>, options: ListenOptions): Promise
     if (isClosing) return;
     isClosing = true;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    const sweep = setInterval(() => server.closeIdleConnections(), 50);
+    closeIdle();
     const tell = setTimeout(() => stopping.abort(stopped()), graceMs);
     const cut = setTimeout(() => server.closeAllConnections(), graceMs + toldMs);
     await closed;
-    clearInterval(sweep);
     clearTimeout(tell);
     clearTimeout(cut);
   };

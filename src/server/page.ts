@@ -52,7 +52,8 @@ export function servePage(folder: string): (context: ApiContext) => Promise<Resp
   return async (context) => {
     const asked = pathOf(context.req.path);
     const isView =
-      path.extname(asked) === "" && (context.req.header("accept") ?? "*/*").match(/text\/html|\*\/\*/) !== null;
+      !path.basename(asked).includes(".") &&
+      (context.req.header("accept") ?? "*/*").match(/text\/html|\*\/\*/) !== null;
     const file = path.join(root, asked === "/" || isView ? "index.html" : asked);
     const found = isWithin(root, file) ? await load(file, cache) : undefined;
     if (!found || (isView && asked !== "/" && !isPageView(asked))) throw notFound(context);

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import test from "node:test";
-import type { ChatChunk } from "../../src/server/api-types.ts";
+import type { Engine, GenerateEvent } from "../../src/engine/contract.ts";
+import { openScriptedEngine } from "../../src/engine/scripted/scripted-engine.ts";
+import type { ChatChunk, StatusBody } from "../../src/server/api-types.ts";
 import {
   errorOf,
   openTestServer,
@@ -74,57 +76,72 @@ test("one of several choices takes its siblings along when the client leaves", a
   await until(() => isIdle(server));
 });
 
-test("a reader that takes nothing stalls nobody, and what waits for it stays bounded", async () => {
-  // Each step brings 16 KiB: 8 MiB in all, of which sockets and server may hold a fraction.
-  const piece = "y".repeat(16_384);
-  let steps = 0;
-  await using server = await openTestServer({
-    script: {
-      contextTokens: 20_000_000,
-      *answer(request) {
-        const isSlow = request.prompt.kind === "text" && request.prompt.pieces.join("").includes("slow");
-        for (let step = 0; step < (isSlow ? 512 : 4); step++) {
-          if (isSlow) steps++;
-          yield isSlow ? piece : "ok ";
-        }
-      },
+/** An engine whose answer to a prompt with "slow" is `steps` pieces of 64 KiB; it counts what was taken from it. */
+function openFlood(steps: number): Engine & { taken: number } {
+  const scripted = openScriptedEngine();
+  const piece = "y".repeat(65_536);
+  async function* flood(flooding: { taken: number }, signal: AbortSignal | undefined): AsyncGenerator<GenerateEvent> {
+    let isLeaving = false;
+    for (let step = 0; step < steps && !isLeaving; step++) {
+      flooding.taken++;
+      yield { type: "tokens", ids: [1], text: piece };
+      isLeaving = signal?.aborted ?? false;
+    }
+    const usage = { promptTokens: 1, cachedTokens: 0, completionTokens: steps };
+    yield {
+      type: "done",
+      reason: isLeaving ? "aborted" : "stop",
+      usage,
+      timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 },
+    };
+  }
+  return {
+    taken: 0,
+    generate(request, options) {
+      const isSlow = request.prompt.kind === "text" && request.prompt.pieces.join("").includes("slow");
+      return isSlow ? flood(this, options?.signal) : scripted.generate(request, options);
     },
-  });
+    tokenize: (text, options) => scripted.tokenize(text, options),
+    detokenize: (ids, options) => scripted.detokenize(ids, options),
+    status: () => scripted.status(),
+    [Symbol.asyncDispose]: () => scripted[Symbol.asyncDispose](),
+  };
+}
+
+test("a reader that takes nothing stalls nobody, and what waits for it stays bounded", async () => {
+  const steps = 1024; // 64 MiB, of which sockets and server may hold a fraction
+  const flood = openFlood(steps);
+  await using server = await openTestServer({ engine: flood });
   const socket = await rawConnection(server.port);
   socket.pause();
   socket.write(rawPost("/v1/qwen3/instruct", "slow"));
-  await until(() => steps > 4);
-  for (let round = 0; round < 5; round++) {
-    const response = await send(server, {});
-    assert.equal(response.status, 200);
-  }
+  await until(() => flood.taken > 4);
+  for (let round = 0; round < 5; round++) assert.equal((await send(server, {})).status, 200);
+  assert.ok(flood.taken < steps / 2, `${flood.taken} pieces were taken for a reader that reads none`);
   let received = 0;
   socket.on("data", (chunk: Buffer) => {
     received += chunk.length;
   });
   socket.resume();
-  await until(() => received > 512 * 16_384);
+  await until(() => received > steps * 65_536);
   socket.destroy();
-  assert.equal(steps, 512, "the whole answer came, late");
+  assert.equal(flood.taken, steps, "the whole answer came, late");
 });
 
-test("a reader that accepts nothing for too long is cut", async () => {
-  const piece = "y".repeat(65_536);
-  await using server = await openTestServer({
-    idleMs: 100,
-    script: {
-      contextTokens: 100_000_000,
-      *answer() {
-        for (let step = 0; step < 1024; step++) yield piece;
-      },
-    },
-  });
+test("a reader that accepts nothing for too long is cut, and its request ends", async () => {
+  const flood = openFlood(1_000_000);
+  await using server = await openTestServer({ idleMs: 100, engine: flood });
   const socket = await rawConnection(server.port);
   socket.on("error", () => undefined);
   socket.pause();
-  socket.write(rawPost("/v1/qwen3/instruct", "x"));
-  await until(() => server.engine.status().runningRequests === 1);
-  await until(() => isIdle(server));
+  socket.write(rawPost("/v1/qwen3/instruct", "slow"));
+  const openRequests = async (): Promise<number> => {
+    const body = (await (await fetch(`${server.url}/status`)).json()) as StatusBody;
+    return body.requests.open;
+  };
+  while ((await openRequests()) === 0) await until(() => true);
+  while ((await openRequests()) > 0) await until(() => true);
+  assert.ok(flood.taken < 1_000_000);
   socket.destroy();
 });
 

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import test from "node:test";
+import type { StatusBody } from "../../src/server/api-types.ts";
+import { openTestApp, user } from "./test-app.ts";
+
+async function withPage(run: (folder: string) => Promise<void>): Promise<void> {
+  const outside = mkdtempSync(path.join(os.tmpdir(), "quern-page-"));
+  const folder = path.join(outside, "dist");
+  try {
+    mkdirSync(path.join(folder, "assets"), { recursive: true });
+    writeFileSync(path.join(folder, "index.html"), "<title>Quern</title>");
+    writeFileSync(path.join(folder, "assets", "main-abc123.js"), "1");
+    writeFileSync(path.join(folder, ".secret"), "secret");
+    writeFileSync(path.join(outside, "secret.txt"), "secret");
+    await run(folder);
+  } finally {
+    rmSync(outside, { recursive: true });
+  }
+}
+
+test("the page comes with a policy that loads nothing from elsewhere, its assets for ever", async () => {
+  await withPage(async (pageFolder) => {
+    await using api = openTestApp({ pageFolder });
+    const index = await api.app.request("/");
+    assert.equal(await index.text(), "<title>Quern</title>");
+    assert.equal(index.headers.get("content-type"), "text/html; charset=utf-8");
+    assert.equal(index.headers.get("cache-control"), "no-cache");
+    const policy = index.headers.get("content-security-policy") ?? "";
+    assert.match(policy, /default-src 'self'/);
+    assert.ok(!/https?:|\*/.test(policy), "no other origin");
+    const again = await api.app.request("/", { headers: { "if-none-match": index.headers.get("etag") ?? "" } });
+    assert.equal(again.status, 304);
+    const asset = await api.app.request("/assets/main-abc123.js");
+    assert.match(asset.headers.get("cache-control") ?? "", /immutable/);
+    assert.match(asset.headers.get("content-type") ?? "", /javascript/);
+  });
+});
+
+test("addresses of the page's views lead to it; files that are not there, and all outside, are 404", async () => {
+  await withPage(async (pageFolder) => {
+    await using api = openTestApp({ pageFolder });
+    const view = await api.app.request("/chat/5", { headers: { accept: "text/html" } });
+    assert.equal(await view.text(), "<title>Quern</title>");
+    for (const gone of [
+      "/assets/old.js",
+      "/assets/none",
+      "/v1/nothing",
+      "/..%2fsecret.txt",
+      "/%2e%2e/secret.txt",
+      "/assets/..%2f..%2fsecret.txt",
+      "/.secret",
+      "/%00",
+      "/%zz",
+    ]) {
+      const response = await api.app.request(gone);
+      assert.equal(response.status, 404, gone);
+      assert.ok(!(await response.text()).includes("<title>"), gone);
+    }
+  });
+});
+
+test("metrics count requests by how they ended, and what the engine did", async () => {
+  await using api = openTestApp();
+  await api.post("/v1/chat/completions", { messages: [user("x")] });
+  await (await api.post("/v1/chat/completions", { messages: [user("x")], max_tokens: 1, stream: true })).text();
+  await api.post("/v1/chat/completions", { messages: [user("x".repeat(5000))] });
+  const text = await (await api.app.request("/metrics")).text();
+  for (const reason of ["stop", "length", "context_overflow"]) {
+    assert.match(text, new RegExp(`quern_requests_total\\{door="chat",reason="${reason}"\\} 1`));
+  }
+  assert.match(text, /quern_completion_tokens_total [1-9]/);
+  assert.match(text, /quern_first_token_seconds_count\{door="chat"\} 2/);
+  assert.match(text, /quern_engine_ready 1/);
+});
+
+test("the status says plainly when the demonstration model answers", async () => {
+  await using api = openTestApp({ script: { model: { id: "quern-mini", isDemonstration: true } } });
+  const status = (await (await api.app.request("/status")).json()) as StatusBody;
+  assert.match(status.demonstration?.message ?? "", /demonstration/);
+  assert.match(status.demonstration?.hint ?? "", /quern models pull/);
+  const models = (await (await api.app.request("/v1/models")).json()) as { data: { meta: { notice: string } }[] };
+  assert.match(models.data[0]?.meta.notice ?? "", /demonstration/);
+});
