@@ -51,6 +51,7 @@ export function servePage(folder: string): (context: ApiContext) => Promise<Resp
   const cache = new Map<string, CachedFile>();
   return async (context) => {
     const asked = pathOf(context.req.path);
+    if (asked.includes("\0")) throw notFound(context);
     const isView =
       !path.basename(asked).includes(".") &&
       (context.req.header("accept") ?? "*/*").match(/text\/html|\*\/\*/) !== null;
@@ -83,7 +84,7 @@ function pathOf(raw: string): string {
 }
 
 function isWithin(root: string, file: string): boolean {
-  return !file.includes("\0") && file.startsWith(root + path.sep) && !path.basename(file).startsWith(".");
+  return file.startsWith(root + path.sep) && !path.basename(file).startsWith(".");
 }
 
 async function load(file: string, cache: Map<string, CachedFile>): Promise<CachedFile | undefined> {

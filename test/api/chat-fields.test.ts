@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import test from "node:test";
 import type { GenerateRequest } from "../../src/engine/contract.ts";
 import type { ChatCompletion } from "../../src/server/api-types.ts";
 import { refusedFields } from "../../src/server/sampling-fields.ts";
 import { errorOf, openTestApp, type TestApp, user } from "./test-app.ts";
 
-const path = "/v1/chat/completions";
+const chat = "/v1/chat/completions";
 const messages = [user("hi")];
 
 interface Watched extends TestApp {
@@ -26,7 +28,7 @@ function openWatched(): Watched {
 }
 
 async function sent(api: Watched, body: object): Promise<{ request: GenerateRequest; prompt: string }> {
-  const response = await api.post(path, { messages, ...body });
+  const response = await api.post(chat, { messages, ...body });
   assert.equal(response.status, 200, await response.clone().text());
   return api.seen.at(-1) ?? assert.fail("the engine saw nothing");
 }
@@ -99,7 +101,7 @@ test("one setting under two names is taken when they agree and refused when they
   await using api = openWatched();
   assert.equal((await sent(api, { max_tokens: 5, max_completion_tokens: 5 })).request.maxTokens, 5);
   assert.equal((await sent(api, { max_tokens: -1 })).request.maxTokens, undefined);
-  const error = await errorOf(await api.post(path, { messages, max_tokens: 5, max_completion_tokens: 6 }));
+  const error = await errorOf(await api.post(chat, { messages, max_tokens: 5, max_completion_tokens: 6 }));
   assert.match(error.message, /differ/);
   assert.ok(error.param === "max_tokens" || error.param === "max_completion_tokens");
 });
@@ -176,7 +178,7 @@ test("what a user writes never becomes a special token", async () => {
 
 test("token ids come back when asked for", async () => {
   await using api = openWatched();
-  const answer = (await (await api.post(path, { messages, return_token_ids: true })).json()) as ChatCompletion;
+  const answer = (await (await api.post(chat, { messages, return_token_ids: true })).json()) as ChatCompletion;
   assert.ok((answer.prompt_token_ids?.length ?? 0) > 5);
   assert.deepEqual(answer.choices[0]?.token_ids?.slice(0, 2), [...Buffer.from("ok")]);
 });
@@ -184,7 +186,7 @@ test("token ids come back when asked for", async () => {
 test("the loaded model's name is taken, another is refused with the right one", async () => {
   await using api = openWatched();
   for (const model of ["scripted", "scripted.gguf", "default", "scripted:latest"]) await sent(api, { model });
-  const response = await api.post(path, { messages, model: "gpt-5" });
+  const response = await api.post(chat, { messages, model: "gpt-5" });
   assert.equal(response.status, 404);
   const error = await errorOf(response);
   assert.equal(error.code, "model_not_found");
@@ -267,7 +269,7 @@ const wrong: [object, string][] = [
 test("a wrong value is refused with the field's path", async () => {
   await using api = openWatched();
   for (const [body, param] of wrong) {
-    const response = await api.post(path, { messages, ...body });
+    const response = await api.post(chat, { messages, ...body });
     assert.equal(response.status, 400, JSON.stringify(body));
     assert.equal((await errorOf(response)).param, param, JSON.stringify(body));
   }
@@ -277,7 +279,7 @@ test("a wrong value is refused with the field's path", async () => {
 test("a field that would change the answer is refused by name, and accepted when it asks for nothing", async () => {
   await using api = openWatched();
   for (const [name, { neutral }] of Object.entries(refusedFields)) {
-    const response = await api.post(path, { messages, [name]: { something: 1 } });
+    const response = await api.post(chat, { messages, [name]: { something: 1 } });
     assert.equal(response.status, 400, name);
     const error = await errorOf(response);
     assert.equal(error.param, name);
@@ -297,4 +299,10 @@ test("unknown fields, and known ones without effect on the answer, are passed ov
     id_slot: 1,
     whatever: [1],
   });
+});
+
+test("docs/api.md lists every refused field with its reason", () => {
+  const docs = readFileSync(path.join(import.meta.dirname, "../../docs/api.md"), "utf8");
+  for (const [name, { why }] of Object.entries(refusedFields))
+    assert.ok(docs.includes(`| \`${name}\` | ${why} |`), name);
 });
