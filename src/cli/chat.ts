@@ -31,6 +31,11 @@ export const chat: Command = {
       if (answering) answering.abort();
       else lines.close();
     });
+    // Piped input ends while the last answer is still being written.
+    let isClosed = false;
+    lines.once("close", () => {
+      isClosed = true;
+    });
     lines.prompt();
     for await (const typed of lines) {
       const line = typed.trim();
@@ -65,7 +70,7 @@ export const chat: Command = {
         else messages.push({ role: "assistant", content: answer });
         terminal.out("\n");
       }
-      lines.prompt();
+      if (!isClosed) lines.prompt();
     }
     lines.close();
     return 0;

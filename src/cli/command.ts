@@ -2,7 +2,7 @@
 // stay clean; colours and moving lines appear only on a terminal.
 import { AppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { Settings } from "../base/settings.ts";
+import { refuseUnknown, type Settings } from "../base/settings.ts";
 
 export interface Terminal {
   readonly isTerminal: boolean;
@@ -98,12 +98,8 @@ export function parseWords(
     const name = equals < 0 ? arg : arg.slice(0, equals);
     const kind = options[name];
     if (kind === undefined) {
-      const known = Object.keys(options).join(", ");
-      throw new AppError("bad_request", `There is no option ${name}.`, {
-        param: name,
-        hint:
-          known === "" ? "This command takes none; `quern --help` lists the settings." : `This command takes ${known}.`,
-      });
+      refuseUnknown([name], Object.keys(options));
+      continue;
     }
     const value = kind === "switch" ? "" : equals < 0 ? args[++index] : arg.slice(equals + 1);
     if (value === undefined) throw new AppError("bad_request", `${name} needs a value.`, { param: name });

@@ -7,7 +7,7 @@ import os from "node:os";
 import { toAppError } from "../base/errors.ts";
 import type { Settings } from "../base/settings.ts";
 import { openGpuMeter } from "../engine/gpu-meter.ts";
-import { cudaVerdict } from "../engine/open.ts";
+import { cudaSupport } from "../engine/open.ts";
 import { resolveModel } from "../models/catalogue.ts";
 import { inspectModel } from "../models/inspect-model.ts";
 import { assertBindingAllowed, openKeys } from "../server/keys.ts";
@@ -92,7 +92,7 @@ async function model(settings: Settings): Promise<Finding[]> {
     const found = `${file}: ${architecture}, ${quantisation}, ${(parameters / 1e9).toFixed(2)} billion parameters`;
     const advice =
       "This is the demonstration model. `quern models pull qwen3-4b-instruct-2507` gets the real one (2.5 GB).";
-    const verdict = await cudaVerdict(file);
+    const verdict = await cudaSupport(file);
     return [
       { what: "model", verdict: isDemonstration ? "note" : "ok", found, ...(isDemonstration ? { advice } : {}) },
       verdict.ok

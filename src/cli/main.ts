@@ -1,10 +1,10 @@
 // The `quern` command: reads the settings once, picks the command, prints its failure as a sentence with a hint, and returns the exit
 // code. Commands are loaded only when used, so that `quern --help` is instant and `quern run` never loads a PDF reader.
-import { readFileSync } from "node:fs";
 import { AppError, toAppError } from "../base/errors.ts";
 import { openLog } from "../base/log.ts";
 import { type ParsedSettings, parseSettings, settingRows, settingsHelp } from "../base/settings.ts";
 import { type Command, openTerminal } from "./command.ts";
+import { version } from "./version.ts";
 
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("./serve.ts")).serve,
@@ -94,10 +94,4 @@ function settingsInForce({ settings, sources }: ParsedSettings): string {
       return `${settingRows[name].flag.padEnd(16)} ${shown.padEnd(28)} ${sources[name]}\n`;
     })
     .join("");
-}
-
-export function version(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  const { version } = JSON.parse(readFileSync(file, "utf8")) as { version: string };
-  return version;
 }

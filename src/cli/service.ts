@@ -1,0 +1,79 @@
+// A whole Quern: model, engine process, workspace and HTTP server, opened in that order and closed in the reverse one. `quern serve`
+// runs one until it is stopped; chat and run open one for themselves when no server listens.
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Log } from "../base/log.ts";
+import type { Settings } from "../base/settings.ts";
+import { type EngineClient, startEngineClient } from "../engine/client.ts";
+import { type ResolvedModel, resolveModel } from "../models/catalogue.ts";
+import { openChatTemplate } from "../models/chat-template.ts";
+import { readGguf } from "../models/gguf.ts";
+import { modelFactsOf, specialTokensOf } from "../models/inspect-model.ts";
+import { createApp } from "../server/app.ts";
+import { assertBindingAllowed, isLoopback, openKeys } from "../server/keys.ts";
+import { listen } from "../server/listen.ts";
+import { toModelDefaults } from "../server/sampling-fields.ts";
+import type { CommandContext } from "./command.ts";
+import { version } from "./version.ts";
+
+export interface Service extends AsyncDisposable {
+  url: string;
+  engine: EngineClient;
+  model: ResolvedModel;
+}
+
+export interface ServiceContext extends Pick<CommandContext, "settings" | "log" | "signal"> {
+  onProgress?: (loaded: number) => void;
+}
+
+/** Resolves when the engine serves. The server listens before that, and tells how far the model is. */
+export async function openService({ settings, log, onProgress }: ServiceContext): Promise<Service> {
+  const keys = settings.apiKeyFile === "" ? undefined : openKeys(settings.apiKeyFile);
+  assertBindingAllowed(settings.host, keys);
+  const model = resolveModel({ model: settings.model, dataFolder: settings.data });
+  const gguf = readGguf(model.file);
+  const facts = modelFactsOf(gguf);
+  const template = openChatTemplate(facts.chatTemplate, { specialTokens: specialTokensOf(gguf) });
+  await using opened = new AsyncDisposableStack();
+  const engine = opened.use(startEngine({ settings, model, log, ...(onProgress ? { onProgress } : {}) }));
+  const app = createApp({
+    engine,
+    template,
+    defaults: toModelDefaults(model.defaults),
+    log,
+    version: version(),
+    limits: { bodyBytes: settings.bodyLimit, perKey: settings.perKey },
+    ...(keys ? { keys } : {}),
+    allowOrigins: settings.allowOrigin.split(",").filter((origin) => origin !== ""),
+    checkHost: isLoopback(settings.host),
+    pageFolder: path.join(path.dirname(fileURLToPath(import.meta.url)), "../../web/dist"),
+  });
+  const listening = await listen(app, { host: settings.host, port: settings.port });
+  opened.defer(() => listening.close());
+  await engine.ready;
+  const held = opened.move();
+  return { url: listening.url, engine, model, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+export function startEngine(options: {
+  settings: Settings;
+  model: ResolvedModel;
+  log: Log;
+  onProgress?: (loaded: number) => void;
+}): EngineClient {
+  const { settings, model, log, onProgress } = options;
+  return startEngineClient(
+    {
+      engine: settings.engine,
+      modelFile: model.file,
+      modelId: model.id,
+      isDemonstration: model.isDemonstration,
+      contextTokens: settings.context,
+      parallel: settings.parallel,
+      queueLimit: settings.queue,
+      kvType: settings.kvType,
+      threads: settings.threads,
+    },
+    { log, ...(onProgress ? { onProgress } : {}) },
+  );
+}
