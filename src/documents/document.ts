@@ -102,6 +102,10 @@ export interface Page {
   height: number;
   /** Points (1/72 inch) or pixels; absent for formats without positions. */
   unit?: "pt" | "px";
+  /** Degrees clockwise by which the reader turned the page upright; boxes, width and height are those of the turned page. */
+  turnedBy?: number;
+  /** Degrees clockwise by which a skewed image was levelled before its boxes were measured. */
+  levelledBy?: number;
   source: PageSource;
   /** 0..1: mean of the characters' confidence on recognised pages, 1 for text. */
   confidence: number;
@@ -146,7 +150,7 @@ export function markdownOf(segment: SegmentContent): string {
     case "heading":
       return `${"#".repeat(Math.min(6, Math.max(1, segment.level)))} ${segment.text}`;
     case "list":
-      return segment.items.map((item) => `${"  ".repeat(item.level)}${item.marker} ${item.text}`).join("\n");
+      return segment.items.map((item) => `${"  ".repeat(item.level)}${bulletOf(item.marker)} ${item.text}`).join("\n");
     case "table":
       return (segment.title ? `${segment.title}\n\n` : "") + tableMarkdown(segment);
     case "code":
@@ -163,6 +167,10 @@ export function markdownOf(segment: SegmentContent): string {
     case "footnote":
       return segment.text;
   }
+}
+
+function bulletOf(marker: string): string {
+  return /^[•●◦▪■◆–·*+]$/.test(marker) ? "-" : marker;
 }
 
 /** The plain words of a segment, without Markdown signs: for search and comparison. */

@@ -4,8 +4,9 @@ import { setImmediate as turn } from "node:timers/promises";
 import { AppError, toAppError } from "../base/errors.ts";
 import { segmentsOfPage } from "./layout/blocks.ts";
 import { markHeadings } from "./layout/headings.ts";
-import { confidenceOf, type Run } from "./layout/runs.ts";
+import { confidenceOf, type DraftSegment, type Run } from "./layout/runs.ts";
 import { judgeTextLayer, runsOf, type TextLayer } from "./pdf-runs.ts";
+import { uprightPage } from "./pdf-upright.ts";
 import { openPdf, type PdfFile, type PdfPage } from "./pdfium.ts";
 import type { Draft, DraftPage, ReadContext, RecognisedPage } from "./reader.ts";
 import { scaledRecognition, segmentsOfRecognised } from "./recognised.ts";
@@ -78,20 +79,15 @@ async function readPage(file: PdfFile, index: number, context: ReadContext): Pro
   }
   const base = { ...empty, width: page.width, height: page.height };
   const layer = judgeTextLayer(page);
+  const upright = uprightPage(page);
   if (layer.verdict === "blank") return { ...base, source: "blank", confidence: 1 };
   if (layer.verdict === "real") {
-    const runs = runsOf(page);
-    const pictures = await readPictures(file, page, { number, runs, context });
-    const segments = segmentsOfPage({
-      page: number,
-      width: page.width,
-      height: page.height,
-      runs,
-      rulings: page.rulings,
-      tolerance: 2,
-    });
+    const runs = runsOf(upright);
+    const pictures = upright.turnedBy === 0 ? await readPictures(file, page, { number, runs, context }) : [];
+    const segments = laidOut(upright, number, runs);
     return {
       ...base,
+      ...turned(upright),
       source: pictures.length > 0 ? "mixed" : "text",
       confidence: 1,
       segments: [...segments, ...pictures],
@@ -110,27 +106,30 @@ async function readPage(file: PdfFile, index: number, context: ReadContext): Pro
       ...base,
       width: recognised.width,
       height: recognised.height,
+      ...(recognised.turnedBy === 0 ? {} : { turnedBy: recognised.turnedBy }),
+      ...(recognised.levelledBy === 0 ? {} : { levelledBy: recognised.levelledBy }),
       source: segments.length > 0 ? "ocr" : "blank",
       confidence: confidenceOf(recognised.runs) ?? 1,
       segments,
     };
   }
   // Without recognition: what the layer holds is better than nothing, and is said to be doubtful.
-  const runs = runsOf(page, { withInvisible: true });
-  const segments = segmentsOfPage({
-    page: number,
-    width: page.width,
-    height: page.height,
-    runs,
-    rulings: page.rulings,
-    tolerance: 2,
-  });
+  const segments = laidOut(upright, number, runsOf(upright, { withInvisible: true }));
   return {
     ...base,
+    ...turned(upright),
     source: segments.length > 0 ? "text" : "unreadable",
     confidence: segments.length > 0 ? 0.5 : 0,
     segments,
   };
+}
+
+function laidOut({ width, height, rulings }: PdfPage, page: number, runs: readonly Run[]): DraftSegment[] {
+  return segmentsOfPage({ page, width, height, runs, rulings, tolerance: 2 });
+}
+
+function turned({ turnedBy, width, height }: PdfPage & { turnedBy: number }) {
+  return turnedBy === 0 ? {} : { turnedBy, width, height };
 }
 
 async function recognisePage(

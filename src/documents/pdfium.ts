@@ -11,7 +11,11 @@ import type { Ruling } from "./layout/runs.ts";
 export interface Character {
   text: string;
   left: number;
+  top: number;
   right: number;
+  bottom: number;
+  /** Where the pen starts, on the baseline. */
+  originX: number;
   baseline: number;
   style: Style;
 }
@@ -68,7 +72,7 @@ let loading: Promise<Pdfium> | undefined;
 
 async function loadPdfium(): Promise<Pdfium> {
   loading ??= (PDFiumModule as unknown as (options: object) => Promise<Pdfium>)({}).then((module) => {
-    module.wasmExports["FPDF_InitLibrary"]?.();
+    module.wasmExports.FPDF_InitLibrary?.();
     return module;
   });
   return loading;
@@ -179,6 +183,15 @@ export class PdfFile implements Disposable {
       const height = round(this.#f32("FPDF_GetPageHeightF", page));
       const text = this.#readText(page, toPage);
       return { width, height, ...text, ...this.#readObjects(page, toPage, { width, height }) };
+    } finally {
+      this.#native("FPDF_ClosePage", page);
+    }
+  }
+
+  pageSize(index: number): { width: number; height: number } {
+    const page = this.#open(index);
+    try {
+      return { width: this.#f32("FPDF_GetPageWidthF", page), height: this.#f32("FPDF_GetPageHeightF", page) };
     } finally {
       this.#native("FPDF_ClosePage", page);
     }
@@ -304,7 +317,7 @@ export class PdfFile implements Disposable {
           : [0, 0, 0, 0];
         const start = apply(toPage, view.getFloat64(at + 16, true), view.getFloat64(at + 24, true));
         const box = bounds(toPage, { left, top, right, bottom });
-        characters.push({ text, left: box.left, right: box.right, baseline: start.y, style });
+        characters.push({ text, ...box, originX: start.x, baseline: start.y, style });
       }
     } finally {
       native("FPDFText_ClosePage", textPage);

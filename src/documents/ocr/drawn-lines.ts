@@ -19,7 +19,7 @@ export function drawnLines(image: RasterImage, textHeight: number): Ruling[] {
 const contrast = 14;
 /** Pixels averaged along the line, against noise. */
 const smoothing = 7;
-const largestGap = 6;
+const largestGap = 2;
 
 interface Direction {
   luma: Uint8Array;

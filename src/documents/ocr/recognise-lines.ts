@@ -84,7 +84,7 @@ function decode(
 }
 
 /** Least width of a word space, in parts of the line's height. */
-const wordSpace = 0.2;
+const wordSpace = 0.15;
 
 /**
  * The model drops many spaces between Latin words. They are put back where the picture shows a blank strip between two letters that is
