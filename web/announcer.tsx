@@ -19,7 +19,8 @@ export function Announcer({ workbench }: { workbench: Workbench }): ReactElement
     for (const [id, answer] of before.current) {
       if (answers.has(id) || answer.conversationId !== head.id) continue;
       const message = messages.get(id);
-      const outcome = message?.state === "stopped" ? t.answerStopped : message?.state === "cut" ? t.answerCut : t.answerDone;
+      const outcome =
+        message?.state === "stopped" ? t.answerStopped : message?.state === "cut" ? t.answerCut : t.answerDone;
       if (message?.state !== "failed") setWords(`${outcome} ${message?.text.slice(0, spokenCharacters) ?? ""}`);
     }
     before.current = answers;

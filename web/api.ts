@@ -1,6 +1,7 @@
 // The one place that talks to the server. Every failure becomes an ApiError with a code, so that the page can say what
 // happened in the reader's language; the server's own sentence and hint come along.
 import type { ChatChunk, ErrorBody, StatusBody, UsageBody } from "../src/server/api-types.ts";
+import { apiKey } from "./api-key.ts";
 import type { ApiMessage } from "./prompt.ts";
 import { readEvents } from "./sse.ts";
 
@@ -53,7 +54,7 @@ export async function fetchStatus(signal: AbortSignal): Promise<StatusBody> {
 
 /** Tokens of a text as the loaded model counts them. */
 export async function countTokens(text: string, signal: AbortSignal): Promise<number> {
-  const response = await request("/tokenize", { ...jsonBody({ content: text }), signal });
+  const response = await request("/tokenize", { ...jsonBody({ prompt: text, parse_special: false }), signal });
   const answer = (await response.json()) as { tokens?: unknown[]; count?: number };
   return answer.count ?? answer.tokens?.length ?? 0;
 }
@@ -130,7 +131,9 @@ const jsonBody = (body: unknown): RequestInit => ({
 async function request(path: string, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, { ...init, cache: "no-store" });
+    const key = apiKey();
+    const headers = { ...init.headers, ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) };
+    response = await fetch(path, { ...init, headers, cache: "no-store" });
   } catch (error) {
     if (init.signal.aborted) throw error;
     throw new ApiError("unreachable", "Quern does not answer.", { cause: error });
@@ -142,5 +145,9 @@ async function request(path: string, init: RequestInit & { signal: AbortSignal }
 
 function errorFrom(body: Failure, status: number): ApiError {
   const options = body.hint === undefined ? {} : { hint: body.hint };
-  return new ApiError(body.code ?? `http_${status}`, body.message ?? `The server answered with status ${status}.`, options);
+  return new ApiError(
+    body.code ?? `http_${status}`,
+    body.message ?? `The server answered with status ${status}.`,
+    options,
+  );
 }

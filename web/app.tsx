@@ -84,7 +84,9 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
     <div className={`app${isSidebarOpen ? " with-sidebar" : ""}`}>
       {isSidebarOpen && (
         <>
-          {isNarrow && <button type="button" className="scrim" aria-label={t.closeSidebar} onClick={() => setDrawerOpen(false)} />}
+          {isNarrow && (
+            <button type="button" className="scrim" aria-label={t.closeSidebar} onClick={() => setDrawerOpen(false)} />
+          )}
           <Sidebar
             workbench={workbench}
             searchField={searchField}

@@ -33,7 +33,9 @@ export function EnginePanel({ workbench }: { workbench: Workbench }): ReactEleme
       >
         <span className={`state-dot ${state}`} />
         <span className="engine-model">{status?.model.id ?? t.engine}</span>
-        <span className="engine-state">{running > 0 && state === "ready" ? t.working(running) : t.engineStates[state]}</span>
+        <span className="engine-state">
+          {running > 0 && state === "ready" ? t.working(running) : t.engineStates[state]}
+        </span>
         <Icon name="down" />
       </button>
       {isEngineOpen && status && (

@@ -1,6 +1,6 @@
 // The engine's live state: `GET /status` each second while the page is seen, nothing while it is hidden. Keeps the last minutes
 // for the sparklines. A server that went away is asked again, less and less often, up to every ten seconds.
-import { type EngineStatus, fetchStatus } from "./api.ts";
+import { ApiError, type EngineStatus, fetchStatus } from "./api.ts";
 import { Signal } from "./signal.ts";
 
 const everyMs = 1000;
@@ -10,12 +10,14 @@ export interface EngineView {
   status?: EngineStatus;
   version?: string;
   isReachable: boolean;
+  /** The server wants a key, or another one. */
+  needsKey: boolean;
   /** Decode speed of each second, oldest first. */
   speeds: readonly number[];
 }
 
 export class EngineWatch {
-  readonly view = new Signal<EngineView>({ isReachable: true, speeds: [] });
+  readonly view = new Signal<EngineView>({ isReachable: true, needsKey: false, speeds: [] });
   /** Time to first token of the answers of this visit, in milliseconds, oldest first. */
   readonly firstTokens = new Signal<readonly number[]>([]);
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -50,11 +52,13 @@ export class EngineWatch {
       this.#failures = 0;
       const isBusy = engine.runningRequests > 0;
       const speeds = [...this.view.value.speeds, isBusy ? engine.speed.decodeTokensPerSecond : 0].slice(-keptSamples);
-      this.view.value = { status: engine, version, isReachable: true, speeds };
-    } catch {
+      this.view.value = { status: engine, version, isReachable: true, needsKey: false, speeds };
+    } catch (error) {
       // Whatever the reason, the page shows that the server cannot be reached, and asks again.
       this.#failures++;
-      if (this.#failures > 1) this.view.value = { ...this.view.value, isReachable: false };
+      if (error instanceof ApiError && error.code === "invalid_api_key")
+        this.view.value = { ...this.view.value, needsKey: true };
+      else if (this.#failures > 1) this.view.value = { ...this.view.value, isReachable: false };
     } finally {
       this.#isAsking = false;
       clearTimeout(this.#timer);

@@ -87,7 +87,10 @@ export class LiveAnswer {
 }
 
 function statsOf(
-  { usage, tokensPerSecond }: { usage?: { promptTokens: number; cachedTokens: number; completionTokens: number }; tokensPerSecond?: number },
+  {
+    usage,
+    tokensPerSecond,
+  }: { usage?: { promptTokens: number; cachedTokens: number; completionTokens: number }; tokensPerSecond?: number },
   firstTokenMs: number,
   last: LiveText,
 ): AnswerStats | undefined {

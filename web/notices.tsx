@@ -1,6 +1,7 @@
 // Lines above the conversation that concern the whole page: the demonstration model, an engine that is not ready, a store that
 // failed. Each says what is so and what to do.
 import { type ReactElement, useId } from "react";
+import { setApiKey } from "./api-key.ts";
 import { stateOf } from "./engine-panel.tsx";
 import { setPreferences, usePreferences, useStrings } from "./preferences.ts";
 import { useSignal } from "./signal.ts";
@@ -9,11 +10,14 @@ import { CopyButton } from "./ui/copy-button.tsx";
 import { Icon } from "./ui/icons.tsx";
 import type { Workbench } from "./workbench.ts";
 
-const pullCommand = "npx quern models pull";
+const pullCommand = "npx quern models pull qwen3-4b-instruct-2507";
+// Hugging Face is hard to reach from the Chinese mainland; the mirror holds the same file.
+const pullCommands = { en: pullCommand, zh: `${pullCommand} --hub modelscope` } as const;
 
 export function Notices({ workbench }: { workbench: Workbench }): ReactElement {
   return (
     <div className="notices">
+      <KeyNotice workbench={workbench} />
       <EngineNotice workbench={workbench} />
       <DemoNotice workbench={workbench} />
       <StoreNotice workbench={workbench} />
@@ -49,9 +53,36 @@ function EngineNotice({ workbench }: { workbench: Workbench }): ReactElement | u
   );
 }
 
+function KeyNotice({ workbench }: { workbench: Workbench }): ReactElement | undefined {
+  const t = useStrings();
+  const { needsKey } = useSignal(workbench.engine.view);
+  const id = useId();
+  if (!needsKey) return;
+  return (
+    <form
+      className="notice key"
+      onSubmit={(event) => {
+        event.preventDefault();
+        const key = String(new FormData(event.currentTarget).get("key") ?? "").trim();
+        if (key === "") return;
+        setApiKey(key);
+        workbench.engine.refresh();
+      }}
+    >
+      <label htmlFor={id}>{t.errors.invalid_api_key}</label>
+      <input id={id} name="key" type="password" autoComplete="off" placeholder={t.apiKey} />
+      <button type="submit" className="button primary">
+        {t.useKey}
+      </button>
+    </form>
+  );
+}
+
 function DemoNotice({ workbench }: { workbench: Workbench }): ReactElement | undefined {
   const t = useStrings();
-  const { isDemoNoticeOpen } = usePreferences();
+  const isEmpty = useSignal(workbench.open).head.leafId === undefined;
+  const { isDemoNoticeOpen: isOpen = isEmpty, language } = usePreferences();
+  const command = pullCommands[language];
   const isDemonstration = useSignal(workbench.engine.view).status?.model.isDemonstration;
   const id = useId();
   if (!isDemonstration) return;
@@ -63,19 +94,19 @@ function DemoNotice({ workbench }: { workbench: Workbench }): ReactElement | und
           <strong>{t.demoTitle}</strong>{" "}
           <Button
             look="quiet"
-            aria-expanded={isDemoNoticeOpen}
+            aria-expanded={isOpen}
             aria-controls={id}
-            onClick={() => setPreferences({ isDemoNoticeOpen: !isDemoNoticeOpen })}
+            onClick={() => setPreferences({ isDemoNoticeOpen: !isOpen })}
           >
-            {isDemoNoticeOpen ? t.demoLess : t.demoMore}
+            {isOpen ? t.demoLess : t.demoMore}
           </Button>
         </p>
-        <div id={id} hidden={!isDemoNoticeOpen}>
+        <div id={id} hidden={!isOpen}>
           <p>{t.demoText}</p>
           <p>{t.demoGet}</p>
           <p className="command">
-            <code>{pullCommand}</code>
-            <CopyButton label={t.copy} content={() => ({ text: pullCommand })} />
+            <code>{command}</code>
+            <CopyButton label={t.copy} content={() => ({ text: command })} />
             <code>npm start</code>
           </p>
         </div>

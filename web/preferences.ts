@@ -11,7 +11,8 @@ export interface Preferences {
   theme: Theme;
   isSidebarOpen: boolean;
   isEngineOpen: boolean;
-  isDemoNoticeOpen: boolean;
+  /** Absent until the reader opened or closed it: open on the empty page, closed above a conversation. */
+  isDemoNoticeOpen?: boolean;
   newChatSettings: ChatSettings;
 }
 
@@ -19,11 +20,15 @@ const key = "quern.preferences";
 
 function initial(): Preferences {
   const defaults: Preferences = {
-    language: navigator.languages.find((each) => /^(zh|en)\b/i.test(each))?.toLowerCase().startsWith("zh") ? "zh" : "en",
+    language: navigator.languages
+      .find((each) => /^(zh|en)\b/i.test(each))
+      ?.toLowerCase()
+      .startsWith("zh")
+      ? "zh"
+      : "en",
     theme: "system",
     isSidebarOpen: true,
     isEngineOpen: true,
-    isDemoNoticeOpen: false,
     newChatSettings: defaultSettings,
   };
   try {

@@ -55,10 +55,10 @@ const en = {
   showEngine: "Show engine details",
   hideEngine: "Hide engine details",
 
-  demoTitle: "You are talking to quern-mini, the demonstration model.",
+  demoTitle: "This is quern-mini, the demonstration model.",
   demoText:
     "It shows that everything runs. It can do the four templates, short translations, key points and JSON fields in the wording it knows. It knows nothing about the world, cannot calculate, and invents with confidence: check every figure.",
-  demoGet: "For real work fetch Qwen3-4B-Instruct-2507 (2.3 GiB) once, then start again:",
+  demoGet: "For real work fetch Qwen3-4B-Instruct-2507 (2.5 GB) once, then start again:",
   demoMore: "What does that mean?",
   demoLess: "Less",
   demoBadge: "Demo",
@@ -67,6 +67,9 @@ const en = {
   engineRestarting: "The engine is starting again. You can keep writing; answers go on in a moment.",
   engineFailed: (why: string) => `The engine has failed. ${why}`,
   serverUnreachable: "Quern does not answer. Is it still running in its terminal? The page connects again by itself.",
+
+  apiKey: "API key",
+  useKey: "Use this key",
 
   greeting: "What shall we grind today?",
   greetingHint: "Write below, pick a template, or type / for commands.",
@@ -133,7 +136,8 @@ const en = {
     room: "Room for the answer",
   },
   estimated: "Estimated until the model has counted.",
-  overBudget: (over: string) => `This is ${over} tokens more than the context holds. Nothing is cut without you; choose:`,
+  overBudget: (over: string) =>
+    `This is ${over} tokens more than the context holds. Nothing is cut without you; choose:`,
   leaveOutOldest: (count: number) =>
     count === 1 ? "Leave out the oldest message" : `Leave out the ${count} oldest messages`,
   leaveOutFile: (name: string) => `Leave out “${name}”`,
@@ -208,6 +212,8 @@ const en = {
     storage: "The browser could not save this conversation.",
     storageHint: "Export it before you close the tab, and check the space on the disk.",
     noStorage: "This browser keeps no data, so conversations last until you close the tab.",
+    internal_error: "Quern failed on this request.",
+    internal_errorHint: "Its log in the terminal says where. Try again; if it stays, please report it.",
     unexpected: "Something went wrong in the page.",
   } as Record<string, string>,
 };
@@ -270,7 +276,7 @@ const zh: Strings = {
   demoTitle: "当前是演示模型 quern-mini。",
   demoText:
     "它用来证明一切运转正常：能按它熟悉的说法完成四个模板、短句翻译、要点提炼和字段提取。它没有世界知识，不会计算，还会自信地编造，任何数字都请核对。",
-  demoGet: "要真正干活，请下载一次 Qwen3-4B-Instruct-2507（2.3 GiB），再重新启动：",
+  demoGet: "要真正干活，请下载一次 Qwen3-4B-Instruct-2507（2.5 GB），再重新启动：",
   demoMore: "这是什么意思？",
   demoLess: "收起",
   demoBadge: "演示",
@@ -278,6 +284,9 @@ const zh: Strings = {
   engineRestarting: "引擎正在重启。可以继续写，稍后就能回答。",
   engineFailed: (why) => `引擎已失败。${why}`,
   serverUnreachable: "Quern 没有应答。它还在终端里运行吗？页面会自动重新连接。",
+
+  apiKey: "API 密钥",
+  useKey: "使用",
 
   greeting: "今天磨点什么？",
   greetingHint: "在下面输入，选一个模板，或键入 / 打开命令。",
@@ -412,6 +421,8 @@ const zh: Strings = {
     storage: "浏览器没能保存这个对话。",
     storageHint: "请在关闭标签页之前导出，并检查磁盘空间。",
     noStorage: "这个浏览器不保存数据，对话只保留到标签页关闭。",
+    internal_error: "Quern 处理这个请求时出错了。",
+    internal_errorHint: "终端里的日志写明了位置。请重试；若仍出现，请报告给我们。",
     unexpected: "页面出了点问题。",
   },
 };

@@ -2,6 +2,7 @@
 // out. The wording is what the bundled quern-mini was trained on (models/quern-mini/recipe), so that they work on both models.
 import type { TemperatureChoice } from "./conversation.ts";
 import type { Language } from "./strings.ts";
+import type { IconName } from "./ui/icons.tsx";
 
 export type Localised = Readonly<Record<Language, string>>;
 
@@ -18,6 +19,7 @@ export type FieldValues = Readonly<Record<string, string>>;
 
 export interface Template {
   id: string;
+  icon: IconName;
   name: Localised;
   about: Localised;
   /** Taken when the conversation leaves the temperature to Quern; the demonstration model keeps its own. */
@@ -84,6 +86,7 @@ const comparison: TemplateField = {
 export const templates: readonly Template[] = [
   {
     id: "weekly-report",
+    icon: "report",
     name: { zh: "写周报", en: "Weekly report" },
     about: { zh: "把零散要点整理成规范的周报", en: "Turn loose notes into a proper report" },
     temperature: "precise",
@@ -93,7 +96,10 @@ export const templates: readonly Template[] = [
         id: "points",
         kind: "text",
         label: { zh: "要点，每行一条", en: "Notes, one a line" },
-        placeholder: { zh: "完成了……\n正在做……\n风险：……\n下周……", en: "finished …\nworking on …\nrisk: …\nnext week: …" },
+        placeholder: {
+          zh: "完成了……\n正在做……\n风险：……\n下周……",
+          en: "finished …\nworking on …\nrisk: …\nnext week: …",
+        },
         isRequired: true,
       },
     ],
@@ -118,6 +124,7 @@ export const templates: readonly Template[] = [
   },
   {
     id: "rewrite",
+    icon: "pencil",
     name: { zh: "改文案", en: "Rewrite" },
     about: { zh: "让一段话更正式、更专业、更得体", en: "Make a text formal, professional or polite" },
     temperature: "creative",
@@ -143,13 +150,29 @@ export const templates: readonly Template[] = [
   },
   {
     id: "analyse",
+    icon: "chart",
     name: { zh: "析数据", en: "Data findings" },
     about: { zh: "由算好的数字写出结论，数字照抄", en: "Write findings from computed figures" },
     temperature: "precise",
     fields: [
-      { id: "region", kind: "line", label: { zh: "地区", en: "Region" }, placeholder: { zh: "华东", en: "East China" } },
-      { id: "category", kind: "line", label: { zh: "品类", en: "Category" }, placeholder: { zh: "手机", en: "Phones" } },
-      { id: "period", kind: "line", label: { zh: "周期", en: "Period" }, placeholder: { zh: "2026年第3季度", en: "Q3 2026" } },
+      {
+        id: "region",
+        kind: "line",
+        label: { zh: "地区", en: "Region" },
+        placeholder: { zh: "华东", en: "East China" },
+      },
+      {
+        id: "category",
+        kind: "line",
+        label: { zh: "品类", en: "Category" },
+        placeholder: { zh: "手机", en: "Phones" },
+      },
+      {
+        id: "period",
+        kind: "line",
+        label: { zh: "周期", en: "Period" },
+        placeholder: { zh: "2026年第3季度", en: "Q3 2026" },
+      },
       { id: "metric", kind: "line", label: { zh: "指标", en: "Metric" }, placeholder: { zh: "销售额", en: "sales" } },
       comparison,
       {
@@ -207,6 +230,7 @@ export const templates: readonly Template[] = [
   },
   {
     id: "translate",
+    icon: "translate",
     name: { zh: "译文件", en: "Translate" },
     about: { zh: "中英互译，可带术语表", en: "Chinese and English, with a glossary" },
     temperature: "precise",
@@ -228,7 +252,11 @@ export const templates: readonly Template[] = [
     ],
     example: {
       zh: { direction: "en", text: "请下周审核合同。会议将下周一在上海举行。", glossary: "" },
-      en: { direction: "zh", text: "Please review the contract next week. The meeting will be held in Shanghai next Monday.", glossary: "" },
+      en: {
+        direction: "zh",
+        text: "Please review the contract next week. The meeting will be held in Shanghai next Monday.",
+        glossary: "",
+      },
     },
     build: (values, language) => {
       const isToEnglish = values.direction !== "zh";

@@ -17,6 +17,8 @@ const server = "http://127.0.0.1:7860";
 
 export default defineConfig({
   plugins: [woff2Only, react()],
+  // rehype-katex brings an older KaTeX of its own, whose class names the newer style sheet does not know.
+  resolve: { dedupe: ["katex"] },
   build: {
     target: ["chrome123", "firefox128", "safari17.5"],
     assetsInlineLimit: 0,

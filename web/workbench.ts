@@ -7,8 +7,8 @@ import {
   type ChatSettings,
   type ConversationHead,
   type Message,
-  type Messages,
   type MessageError,
+  type Messages,
   newestLeafBelow,
   newId,
   pathTo,
@@ -44,6 +44,8 @@ export class Workbench {
   readonly open: Signal<OpenConversation>;
   /** Running answers by the id of their message. */
   readonly answers = new Signal<ReadonlyMap<string, LiveAnswer>>(new Map());
+  /** A message to be brought into view: where a search found its words. */
+  readonly wanted = new Signal<string | undefined>(undefined);
   readonly failure = new Signal<MessageError | undefined>(undefined);
   readonly engine = new EngineWatch();
   readonly counter = new TokenCounter();
@@ -68,7 +70,8 @@ export class Workbench {
   startConversation(): void {
     const { head } = this.open.value;
     // An untouched new chat is already what is wanted.
-    if (head.leafId !== undefined || this.heads.value.some((each) => each.id === head.id)) this.open.value = this.#blank();
+    if (head.leafId !== undefined || this.heads.value.some((each) => each.id === head.id))
+      this.open.value = this.#blank();
   }
 
   async openConversation(id: string, leafThrough?: string): Promise<void> {
@@ -76,8 +79,12 @@ export class Workbench {
       const head = this.heads.value.find((each) => each.id === id);
       if (head === undefined) return;
       const loaded = this.#loaded.get(id) ?? { head, messages: byId(await this.store.messages(id)) };
-      const isShown = leafThrough === undefined || pathTo(loaded.messages, head.leafId).some(({ id: at }) => at === leafThrough);
-      this.#show(isShown ? loaded : { ...loaded, head: { ...head, leafId: newestLeafBelow(loaded.messages, leafThrough) } });
+      const isShown =
+        leafThrough === undefined || pathTo(loaded.messages, head.leafId).some(({ id: at }) => at === leafThrough);
+      this.wanted.value = leafThrough;
+      this.#show(
+        isShown ? loaded : { ...loaded, head: { ...head, leafId: newestLeafBelow(loaded.messages, leafThrough) } },
+      );
     });
   }
 
@@ -183,7 +190,9 @@ export class Workbench {
     };
     const title = head.title === "" ? titleFrom(draft.text, draft.attachments) : head.title;
     const asked = this.#put({ ...conversation, head: { ...head, title } }, [question]);
-    await this.#answer(asked, question.id, draft.temperature === undefined ? {} : { temperature: draft.temperature }, [question]);
+    await this.#answer(asked, question.id, draft.temperature === undefined ? {} : { temperature: draft.temperature }, [
+      question,
+    ]);
   }
 
   async #answer(

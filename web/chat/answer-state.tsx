@@ -12,7 +12,8 @@ import type { Workbench } from "../workbench.ts";
 export function AnswerProgress({ live }: { live: LiveText }): ReactElement {
   const t = useStrings();
   const { phase } = live;
-  const wait = phase.type === "queued" && phase.waitMs !== undefined ? ` · ${t.aboutSeconds(Math.ceil(phase.waitMs / 1000))}` : "";
+  const wait =
+    phase.type === "queued" && phase.waitMs !== undefined ? ` · ${t.aboutSeconds(Math.ceil(phase.waitMs / 1000))}` : "";
   const words =
     phase.type === "queued"
       ? t.waitingInQueue(phase.position) + wait
@@ -90,7 +91,8 @@ export function explain(
   const known = t.errors[error.code];
   const hint = t.errors[`${error.code}Hint`] ?? error.hint;
   const title = known ?? error.message;
-  const isOwn = error.code === "unreachable" || error.code === "cut";
-  const detail = known === undefined || isOwn || (language === "en" && error.message === known) ? undefined : error.message;
+  const isOwn = ["unreachable", "cut", "internal_error"].includes(error.code);
+  const detail =
+    known === undefined || isOwn || (language === "en" && error.message === known) ? undefined : error.message;
   return { title, ...(detail ? { detail } : {}), ...(hint === undefined ? {} : { hint }) };
 }

@@ -27,28 +27,32 @@ export function AttachmentChips({
   return (
     <>
       <ul className="chips">
-      {attachments.map((attachment) => (
-        <li key={attachment.id} className="chip">
-          <button
-            type="button"
-            className="chip-name"
-            aria-label={t.showAttachment(attachment.name)}
-            onClick={() => setShown(attachment)}
-          >
-            <Icon name="file" />
-            <span>
-              <span className="chip-title">{attachment.name}</span>
-              <small>
-                {t.linesOf(attachment.lineCount)}
-                {tokensOf && ` · ${tokensOf(attachment)}`}
-              </small>
-            </span>
-          </button>
-          {onRemove && (
-            <IconButton icon="close" label={t.removeAttachment(attachment.name)} onClick={() => onRemove(attachment.id)} />
-          )}
-        </li>
-      ))}
+        {attachments.map((attachment) => (
+          <li key={attachment.id} className="chip">
+            <button
+              type="button"
+              className="chip-name"
+              aria-label={t.showAttachment(attachment.name)}
+              onClick={() => setShown(attachment)}
+            >
+              <Icon name="file" />
+              <span>
+                <span className="chip-title">{attachment.name}</span>
+                <small>
+                  {t.linesOf(attachment.lineCount)}
+                  {tokensOf && ` · ${tokensOf(attachment)}`}
+                </small>
+              </span>
+            </button>
+            {onRemove && (
+              <IconButton
+                icon="close"
+                label={t.removeAttachment(attachment.name)}
+                onClick={() => onRemove(attachment.id)}
+              />
+            )}
+          </li>
+        ))}
       </ul>
       {shown && (
         <Preview
@@ -81,9 +85,7 @@ function Preview({
       actions={onInline && <Button onClick={() => onInline(attachment)}>{t.putIntoMessage}</Button>}
     >
       {!isWhole && (
-        <p className="hint">
-          {t.firstLines(shortCount(beginning.length), t.linesOf(attachment.lineCount))}
-        </p>
+        <p className="hint">{t.firstLines(shortCount(beginning.length), t.linesOf(attachment.lineCount))}</p>
       )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and the keyboard must reach it */}
       <pre className="attachment-text" tabIndex={0}>

@@ -29,7 +29,10 @@ export interface BudgetParts {
   attachments: readonly Attachment[];
 }
 
-export function partsOf({ head, messages }: OpenConversation, draft: { text: string; attachments: readonly Attachment[] }): BudgetParts {
+export function partsOf(
+  { head, messages }: OpenConversation,
+  draft: { text: string; attachments: readonly Attachment[] },
+): BudgetParts {
   const history = pathTo(messages, head.leafId).filter((message) => isSent(message, head.leftOutIds));
   return { head, history, ...draft };
 }
@@ -69,7 +72,10 @@ export function budgetOf(parts: BudgetParts, counter: TokenCounter, contextToken
 }
 
 /** Whole turns from the beginning until enough is saved, with some room to spare; in proportion to their length. */
-function oldestWorth(history: readonly Message[], { tokens, historyTokens }: { tokens: number; historyTokens: number }): string[] {
+function oldestWorth(
+  history: readonly Message[],
+  { tokens, historyTokens }: { tokens: number; historyTokens: number },
+): string[] {
   const characters = history.reduce((sum, message) => sum + lengthOf(message), 0);
   const wanted = tokens * 1.15;
   let saved = 0;

@@ -1,6 +1,16 @@
 // Where messages are written: a plain text area (nothing typed here waits for anything), attachments, slash menu, context gauge.
 // The draft of each conversation survives a reload of the tab.
-import { type ClipboardEvent, type KeyboardEvent, type ReactElement, type RefObject, useEffect, useId, useRef, useState } from "react";
+import {
+  type ClipboardEvent,
+  type KeyboardEvent,
+  type ReactElement,
+  type RefObject,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
 import type { Attachment } from "../conversation.ts";
 import { useStrings } from "../preferences.ts";
 import { useSignal } from "../signal.ts";
@@ -15,6 +25,9 @@ import { ContextGauge, OverBudget } from "./context-gauge.tsx";
 import { type DraftText, useDraft } from "./draft.ts";
 import { type SlashCommand, type SlashEntry, SlashMenu, useSlashEntries } from "./slash-menu.tsx";
 import { useBudget } from "./use-budget.ts";
+
+/** Where CSS cannot grow the field with its text, a measurement does. */
+const hasFieldSizing = CSS.supports("field-sizing", "content");
 
 export function Composer({
   workbench,
@@ -52,7 +65,11 @@ export function Composer({
     const { temperature } = draft;
     const recommended = status?.model.isDemonstration ? undefined : temperature;
     setDraft({ text: "", attachments: [] });
-    void workbench.send({ text: text.trim(), attachments, ...(recommended === undefined ? {} : { temperature: recommended }) });
+    void workbench.send({
+      text: text.trim(),
+      attachments,
+      ...(recommended === undefined ? {} : { temperature: recommended }),
+    });
     field.current?.focus();
   };
   const addFiles = async (files: readonly File[]): Promise<void> => {
@@ -110,6 +127,12 @@ export function Composer({
   };
   // biome-ignore lint/correctness/useExhaustiveDependencies: each text has its own list
   useEffect(() => setActive(0), [text]);
+  useLayoutEffect(() => {
+    const area = field.current;
+    if (area === null || hasFieldSizing) return;
+    area.style.height = "auto";
+    area.style.height = text === "" ? "" : `${area.scrollHeight}px`;
+  }, [text, field]);
   const dropping = useDrop((files) => void addFiles(files));
 
   return (
@@ -130,7 +153,9 @@ export function Composer({
           }}
         />
       )}
-      {entries.length > 0 && <SlashMenu id={menuId} entries={entries} active={Math.min(active, entries.length - 1)} onChoose={choose} />}
+      {entries.length > 0 && (
+        <SlashMenu id={menuId} entries={entries} active={Math.min(active, entries.length - 1)} onChoose={choose} />
+      )}
       <div className={dropping ? "composer dropping" : "composer"}>
         {dropping && <div className="drop-hint">{t.dropHere}</div>}
         <AttachmentChips
@@ -173,11 +198,24 @@ export function Composer({
           <span className="spacer" />
           <ContextGauge budget={budget} />
           {isRunning ? (
-            <button type="button" className="send stop" aria-label={t.stop} title={t.stopHint} onClick={() => workbench.stop()}>
+            <button
+              type="button"
+              className="send stop"
+              aria-label={t.stop}
+              title={t.stopHint}
+              onClick={() => workbench.stop()}
+            >
               <Icon name="stop" />
             </button>
           ) : (
-            <button type="button" className="send" aria-label={t.send} title={t.send} disabled={!canSend} onClick={send}>
+            <button
+              type="button"
+              className="send"
+              aria-label={t.send}
+              title={t.send}
+              disabled={!canSend}
+              onClick={send}
+            >
               <Icon name="send" />
             </button>
           )}

@@ -20,7 +20,13 @@ export function ContextGauge({ budget }: { budget: Budget | undefined }): ReactE
   const level = budget.overTokens > 0 ? "over" : share > 0.8 ? "high" : "";
   return (
     <>
-      <button type="button" className={`gauge ${level}`} popoverTarget={id} aria-label={`${t.context}: ${words}`} title={words}>
+      <button
+        type="button"
+        className={`gauge ${level}`}
+        popoverTarget={id}
+        aria-label={`${t.context}: ${words}`}
+        title={words}
+      >
         <svg viewBox="0 0 20 20" aria-hidden="true" focusable="false">
           <circle cx="10" cy="10" r="7.500" pathLength="100" className="track" />
           <circle cx="10" cy="10" r="7.500" pathLength="100" className="fill" strokeDasharray={`${share * 100} 100`} />

@@ -41,7 +41,10 @@ export const MessageRow = memo(function MessageRow(props: RowProps): ReactElemen
       {message.role === "user" ? <Question {...props} /> : <Answer {...props} />}
       {isLeftOut && (
         <p className="left-out-mark">
-          {t.leftOutMark} <Button look="quiet" onClick={include}>{t.includeAgain}</Button>
+          {t.leftOutMark}{" "}
+          <Button look="quiet" onClick={include}>
+            {t.includeAgain}
+          </Button>
         </p>
       )}
     </article>
@@ -139,7 +142,11 @@ function AnswerActions({ workbench, message }: { workbench: Workbench; message: 
       {stats && (
         <span
           className="stats"
-          title={stats.cachedTokens > 0 ? t.cachedOf(shortCount(stats.cachedTokens), shortCount(stats.promptTokens)) : undefined}
+          title={
+            stats.cachedTokens > 0
+              ? t.cachedOf(shortCount(stats.cachedTokens), shortCount(stats.promptTokens))
+              : undefined
+          }
         >
           {t.statsOf(String(stats.completionTokens), rate(stats.tokensPerSecond), duration(stats.firstTokenMs))}
         </span>

@@ -25,7 +25,7 @@ export function useSlashEntries(text: string): readonly SlashEntry[] {
     ...templates.map(
       (template): SlashEntry => ({
         id: `template:${template.id}`,
-        icon: "template",
+        icon: template.icon,
         name: template.name[language],
         about: template.about[language],
         words: `${template.id} ${template.name.zh} ${template.name.en}`.toLowerCase(),
@@ -33,7 +33,12 @@ export function useSlashEntries(text: string): readonly SlashEntry[] {
     ),
     { id: "command:new", icon: "plus", name: t.newChat, words: `new ${t.newChat}`.toLowerCase() },
     { id: "command:settings", icon: "settings", name: t.settings, words: `settings ${t.settings}`.toLowerCase() },
-    { id: "command:shortcuts", icon: "keyboard", name: t.shortcuts, words: `shortcuts help ${t.shortcuts}`.toLowerCase() },
+    {
+      id: "command:shortcuts",
+      icon: "keyboard",
+      name: t.shortcuts,
+      words: `shortcuts help ${t.shortcuts}`.toLowerCase(),
+    },
   ];
   return entries.filter((entry) => entry.words.includes(typed));
 }

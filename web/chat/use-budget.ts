@@ -7,11 +7,7 @@ import { type Budget, budgetOf, partsOf, textsToCount } from "./budget.ts";
 const pauseMs = 250;
 
 /** The budget of what would be sent now; counted by the server when the typing pauses, estimated until then. */
-export function useBudget(
-  workbench: Workbench,
-  text: string,
-  attachments: readonly Attachment[],
-): Budget | undefined {
+export function useBudget(workbench: Workbench, text: string, attachments: readonly Attachment[]): Budget | undefined {
   const open = useSignal(workbench.open);
   const status = useSignal(workbench.engine.view).status;
   const revision = useSignal(workbench.counter.revision);

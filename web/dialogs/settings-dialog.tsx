@@ -80,7 +80,11 @@ export function SettingsDialog({ workbench, onClose }: { workbench: Workbench; o
       </section>
       <section aria-label={t.thisChat}>
         <h3>{t.thisChat}</h3>
-        <Row name={t.temperature} about={settings.temperatureChoice === "auto" ? t.temperatureAuto : t.temperatureAbout} isStacked>
+        <Row
+          name={t.temperature}
+          about={settings.temperatureChoice === "auto" ? t.temperatureAuto : t.temperatureAbout}
+          isStacked
+        >
           <Segmented
             label={t.temperature}
             value={settings.temperatureChoice}
@@ -118,10 +122,36 @@ export function SettingsDialog({ workbench, onClose }: { workbench: Workbench; o
         />
         <details className="fold">
           <summary>{t.advanced}</summary>
-          <NumberRow name="top_p" about={t.topPAbout} value={settings.topP} range={[0.01, 1]} onChange={(value) => put("topP", value)} />
-          <NumberRow name="top_k" about={t.topKAbout} value={settings.topK} range={[0, 1000]} isWhole onChange={(value) => put("topK", value)} />
-          <NumberRow name="min_p" about={t.minPAbout} value={settings.minP} range={[0, 1]} onChange={(value) => put("minP", value)} />
-          <NumberRow name={t.seed} about={t.seedAbout} value={settings.seed} range={[0, 4_294_967_295]} isWhole onChange={(value) => put("seed", value)} />
+          <NumberRow
+            name="top_p"
+            about={t.topPAbout}
+            value={settings.topP}
+            range={[0.01, 1]}
+            onChange={(value) => put("topP", value)}
+          />
+          <NumberRow
+            name="top_k"
+            about={t.topKAbout}
+            value={settings.topK}
+            range={[0, 1000]}
+            isWhole
+            onChange={(value) => put("topK", value)}
+          />
+          <NumberRow
+            name="min_p"
+            about={t.minPAbout}
+            value={settings.minP}
+            range={[0, 1]}
+            onChange={(value) => put("minP", value)}
+          />
+          <NumberRow
+            name={t.seed}
+            about={t.seedAbout}
+            value={settings.seed}
+            range={[0, 4_294_967_295]}
+            isWhole
+            onChange={(value) => put("seed", value)}
+          />
         </details>
       </section>
     </Dialog>

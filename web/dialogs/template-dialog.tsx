@@ -1,8 +1,8 @@
 // A template's fields beside the prompt that they make. Nothing is hidden: what the preview shows is what goes into the message.
 import { type ReactElement, useId, useState } from "react";
-import type { DraftText } from "../chat/draft.ts";
 import { isLongPaste, toAttachment } from "../chat/attachment.ts";
-import { temperatureOf, defaultSettings } from "../conversation.ts";
+import type { DraftText } from "../chat/draft.ts";
+import { defaultSettings, temperatureOf } from "../conversation.ts";
 import { usePreferences, useStrings } from "../preferences.ts";
 import { type FieldValues, type Template, type TemplateField, templates } from "../templates.ts";
 import { Button, Dialog } from "../ui/controls.tsx";
@@ -90,7 +90,7 @@ export function TemplateCards({ onChoose }: { onChoose: (id: string) => void }):
     <div className="cards">
       {templates.map((template) => (
         <button key={template.id} type="button" className="card" onClick={() => onChoose(template.id)}>
-          <Icon name="template" />
+          <Icon name={template.icon} />
           <span className="card-name">{template.name[language]}</span>
           <span className="card-about">{template.about[language]}</span>
         </button>

@@ -6,5 +6,7 @@ import type { Extras } from "./render.tsx";
 
 export const formulaPlugins: Extras = {
   remark: [[remarkMath, { singleDollarTextMath: false }]],
-  rehype: [[rehypeKatex, { throwOnError: false, strict: false, maxExpand: 500, maxSize: 40, errorColor: "currentColor" }]],
+  rehype: [
+    [rehypeKatex, { throwOnError: false, strict: false, maxExpand: 500, maxSize: 40, errorColor: "currentColor" }],
+  ],
 };

@@ -9,7 +9,7 @@ export function Sparkline({ values, slots = 60 }: { values: readonly number[]; s
   const last = points.at(-1);
   return (
     <svg className="sparkline" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true" focusable="false">
-      {last !== undefined && points.length > 1 && (
+      {last !== undefined && points.length > 1 && values.some((value) => value > 0) && (
         <>
           <path className="area" d={`M${points.join("L")}L100,24L${from.toFixed(1)},24Z`} />
           <path className="line" d={`M${points.join("L")}`} />

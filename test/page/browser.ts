@@ -1,0 +1,82 @@
+// Chromium for the page's tests: one browser a file, a fresh context a test. The page must never ask anybody but our server, and
+// must never fail in silence: both are checked for every test that uses `visit`.
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+
+const places = [
+  process.env.CHROMIUM,
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+
+export const chromiumPath = places.find((place) => place !== undefined && existsSync(place));
+
+/** For `test(…, { skip })`: false where Chromium is, else the reason. */
+export const skipWithoutChromium: string | false =
+  chromiumPath === undefined ? "no Chromium found; install one or set CHROMIUM to its path" : false;
+
+const flags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export function openBrowser(): Promise<Browser> {
+  return chromium.launch({ ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }), args: flags });
+}
+
+export interface Visit extends AsyncDisposable {
+  page: Page;
+  /** Addresses outside the server that the page asked for. */
+  strangers: readonly string[];
+}
+
+/** Opens the page in a context of its own; leaving the scope closes it and checks that nothing went wrong unseen. */
+export async function visit(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
+  const context = await browser.newContext({ locale: "en-US", viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  const strangers: string[] = [];
+  const failures: string[] = [];
+  page.on("request", (request) => {
+    const address = request.url();
+    if (!address.startsWith(url) && !/^(?:data|blob):/.test(address)) strangers.push(address);
+  });
+  page.on("pageerror", (error) => failures.push(String(error)));
+  page.on("console", (message) => {
+    if (/Content Security Policy/i.test(message.text())) failures.push(message.text());
+  });
+  await page.goto(url);
+  await page.locator(".composer textarea").waitFor();
+  return {
+    page,
+    strangers,
+    async [Symbol.asyncDispose]() {
+      await context.close();
+      assert.deepEqual(strangers, [], "the page asked somebody else");
+      assert.deepEqual(failures, [], "the page failed in its console");
+    },
+  };
+}
+
+/** Types a message, sends it and waits until its answer has ended. */
+export async function ask(page: Page, text: string): Promise<void> {
+  const before = await page.locator(".message.assistant").count();
+  await page.locator(".composer textarea").fill(text);
+  await page.locator(".send").click();
+  await page.locator(".message.assistant").nth(before).waitFor();
+  await page
+    .locator(".message.assistant")
+    .last()
+    .and(page.locator('[data-state]:not([data-state="running"])'))
+    .waitFor();
+}
+
+export const lastAnswer = (page: Page) => page.locator(".message.assistant").last();
