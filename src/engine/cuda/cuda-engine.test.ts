@@ -8,6 +8,7 @@ import { readGguf } from "../../models/gguf.ts";
 import { openTokenizer } from "../../models/tokenizer.ts";
 import { type Engine, type GenerateEvent, type GenerateRequest, type ModelInfo, plainSampling } from "../contract.ts";
 import { openEngineOverRunner, type RunnerEngineOptions } from "./cuda-engine.ts";
+import { openGrammars } from "./grammar.ts";
 import { SimulatedRunner, type SimulationOptions, simulatedToken } from "./simulated-runner.ts";
 
 const file = path.join(import.meta.dirname, "../../../models/quern-mini/quern-mini-q4_k_m.gguf");
@@ -187,6 +188,23 @@ test("closing the engine ends those who wait", async () => {
   await engine[Symbol.asyncDispose]();
   for (const result of await answers) assert.ok(result.status === "rejected" && refused("busy")(result.reason));
   await assert.rejects(read(engine, ask("c")), refused("busy"));
+});
+
+test("an answer under a grammar fits it, beside one that has none; a bad grammar fails alone", async () => {
+  const grammars = openGrammars({ tokenizer, stopTokenIds: [endOfTurn] });
+  await using engine = open({}, { grammars });
+  const options = ["高", "中", "低于预期"];
+  const [constrained, free, bad] = await Promise.allSettled([
+    read(engine, ask("x", { grammar: { kind: "choice", options } })),
+    read(engine, ask("y")),
+    read(engine, ask("z", { grammar: { kind: "json_schema", schema: { type: "integer", minimum: 2, maximum: 1 } } })),
+  ]);
+  assert.ok(constrained.status === "fulfilled" && free.status === "fulfilled");
+  assert.ok(options.includes(constrained.value.text), constrained.value.text);
+  assert.equal(constrained.value.done.reason, "stop");
+  assert.deepEqual(free.value.ids, expected("y", 20));
+  assert.ok(bad.status === "rejected" && refused("unsupported")(bad.reason));
+  await assert.rejects(read(engine, ask("x", { grammar: { kind: "json" }, ignoreEos: true })), refused("bad_request"));
 });
 
 test("a prompt without an answer is computed and kept", async () => {

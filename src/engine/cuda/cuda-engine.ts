@@ -10,26 +10,13 @@ import { type Log, silentLog } from "../../base/log.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import { ActiveRequest } from "../active-request.ts";
 import { answerRoom, checkPromptIds, checkRequest } from "../check-request.ts";
-import type { Engine, EngineStatus, GenerateEvent, GenerateRequest, Grammar, ModelInfo, Prompt } from "../contract.ts";
+import type { Engine, EngineStatus, GenerateEvent, GenerateRequest, ModelInfo, Prompt } from "../contract.ts";
 import { SpeedMeter } from "../speed-meter.ts";
+import type { FollowingConstraint, Grammars, Told } from "./grammar.ts";
 import { News, runLoop } from "./loop.ts";
 import type { Runner, SampledToken } from "./runner-contract.ts";
 import { Scheduler, type Step } from "./scheduler.ts";
-import { type Constraint, Sequence } from "./sequence.ts";
-
-/** A grammar's state for one answer. */
-export interface FollowingConstraint extends Constraint, Disposable {
-  /** The reader took this token; the next mask follows it. */
-  accept(id: number): void;
-}
-
-export interface Grammars extends AsyncDisposable {
-  /** Throws AppError `bad_request` or `unsupported` for a grammar it cannot take. `onMask`: a mask is there, or `fail` was called. */
-  open(
-    grammar: Grammar,
-    told: { onMask: () => void; onFailure: (error: unknown) => void },
-  ): Promise<FollowingConstraint>;
-}
+import { Sequence } from "./sequence.ts";
 
 export interface RunnerEngineOptions {
   runner: Runner;
@@ -171,10 +158,7 @@ class RunnerEngine implements Engine {
     return ids;
   }
 
-  async #constraint(
-    request: GenerateRequest,
-    told: { onMask: () => void; onFailure: (error: unknown) => void },
-  ): Promise<FollowingConstraint | undefined> {
+  async #constraint(request: GenerateRequest, told: Told): Promise<FollowingConstraint | undefined> {
     if (!request.grammar) return undefined;
     if (request.ignoreEos) {
       throw new AppError("bad_request", "A grammar ends the answer, and ignoreEos asks to go on after its end.", {
