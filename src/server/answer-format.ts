@@ -5,8 +5,14 @@ import type { Grammar } from "../engine/contract.ts";
 import { refuse, unsupported } from "./errors.ts";
 import { type Fields, isObject, kindOf } from "./fields.ts";
 
-export function parseFormat(body: Fields): Grammar | undefined {
-  const found: { param: string; grammar: Grammar }[] = [];
+export interface AnswerFormat {
+  /** The field that asked for it. */
+  param: string;
+  grammar: Grammar;
+}
+
+export function parseFormat(body: Fields): AnswerFormat | undefined {
+  const found: AnswerFormat[] = [];
   const add = (param: string, grammar: Grammar | undefined): void => {
     if (grammar) found.push({ param, grammar });
   };
@@ -23,7 +29,7 @@ export function parseFormat(body: Fields): Grammar | undefined {
       second.param,
       `${found[0]?.param} and ${second.param} both say what the answer must look like; send one.`,
     );
-  return found[0]?.grammar;
+  return found[0];
 }
 
 const structuredNames = ["json", "json_object", "choice", "grammar", "regex", "structural_tag"] as const;

@@ -10,7 +10,7 @@ import { type Api, type ApiContext, assertModel, bodyOf, parseContextOf } from "
 import type { ChatCompletion } from "./api-types.ts";
 import { parseJsonFields } from "./body.ts";
 import { parseMessages } from "./chat-messages.ts";
-import { contextOverflowAt, refuse, unsupported } from "./errors.ts";
+import { refuse, unsupported, withParams } from "./errors.ts";
 import { type Fields, given } from "./fields.ts";
 import { parseGeneration } from "./sampling-fields.ts";
 import { type CollectedChoice, type StreamFormat, sseFailure, streamAnswer, wholeAnswer } from "./serve-answer.ts";
@@ -24,6 +24,8 @@ export interface ChatRequest {
   stream: StreamOptions | undefined;
   returnTokenIds: boolean;
   promptIds: number[] | undefined;
+  /** The field that the answer's format came from. */
+  formatParam: string;
 }
 
 const mostChoices = 64;
@@ -31,14 +33,14 @@ const mostChoices = 64;
 export async function chatCompletions(context: ApiContext, api: Api): Promise<Response> {
   const request = await parseChatRequest(parseJsonFields(await bodyOf(context, api)), api);
   const door = "chat";
-  const overflow = contextOverflowAt("messages");
+  const named = withParams({ prompt: "messages", grammar: request.formatParam });
   const { job } = request;
   if (request.stream) {
     const format = new ChatStreamFormat(request, request.stream, api);
-    return streamAnswer(context, api, { door, job, format }).catch(overflow);
+    return streamAnswer(context, api, { door, job, format }).catch(named);
   }
   const respond = (choices: CollectedChoice[]): Response => context.json(chatCompletion(request, choices, api));
-  return wholeAnswer(context, api, { door, job, respond }).catch(overflow);
+  return wholeAnswer(context, api, { door, job, respond }).catch(named);
 }
 
 export async function parseChatRequest(body: Fields, api: Api): Promise<ChatRequest> {
@@ -47,10 +49,10 @@ export async function parseChatRequest(body: Fields, api: Api): Promise<ChatRequ
   const settings = parseGeneration(body, parseContextOf(api));
   const stream = parseStreamOptions(body);
   const toolUse = parseToolUse(body);
-  const grammar = parseFormat(body);
-  if (toolUse && grammar) {
+  const format = parseFormat(body);
+  if (toolUse && format) {
     throw unsupported(
-      "response_format",
+      format.param,
       "An answer cannot be held to a format and be free to call tools at once.",
       'Send tool_choice "none", or leave the format out.',
     );
@@ -83,12 +85,13 @@ export async function parseChatRequest(body: Fields, api: Api): Promise<ChatRequ
   const prompt: Prompt = promptIds ? { kind: "tokens", ids: promptIds } : { kind: "text", pieces };
   // With one call at most, its closing tag ends the answer.
   const isSingle = toolUse?.single === true && !toolUse.forced;
-  const constraint: Grammar | undefined = toolUse?.forced ?? grammar;
+  const constraint: Grammar | undefined = toolUse?.forced ?? format?.grammar;
   return {
     model,
     stream,
     returnTokenIds,
     promptIds,
+    formatParam: format?.param ?? "tools",
     job: {
       id: `chatcmpl-${randomUUID()}`,
       prompts: [prompt],

@@ -6,7 +6,7 @@ import { parseFormat } from "./answer-format.ts";
 import type { AnswerEvent, AnswerJob } from "./answer-job.ts";
 import { type Api, type ApiContext, assertModel, bodyOf, parseContextOf } from "./api.ts";
 import { parseJsonFields } from "./body.ts";
-import { contextOverflowAt, refuse, unsupported } from "./errors.ts";
+import { refuse, unsupported, withParams } from "./errors.ts";
 import { type Fields, given, kindOf } from "./fields.ts";
 import { parseGeneration } from "./sampling-fields.ts";
 import { type CollectedChoice, type StreamFormat, sseFailure, streamAnswer, wholeAnswer } from "./serve-answer.ts";
@@ -21,6 +21,7 @@ interface CompletionRequest {
   /** The prompts' texts, when they are to be repeated before the answers. */
   echoes: string[] | undefined;
   returnTokenIds: boolean;
+  formatParam: string;
 }
 
 const mostPrompts = 256;
@@ -29,14 +30,14 @@ const mostChoices = 64;
 export async function completions(context: ApiContext, api: Api): Promise<Response> {
   const request = await parseCompletionRequest(parseJsonFields(await bodyOf(context, api)), api);
   const door = "completions";
-  const overflow = contextOverflowAt("prompt");
+  const named = withParams({ grammar: request.formatParam });
   const { job } = request;
   if (request.stream) {
     const format = new CompletionStreamFormat(request, request.stream, api);
-    return streamAnswer(context, api, { door, job, format }).catch(overflow);
+    return streamAnswer(context, api, { door, job, format }).catch(named);
   }
   const respond = (choices: CollectedChoice[]): Response => context.json(completion(request, choices, api));
-  return wholeAnswer(context, api, { door, job, respond }).catch(overflow);
+  return wholeAnswer(context, api, { door, job, respond }).catch(named);
 }
 
 async function parseCompletionRequest(body: Fields, api: Api): Promise<CompletionRequest> {
@@ -45,7 +46,7 @@ async function parseCompletionRequest(body: Fields, api: Api): Promise<Completio
   const prompts = parsePrompts(body, context.vocabularyTokens);
   const settings = parseGeneration(body, context);
   const stream = parseStreamOptions(body);
-  const grammar = parseFormat(body);
+  const format = parseFormat(body);
   // The old form: a number of alternatives instead of a boolean.
   const topLogprobs = body.integer("logprobs", 0, 20);
   const echo = body.boolean("echo") ?? false;
@@ -60,13 +61,14 @@ async function parseCompletionRequest(body: Fields, api: Api): Promise<Completio
   return {
     model,
     stream,
+    formatParam: format?.param ?? "grammar",
     echoes: echo ? await Promise.all(prompts.map((prompt) => textOf(prompt, api))) : undefined,
     returnTokenIds: body.boolean("return_token_ids") ?? false,
     job: {
       id: `cmpl-${randomUUID()}`,
       prompts,
       choicesPerPrompt,
-      request: { ...settings, ...given("topLogprobs", topLogprobs), ...given("grammar", grammar) },
+      request: { ...settings, ...given("topLogprobs", topLogprobs), ...given("grammar", format?.grammar) },
     },
   };
 }

@@ -110,10 +110,11 @@ export function unsupported(param: string, message: string, hint?: string): AppE
   return new AppError("unsupported", message, { param, ...(hint === undefined ? {} : { hint }) });
 }
 
-/** For `.catch`: an overflow is the fault of the field that held the prompt, whatever the engine calls it. */
-export function contextOverflowAt(param: string): (thrown: unknown) => never {
+/** For `.catch`: the engine names its own fields; the caller knows them by the names it sent (prompt → messages …). */
+export function withParams(names: Readonly<Record<string, string>>): (thrown: unknown) => never {
   return (thrown) => {
-    if (!(thrown instanceof AppError && thrown.code === "context_overflow")) throw thrown;
-    throw AppError.fromData({ ...thrown.toData(), param });
+    const param = thrown instanceof AppError && thrown.param !== undefined ? names[thrown.param] : undefined;
+    if (!(thrown instanceof AppError) || param === undefined) throw thrown;
+    throw new AppError(thrown.code, thrown.message, { ...thrown.toData(), param, cause: thrown });
   };
 }

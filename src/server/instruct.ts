@@ -8,7 +8,7 @@ import { checkedSchema } from "./answer-format.ts";
 import type { AnswerEvent, AnswerJob } from "./answer-job.ts";
 import { type Api, type ApiContext, bodyOf, parseContextOf } from "./api.ts";
 import { toText } from "./body.ts";
-import { contextOverflowAt, refuse } from "./errors.ts";
+import { refuse, withParams } from "./errors.ts";
 import { Fields, given } from "./fields.ts";
 import { templatePrompt } from "./instruct-templates.ts";
 import { parseGeneration } from "./sampling-fields.ts";
@@ -62,7 +62,9 @@ export async function instruct(context: ApiContext, api: Api): Promise<Response>
   };
   const wantsIds = context.req.header("accept")?.includes(tokensType) ?? false;
   const format = wantsIds ? new TokenFormat() : new TextFormat();
-  return streamAnswer(context, api, { door: "instruct", job, format }).catch(contextOverflowAt("body"));
+  return streamAnswer(context, api, { door: "instruct", job, format }).catch(
+    withParams({ prompt: "body", grammar: "schema" }),
+  );
 }
 
 const noFields = new Fields({});
