@@ -58,7 +58,7 @@ export function formatQuantity(value: number, unit: Unit, language: Language, is
   const isPrefix = unit.isPrefix === true || (unit.base === "$" && unit.scale !== 1);
   if (isPrefix) return `${sign}${unit.base}${text}${magnitude}`;
   const spaced = language === "en" && /^[\p{Script=Han}A-Za-z]/u.test(unit.base) ? " " : "";
-  const symbol = unit.kind === "count" && unit.scale === 1 ? unit.symbol : unit.base;
+  const symbol = unit.kind === "count" && unit.scale === 1 ? unit.symbol : spokenBase(unit.base, language);
   const countSpace = language === "en" && symbol !== "" ? " " : spaced;
   return `${sign}${text}${magnitude}${symbol === "" ? "" : countSpace}${symbol}`;
 }
@@ -74,4 +74,9 @@ function inMagnitude(base: number, unit: Unit, language: Language): { amount: nu
   if (base >= 999_950_000) return { amount: base / 1e9, magnitude: " billion" };
   if (base >= 1_000_000) return { amount: base / 1e6, magnitude: " million" };
   return { amount: base, magnitude: "" };
+}
+
+/** 元 is said "yuan" in English text. */
+export function spokenBase(base: string, language: Language): string {
+  return language === "en" && base === "元" ? "yuan" : base;
 }
