@@ -40,7 +40,7 @@ export async function completions(context: ApiContext, api: Api): Promise<Respon
   return wholeAnswer(context, api, { door, job, respond }).catch(named);
 }
 
-async function parseCompletionRequest(body: Fields, api: Api): Promise<CompletionRequest> {
+export async function parseCompletionRequest(body: Fields, api: Api): Promise<CompletionRequest> {
   const model = assertModel(api, body.string("model"));
   const context = parseContextOf(api);
   const prompts = parsePrompts(body, context.vocabularyTokens);
