@@ -549,21 +549,19 @@ export function themed(option: ChartOption, theme: ChartTheme): ChartOption {
     nameTextStyle: { color: palette.axis },
   };
   const bySteps: Record<string, string> = { total: palette.total, up: palette.up, down: palette.down };
-  const series = (Array.isArray(option["series"]) ? (option["series"] as Record<string, unknown>[]) : []).map(
-    (entry) => {
-      const colour = bySteps[String(entry["id"] ?? "")];
-      const edge = theme === "print" && colour !== undefined ? { borderColor: "#000000", borderWidth: 1 } : {};
-      const ink = { color: palette.text };
-      return {
-        ...entry,
-        ...(colour === undefined ? {} : { itemStyle: { color: colour, ...edge } }),
-        ...(entry["label"] === undefined ? {} : { label: { ...(entry["label"] as object), ...ink } }),
-        ...(Array.isArray(entry["data"])
-          ? { data: (entry["data"] as unknown[]).map((item) => inked(item, palette.text)) }
-          : {}),
-      };
-    },
-  );
+  const series = (Array.isArray(option.series) ? (option.series as Record<string, unknown>[]) : []).map((entry) => {
+    const colour = bySteps[String(entry.id ?? "")];
+    const edge = theme === "print" && colour !== undefined ? { borderColor: "#000000", borderWidth: 1 } : {};
+    const ink = { color: palette.text };
+    return {
+      ...entry,
+      ...(colour === undefined ? {} : { itemStyle: { color: colour, ...edge } }),
+      ...(entry.label === undefined ? {} : { label: { ...(entry.label as object), ...ink } }),
+      ...(Array.isArray(entry.data)
+        ? { data: (entry.data as unknown[]).map((item) => inked(item, palette.text)) }
+        : {}),
+    };
+  });
   return {
     ...option,
     backgroundColor: palette.background,
@@ -573,19 +571,19 @@ export function themed(option: ChartOption, theme: ChartTheme): ChartOption {
       fontFamily: "'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', 'Segoe UI', sans-serif",
     },
     title: {
-      ...(option["title"] as object),
-      textStyle: { ...((option["title"] as { textStyle?: object } | undefined)?.textStyle ?? {}), color: palette.text },
+      ...(option.title as object),
+      textStyle: { ...((option.title as { textStyle?: object } | undefined)?.textStyle ?? {}), color: palette.text },
     },
-    ...(option["legend"] === undefined
+    ...(option.legend === undefined
       ? {}
-      : { legend: { ...(option["legend"] as object), textStyle: { color: palette.text } } }),
-    ...(option["xAxis"] === undefined ? {} : { xAxis: merged(option["xAxis"], axis) }),
-    ...(option["yAxis"] === undefined
+      : { legend: { ...(option.legend as object), textStyle: { color: palette.text } } }),
+    ...(option.xAxis === undefined ? {} : { xAxis: merged(option.xAxis, axis) }),
+    ...(option.yAxis === undefined
       ? {}
       : {
-          yAxis: Array.isArray(option["yAxis"])
-            ? option["yAxis"].map((one) => merged(one, axis))
-            : merged(option["yAxis"], axis),
+          yAxis: Array.isArray(option.yAxis)
+            ? option.yAxis.map((one) => merged(one, axis))
+            : merged(option.yAxis, axis),
         }),
     series,
   };

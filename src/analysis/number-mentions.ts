@@ -222,26 +222,25 @@ function periodOf(text: string): ParsedPeriod | undefined {
 
 function mentionOf(match: RegExpExecArray): Mention {
   const groups = match.groups ?? {};
-  const digits = (groups["digits"] ?? "0").replaceAll(",", "");
+  const digits = (groups.digits ?? "0").replaceAll(",", "");
   const decimals = digits.includes(".") ? digits.length - digits.indexOf(".") - 1 : 0;
   const raw = Number(digits);
   const half = 0.5 * 10 ** -decimals;
   const lead = match[0].length - match[0].trimStart().length;
   const text = match[0].trim();
   const start = match.index + lead;
-  const sign =
-    groups["sign"] === undefined ? undefined : /[+＋]/.test(groups["sign"]) ? ("+" as const) : ("-" as const);
+  const sign = groups.sign === undefined ? undefined : /[+＋]/.test(groups.sign) ? ("+" as const) : ("-" as const);
   const place = { start, end: start + text.length, text, sign };
-  if (groups["points"] !== undefined)
+  if (groups.points !== undefined)
     return { ...place, kind: "points", value: raw / 100, tolerance: half / 100, unit: "", magnitude: 1 };
-  if (groups["percent"] !== undefined)
+  if (groups.percent !== undefined)
     return { ...place, kind: "percent", value: raw / 100, tolerance: half / 100, unit: "", magnitude: 1 };
-  const unit = (groups["unit"] ?? "").trim();
+  const unit = (groups.unit ?? "").trim();
   if (unit === "成") return { ...place, kind: "percent", value: raw / 10, tolerance: 0.03, unit: "", magnitude: 1 };
   if (/^(倍|times|-?fold|x)$/i.test(unit))
     return { ...place, kind: "multiple", value: raw, tolerance: half, unit: "", magnitude: 1 };
-  const magnitude = magnitudes[groups["magnitude"] ?? ""] ?? magnitudes[(groups["magnitude"] ?? "").toLowerCase()] ?? 1;
-  const currency = { "¥": "元", "￥": "元", $: "$", US$: "$", "€": "€", "£": "£" }[groups["currency"] ?? ""];
+  const magnitude = magnitudes[groups.magnitude ?? ""] ?? magnitudes[(groups.magnitude ?? "").toLowerCase()] ?? 1;
+  const currency = { "¥": "元", "￥": "元", $: "$", US$: "$", "€": "€", "£": "£" }[groups.currency ?? ""];
   return {
     ...place,
     kind: "quantity",
