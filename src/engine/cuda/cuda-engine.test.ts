@@ -199,6 +199,7 @@ test("an answer under a grammar fits it, beside one that has none; a bad grammar
     read(engine, ask("y")),
     read(engine, ask("z", { grammar: { kind: "json_schema", schema: { type: "integer", minimum: 2, maximum: 1 } } })),
   ]);
+  for (const result of [constrained, free]) assert.ifError(result.status === "rejected" ? result.reason : undefined);
   assert.ok(constrained.status === "fulfilled" && free.status === "fulfilled");
   assert.ok(options.includes(constrained.value.text), constrained.value.text);
   assert.equal(constrained.value.done.reason, "stop");

@@ -15,8 +15,9 @@ import { SpeedMeter } from "../speed-meter.ts";
 import type { FollowingConstraint, Grammars, Told } from "./grammar.ts";
 import { News, runLoop } from "./loop.ts";
 import type { Runner, SampledToken } from "./runner-contract.ts";
-import { Scheduler, type Step } from "./scheduler.ts";
+import { Scheduler } from "./scheduler.ts";
 import { Sequence } from "./sequence.ts";
+import type { Step } from "./step.ts";
 
 export interface RunnerEngineOptions {
   runner: Runner;

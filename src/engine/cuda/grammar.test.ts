@@ -52,6 +52,11 @@ class Writer implements Disposable {
     return (((mask[id >> 5] ?? 0) >>> (id & 31)) & 1) === 1;
   }
 
+  /** A token that was sampled while the thread was busy or gone. */
+  accept(id: number): void {
+    this.#constraint?.accept(id);
+  }
+
   /** Writes a text token by token, as far as it is allowed; says how much of it was. */
   async write(text: string): Promise<string> {
     const written: number[] = [];
@@ -133,6 +138,18 @@ test("a grammar that aborts the library fails its own request, once, and the oth
   assert.equal(events.length, restarts + 1);
   assert.deepEqual(await other.mask(), before);
   assert.equal(await other.write('东", "amount": 10}'), '东", "amount": 10}');
+});
+
+test("a token taken while the thread starts anew is followed, and no mask from before it is shown", async () => {
+  using other = await Writer.open(order);
+  await other.write('{"city": "华');
+  await assert.rejects(Writer.open({ kind: "json_schema", schema: { type: "integer", minimum: 7, maximum: 1 } }));
+  const [next = 0] = tokenizer.encode("东");
+  other.accept(next); // the new thread is still on its way to where the other stands
+  const shown = await other.mask();
+  using calm = await Writer.open(order);
+  await calm.write('{"city": "华东');
+  assert.deepEqual(shown, await calm.mask());
 });
 
 test("a text that is no grammar is refused with the library's reason", async () => {

@@ -167,6 +167,8 @@ class Follower implements FollowingConstraint {
   readonly #accepted: number[] = [];
   #open: { resolve: () => void; reject: (error: AppError) => void };
   #mask: Int32Array | undefined;
+  /** Messages not answered yet: only the answer to the last one tells the mask of now. */
+  #unanswered = 0;
   #isOver = false;
 
   constructor(matcher: number, grammar: CompilableGrammar, told: Told, send: (message: ToGrammarWorker) => void) {
@@ -184,6 +186,7 @@ class Follower implements FollowingConstraint {
   /** In a new thread: from the beginning through all that was accepted. */
   start(): void {
     this.#mask = undefined;
+    this.#unanswered = 1;
     this.#send({ kind: "open", matcher: this.#matcher, grammar: this.grammar, accepted: [...this.#accepted] });
   }
 
@@ -195,12 +198,15 @@ class Follower implements FollowingConstraint {
     if (this.#isOver) return;
     this.#mask = undefined;
     this.#accepted.push(id);
+    this.#unanswered++;
     this.#send({ kind: "accept", matcher: this.#matcher, token: id });
   }
 
   receive(reply: FromGrammarWorker): void {
     if (this.#isOver) return;
+    this.#unanswered--;
     if (reply.kind === "mask") {
+      if (this.#unanswered > 0) return;
       this.#mask = reply.mask;
       this.#open.resolve();
       this.#told.onMask();

@@ -2,7 +2,8 @@
 // next is planned, so the device never waits for this process; what the host did not know when it planned costs at most those steps.
 import { AppError } from "../../base/errors.ts";
 import type { Runner, SampledToken } from "./runner-contract.ts";
-import type { Scheduler, Step } from "./scheduler.ts";
+import type { Scheduler } from "./scheduler.ts";
+import type { Step } from "./step.ts";
 
 /** Tells the sleeping loop that something has changed. Remembers one call that came while nobody slept. */
 export class News {

@@ -7,9 +7,10 @@ import fc from "fast-check";
 import { AppError } from "../../base/errors.ts";
 import { type FinishReason, type Priority, plainSampling } from "../contract.ts";
 import type { RunnerLimits, SampledToken } from "./runner-contract.ts";
-import { Scheduler, type Step } from "./scheduler.ts";
+import { Scheduler } from "./scheduler.ts";
 import { Sequence } from "./sequence.ts";
 import { SimulatedRunner, simulatedToken } from "./simulated-runner.ts";
+import type { Step } from "./step.ts";
 
 const vocabularyTokens = 96;
 const endToken = 7;

@@ -11,10 +11,10 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../base/errors.ts";
 import type { FinishReason, Priority } from "../contract.ts";
-import { KvPages } from "./kv-pages.ts";
-import { type PrefixNode, PrefixTree } from "./prefix-tree.ts";
-import type { RunnerLimits, SampledToken, SlotSettings, StepEntry } from "./runner-contract.ts";
+import type { RunnerLimits, SampledToken } from "./runner-contract.ts";
 import type { Sequence } from "./sequence.ts";
+import { SequenceMemory } from "./sequence-memory.ts";
+import { type Step, StepDraft } from "./step.ts";
 
 export interface SchedulerOptions {
   limits: RunnerLimits;
@@ -24,23 +24,6 @@ export interface SchedulerOptions {
   queueLimit: number;
   /** For the refusal of a full queue. */
   retryAfterSeconds?: () => number;
-}
-
-/** Whose entry it is, the filling it belongs to, and the prompt tokens not computed until then: a later step may find more. */
-interface EntryOwner {
-  sequence: Sequence;
-  epoch: number;
-  cachedTokens: number;
-}
-
-/** What the runner is to do, in this order: fill slots, set page table entries, compute the entries. */
-export interface Step {
-  readonly fills: readonly { slot: number; settings: SlotSettings }[];
-  readonly pages: readonly { slot: number; firstPage: number; pages: Int32Array }[];
-  readonly entries: readonly StepEntry[];
-  readonly owners: readonly EntryOwner[];
-  readonly promptTokens: number;
-  readonly decodeTokens: number;
 }
 
 const rank: Record<Priority, number> = { interactive: 0, batch: 1, background: 2 };
@@ -55,8 +38,7 @@ export class Scheduler {
   readonly #parallel: number;
   readonly #queueLimit: number;
   readonly #retryAfterSeconds: () => number;
-  readonly #pages: KvPages;
-  readonly #tree: PrefixTree;
+  readonly #memory: SequenceMemory;
   readonly #freeSlots: number[];
   /** Both in order of importance. */
   readonly #waiting: Sequence[] = [];
@@ -72,8 +54,7 @@ export class Scheduler {
     this.#parallel = Math.min(parallel, limits.slots);
     this.#queueLimit = queueLimit;
     this.#retryAfterSeconds = retryAfterSeconds;
-    this.#pages = new KvPages(limits.pages);
-    this.#tree = new PrefixTree(limits.pageTokens, this.#pages);
+    this.#memory = new SequenceMemory(limits);
     this.#freeSlots = Array.from({ length: this.#parallel }, (_, index) => this.#parallel - 1 - index);
   }
 
@@ -87,8 +68,7 @@ export class Scheduler {
 
   /** Pages held by sequences, kept by the prefix tree alone, and free: together all there are. */
   get pageCounts(): { held: number; cached: number; free: number } {
-    const { count, freeCount: free, reclaimableCount: cached } = this.#pages;
-    return { held: count - free - cached, cached, free };
+    return this.#memory.counts;
   }
 
   /** Takes a sequence in: it starts at once or waits. Throws `busy` when it would have to wait and the queue is full. */
@@ -190,12 +170,8 @@ export class Scheduler {
   #vacate(sequence: Sequence): void {
     remove(this.#running, sequence);
     this.#freeSlots.push(sequence.slot);
-    this.#keepPrefix(sequence);
-    for (const page of sequence.pages) this.#pages.release(page);
+    this.#memory.empty(sequence);
     sequence.slot = -1;
-    sequence.pages = [];
-    sequence.node = undefined;
-    sequence.nodePages = 0;
     sequence.epoch++;
   }
 
@@ -218,8 +194,6 @@ export class Scheduler {
     });
   }
 
-  // Admission ---------------------------------------------------------------------------------------------------------------------
-
   #admitAll(): void {
     for (let first = this.#waiting[0]; first; first = this.#waiting[0]) {
       if (!this.#hasRoomFor(first) && !this.#makeRoomFor(first)) return;
@@ -230,20 +204,13 @@ export class Scheduler {
   /** A slot, pages for all its tokens, and one page to grow for each that runs: else the newcomer would soon be thrown out again. */
   #hasRoomFor(sequence: Sequence): boolean {
     if (this.#freeSlots.length === 0) return false;
-    const available = this.#pages.freeCount + this.#pages.reclaimableCount - this.#running.length;
-    if (this.#pagesFor(sequence.tokenCount) <= available) return true;
+    const available = this.#memory.availableCount - this.#running.length;
+    if (this.#memory.pagesFor(sequence.tokenCount) <= available) return true;
     // Looking a long prompt up costs too much to do it again in every step while nothing changes.
     if (this.#refused?.sequence === sequence && available <= this.#refused.available) return false;
-    if (this.#pagesNeededBy(sequence) <= available) return true;
+    if (this.#memory.neededBy(sequence) <= available) return true;
     this.#refused = { sequence, available };
     return false;
-  }
-
-  /** Pages that admission takes out of those free or reclaimable: all its tokens' but the ones other sequences hold for it already. */
-  #pagesNeededBy(sequence: Sequence): number {
-    const shared = this.#tree.match(sequence.tokens, sequence.tokenCount - 1);
-    const held = shared.filter((node) => this.#pages.holdersOf(node.page) > 0).length;
-    return this.#pagesFor(sequence.tokenCount) - held;
   }
 
   /** Pre-empts less important sequences for a more important one, latest first, if that really lets it in. */
@@ -251,9 +218,8 @@ export class Scheduler {
     const victims = this.#running.filter((other) => rank[other.priority] > rank[sequence.priority]).reverse();
     const slots = this.#freeSlots.length + victims.length;
     const stayingCount = this.#running.length - victims.length;
-    const gained = victims.flatMap(({ pages }) => pages).filter((page) => this.#pages.holdersOf(page) === 1).length;
-    const available = this.#pages.freeCount + this.#pages.reclaimableCount + gained;
-    if (slots === 0 || this.#pagesFor(sequence.tokenCount) + stayingCount > available) return false;
+    const available = this.#memory.availableCount + this.#memory.heldAloneBy(victims);
+    if (slots === 0 || this.#memory.pagesFor(sequence.tokenCount) + stayingCount > available) return false;
     for (const victim of victims) {
       this.#preempt(victim);
       if (this.#hasRoomFor(sequence)) return true;
@@ -271,90 +237,25 @@ export class Scheduler {
     sequence.submittedTokens = 0;
     sequence.submittedSamples = sequence.generatedTokens;
     sequence.prefillTokens = sequence.tokenCount;
-    this.#adoptPrefix(sequence);
-    const missing = this.#pagesFor(sequence.tokenCount) - sequence.pages.length;
-    sequence.pages.push(...this.#takePages(missing));
+    this.#memory.fill(sequence);
     if (sequence.wasStarted) return;
     sequence.wasStarted = true;
     sequence.reader.started(sequence.cachedTokens);
-  }
-
-  // Pages and prefixes ------------------------------------------------------------------------------------------------------------
-
-  #pagesFor(tokens: number): number {
-    return Math.ceil(tokens / this.#limits.pageTokens);
-  }
-
-  /** Takes pages that are known to be there, out of the prefix tree if need be. */
-  #takePages(count: number): Int32Array {
-    if (count > this.#pages.freeCount) this.#tree.evict(count - this.#pages.freeCount);
-    const pages = this.#pages.take(count);
-    assert.ok(pages, `${count} pages were promised and are not there`);
-    return pages;
-  }
-
-  /**
-   * Goes on along the prefix tree from where the sequence stands, sharing pages that are computed already in place of its own. The
-   * last token is always computed anew: its logits are wanted.
-   */
-  #adoptPrefix(sequence: Sequence): void {
-    const { pageTokens } = this.#limits;
-    const { tokens } = sequence;
-    let start = sequence.submittedTokens;
-    if (start % pageTokens !== 0 || sequence.nodePages * pageTokens !== start) return;
-    for (; start + pageTokens < sequence.prefillTokens; start += pageTokens) {
-      const node = this.#tree.childOf(sequence.node, tokens, start);
-      if (!node) break;
-      this.#stepInto(sequence, node);
-    }
-    if (start === sequence.submittedTokens) return;
-    // Prompt tokens spared, once: what a pre-empted sequence finds of its own is no gift of an earlier request.
-    if (sequence.epoch === 0) sequence.cachedTokens += start - sequence.submittedTokens;
-    sequence.submittedTokens = start;
-    if (sequence.node) this.#tree.touch(sequence.node);
-  }
-
-  /** Makes the node's page the sequence's next one on its path, in place of its own. */
-  #stepInto(sequence: Sequence, node: PrefixNode): void {
-    const index = sequence.nodePages++;
-    const own = sequence.pages[index];
-    sequence.node = node;
-    if (own === node.page) return;
-    this.#pages.share(node.page);
-    sequence.pages[index] = node.page;
-    sequence.pagesTold = Math.min(sequence.pagesTold, index);
-    if (own !== undefined) this.#pages.release(own);
-  }
-
-  /** Offers the sequence's full pages of known tokens to the prefix tree. They are, or will be when read, computed: same stream. */
-  #keepPrefix(sequence: Sequence): void {
-    const { pageTokens } = this.#limits;
-    const { tokens } = sequence;
-    const full = Math.floor(Math.min(sequence.submittedTokens, tokens.length) / pageTokens);
-    if (sequence.nodePages >= full) return;
-    while (sequence.nodePages < full) {
-      const index = sequence.nodePages;
-      const page = sequence.pages[index] ?? -1;
-      this.#stepInto(sequence, this.#tree.add(sequence.node, page, { tokens, start: index * pageTokens }));
-    }
-    if (sequence.node) this.#tree.touch(sequence.node);
   }
 
   /** Gives every decoding sequence the page its next token goes to, the important ones first, at the cost of the last if need be. */
   #growAll(): void {
     for (const sequence of [...this.#running]) {
       if (sequence.state !== "decoding" || !this.#canDecode(sequence)) continue;
-      if (sequence.submittedTokens < sequence.pages.length * this.#limits.pageTokens) continue;
-      while (sequence.slot >= 0 && this.#pages.freeCount + this.#pages.reclaimableCount === 0) {
+      if (!this.#memory.isFull(sequence)) continue;
+      while (sequence.slot >= 0 && this.#memory.availableCount === 0) {
         const last = this.#running.at(-1);
         assert.ok(last, "a running sequence is not among the running");
         this.#preempt(last);
       }
-      if (sequence.slot >= 0) sequence.pages.push(...this.#takePages(1));
+      if (sequence.slot >= 0) this.#memory.grow(sequence);
     }
   }
-
-  // Entries -----------------------------------------------------------------------------------------------------------------------
 
   #canDecode(sequence: Sequence): boolean {
     return sequence.submittedSamples < sequence.maxTokens;
@@ -376,7 +277,7 @@ export class Scheduler {
    */
   #addPrompts(draft: StepDraft): void {
     const prompts = this.#running.filter(({ state }) => state === "prefilling");
-    for (const sequence of prompts) this.#adoptPrefix(sequence);
+    for (const sequence of prompts) this.#memory.adoptPrefix(sequence);
     const ready = prompts.filter((sequence, index) => !this.#isBeingComputed(sequence, prompts.slice(0, index)));
     const [first, ...others] = ready;
     if (!first) return;
@@ -430,53 +331,8 @@ export class Scheduler {
     sequence.submittedTokens = end;
     if (sample) sequence.submittedSamples++;
     if (end === sequence.prefillTokens) sequence.state = "decoding";
-    this.#keepPrefix(sequence);
+    this.#memory.keepPrefix(sequence);
     return end - start;
-  }
-}
-
-/** Collects a step's entries with the fills and page table entries they need. */
-class StepDraft {
-  room: number;
-  readonly #fills: { slot: number; settings: SlotSettings }[] = [];
-  readonly #pages: { slot: number; firstPage: number; pages: Int32Array }[] = [];
-  readonly #entries: StepEntry[] = [];
-  readonly #owners: EntryOwner[] = [];
-  #promptTokens = 0;
-  #decodeTokens = 0;
-
-  constructor(stepTokens: number) {
-    this.room = stepTokens;
-  }
-
-  add(sequence: Sequence, entry: StepEntry): void {
-    const { slot, epoch, pages, pagesTold } = sequence;
-    if (sequence.filledEpoch !== epoch) {
-      this.#fills.push({ slot, settings: sequence.slotSettings() });
-      sequence.filledEpoch = epoch;
-    }
-    if (pagesTold < pages.length) {
-      this.#pages.push({ slot, firstPage: pagesTold, pages: Int32Array.from(pages.slice(pagesTold)) });
-      sequence.pagesTold = pages.length;
-    }
-    this.#entries.push(entry);
-    this.#owners.push({ sequence, epoch, cachedTokens: sequence.cachedTokens });
-    const tokens = entry.tokens?.length ?? 1;
-    this.room -= tokens;
-    if (entry.tokens) this.#promptTokens += tokens;
-    else this.#decodeTokens++;
-  }
-
-  step(): Step | undefined {
-    if (this.#entries.length === 0) return undefined;
-    return {
-      fills: this.#fills,
-      pages: this.#pages,
-      entries: this.#entries,
-      owners: this.#owners,
-      promptTokens: this.#promptTokens,
-      decodeTokens: this.#decodeTokens,
-    };
   }
 }
 
