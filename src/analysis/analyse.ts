@@ -327,12 +327,9 @@ export function checkContext({
     result.kind === "change" ? result.change : result.kind === "price_volume" ? result.split.change : undefined;
   return {
     facts,
-    names: [
-      ...table.columns.flatMap((one) => [one.name, one.header]),
-      ...dimensions.flatMap((one) => one.labels.slice(0, 5000)),
-      ...table.titles,
-    ],
-    wholeNames: [...filterValues, plan.metric].filter((name) => name !== "*"),
+    names: [...table.columns.flatMap((one) => [one.name, one.header]), ...table.titles],
+    members: dimensions.flatMap((one) => one.labels.slice(0, 5000)),
+    wholeNames: filterValues,
     periods: [...new Set(starts)].map((start) => ({
       start,
       grain: plan.period?.grain ?? "month",

@@ -8,8 +8,10 @@ import { startOf } from "./time.ts";
 
 export interface CheckContext {
   facts: readonly Fact[];
-  /** Members, columns and filter values: names whose digits are no figures. */
+  /** Columns and titles: names whose digits are no figures. */
   names: readonly string[];
+  /** All members of the table's dimensions. A number said of one that no fact is about cannot be right. */
+  members: readonly string[];
   /** Names that stand for the whole: filter values, 整体, total. */
   wholeNames: readonly string[];
   /** Periods the analysis is about. */
@@ -42,7 +44,11 @@ const upWords =
   /增长|增加|上升|上涨|提升|提高|扩大|增至|升至|拉升|带动|拉动|高于|高出|超出|超过|涨|升|rose|rise[sn]?|rising|grew|grow(?:s|n|th)?|increas\w*|up\b|gain\w*|climb\w*|add(?:s|ed|ing)\b|above|exceed\w*|higher/giu;
 const downWords =
   /下降|减少|下滑|下跌|降低|回落|萎缩|缩水|拖累|低于|不及|未达|降至|跌|降|亏|fell|fall(?:s|en|ing)?\b|declin\w*|decreas\w*|drop\w*|down\b|los[est]\w*|shrank|shr[iu]nk\w*|below|short of|drag\w*|lower(?:s|ed|ing)?/giu;
-const shareWords = /贡献|占比|占|比重|份额|构成|contribut\w*|shares?\b|account\w* for|make[s]? up|made up/giu;
+const shareWords =
+  /贡献|拖累|拉动|drag\w*|占比|占|比重|份额|构成|contribut\w*|shares?\b|account\w* for|make[s]? up|made up/giu;
+/** Words for a rate of change, as against a part in one. */
+const growthWords =
+  /增长|增加|上升|上涨|提升|提高|增至|升至|涨|下降|减少|下滑|下跌|降低|回落|跌|rose|rise[sn]?|rising|grew|grow(?:s|n|th)?|increas\w*|up\b|fell|fall(?:s|en|ing)?\b|declin\w*|decreas\w*|drop\w*|down\b/giu;
 const previousWords =
   /上期|上一期|上季度?|上个季度|上月|上个月|去年同期|上年同期|前一|此前|基期|计划|目标|预算|\bprevious(?:ly)?\b|\bprior\b|\bearlier\b|\bbefore\b|\bfrom\b|\blast\b|\bplan(?:ned)?\b|\btarget\b|\bbudget\b/giu;
 const currentWords =
@@ -56,7 +62,7 @@ interface Subject {
 }
 
 export function checkSentence(sentence: string, context: CheckContext): CheckResult {
-  const { mentions, periods, masked } = scanNumbers(sentence, context.names);
+  const { mentions, periods, masked } = scanNumbers(sentence, [...context.names, ...context.members]);
   const citations: Citation[] = [];
   const faults: NumberFault[] = [];
   for (const period of periods)
@@ -102,7 +108,7 @@ function contradictsDirection(sentence: string, { direction }: CheckContext): bo
   return isDown !== direction < 0;
 }
 
-function subjectsIn(sentence: string, { facts, wholeNames, names }: CheckContext): Subject[] {
+function subjectsIn(sentence: string, { facts, wholeNames, members: known }: CheckContext): Subject[] {
   const found: Subject[] = [];
   const taken = (start: number, end: number): boolean =>
     found.some((subject) => start < subject.end && end > subject.start);
@@ -114,12 +120,10 @@ function subjectsIn(sentence: string, { facts, wholeNames, names }: CheckContext
   };
   const members = new Set(facts.map((fact) => fact.subject).filter((subject) => subject !== ""));
   const whole = new Set(wholeNames);
-  for (const name of [...new Set([...names, ...members, ...whole])]
-    .filter((candidate) => candidate.length > 0)
-    .toSorted((a, b) => b.length - a.length)) {
-    if (members.has(name)) add(namePattern(name), name);
-    else if (whole.has(name)) add(namePattern(name), "");
-    else if (isMemberName(name, names)) add(namePattern(name), undefined);
+  const all = [...new Set([...known, ...members, ...whole])].filter((name) => name.length >= 2 || members.has(name));
+  for (const name of all.toSorted((a, b) => b.length - a.length)) {
+    if (!mayOccur(sentence, name)) continue;
+    add(namePattern(name), members.has(name) ? name : whole.has(name) ? "" : undefined);
   }
   add(wholeWords, "");
   const others = [...members].find((member) => /^(其他|\d+ others)/.test(member));
@@ -127,9 +131,9 @@ function subjectsIn(sentence: string, { facts, wholeNames, names }: CheckContext
   return found.sort((a, b) => a.start - b.start);
 }
 
-/** Names that are neither subjects of facts nor the whole: a member outside the analysis. Column names are no subjects. */
-function isMemberName(name: string, names: readonly string[]): boolean {
-  return names.includes(name) && name.length >= 2;
+/** A cheap look before a pattern is made: tables may have thousands of members. */
+function mayOccur(sentence: string, name: string): boolean {
+  return sentence.toLowerCase().includes((name.trim().split(/\s/)[0] ?? name).slice(0, 2).toLowerCase());
 }
 
 interface Place {
@@ -217,7 +221,7 @@ function roleWanted(mention: Mention, start: number, { masked, sentence }: Place
   const text = sentence.slice(start, mention.start);
   const at = (pattern: RegExp): number => Math.max(-1, ...[...text.matchAll(pattern)].map((match) => match.index));
   const share = at(shareWords);
-  const move = Math.max(at(upWords), at(downWords), at(/变化|变动|变动率|增幅|降幅|涨幅|增速|change\w*|growth/giu));
+  const move = Math.max(at(growthWords), at(/变化|变动|变动率|增幅|降幅|涨幅|增速|change\w*|growth/giu));
   const after = masked.slice(mention.end, mention.end + 12);
   if (mention.kind === "percent" || mention.kind === "points") {
     if (/^\s*(?:of the (?:whole )?(?:change|growth|increase|decline|total)|的?(?:贡献|占比|份额))/iu.test(after))

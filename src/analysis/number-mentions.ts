@@ -199,7 +199,8 @@ function maskNames(text: string, names: readonly string[]): string {
   for (const name of names
     .filter((candidate) => /\d|[一二两三四五六七八九十半]/.test(candidate))
     .toSorted((a, b) => b.length - a.length)) {
-    masked = masked.replace(namePattern(name), blot);
+    if (masked.toLowerCase().includes(name.trim().slice(0, 1).toLowerCase()))
+      masked = masked.replace(namePattern(name), blot);
   }
   return masked;
 }
