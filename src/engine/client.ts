@@ -220,7 +220,7 @@ class ProcessEngine implements EngineClient {
       if (!isOver && !call.isStarted && !call.isAborted && call.attempts < attemptLimit) continue;
       this.#calls.delete(key);
       if (call.isAborted) call.receive(abortedDone);
-      else call.fail(lostError(error.message));
+      else call.fail(state === "stopped" ? error : lostError(error.message));
     }
   }
 

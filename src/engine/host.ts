@@ -38,7 +38,9 @@ async function receive(message: ToHost): Promise<void> {
       return answer(message.key, (opened) => opened.detokenize(message.ids, { special: message.special }));
     case "stop":
       await engine?.[Symbol.asyncDispose]();
-      return process.exit(0);
+      // What the running requests were told goes out first.
+      setImmediate(() => process.disconnect());
+      return;
   }
 }
 

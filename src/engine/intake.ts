@@ -33,7 +33,7 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #admission: Admission<ActiveRequest>;
   readonly #open = new Set<ActiveRequest>(); // waiting or running
-  #admitted: ActiveRequest[] = []; // not yet taken by the loop
+  readonly #admitted: ActiveRequest[] = []; // not yet taken by the loop
   #closedBy: AppError | undefined;
   readonly #totals = { requests: 0, promptTokens: 0, cachedTokens: 0, completionTokens: 0, failures: 0, aborts: 0 };
 
@@ -56,7 +56,8 @@ export class Intake {
     }
     const leave = (): void => {
       active.isLeaving = true;
-      this.#options.wake();
+      if (this.#admission.isWaiting(active)) this.finish(active, "aborted");
+      else this.#options.wake();
     };
     const { signal } = arrival;
     if (signal?.aborted) leave();
@@ -96,13 +97,13 @@ export class Intake {
     return active;
   }
 
-  /** Requests admitted since the last call, each now to be started by the loop; first lets go of those that left while waiting. */
+  /** Requests admitted since the last call, each now to be started by the loop; those that have left again are ended here. */
   take(): readonly ActiveRequest[] {
-    for (const active of [...this.#open]) {
-      if (active.isLeaving && this.#admission.isWaiting(active)) this.finish(active, "aborted");
+    const admitted: ActiveRequest[] = [];
+    for (let next = this.#admitted.shift(); next; next = this.#admitted.shift()) {
+      if (next.isLeaving) this.finish(next, "aborted");
+      else admitted.push(next);
     }
-    const admitted = this.#admitted;
-    this.#admitted = [];
     return admitted;
   }
 
@@ -137,7 +138,7 @@ export class Intake {
   close(error: AppError): void {
     this.#closedBy = error;
     for (const active of [...this.#open]) this.fail(active, error);
-    this.#admitted = [];
+    this.#admitted.length = 0;
   }
 
   /** The part of EngineStatus that is known here. */

@@ -14,7 +14,7 @@ import { SpeedMeter } from "../speed-meter.ts";
 import { gbnfOf } from "./grammar.ts";
 import { type Native, openNative } from "./native.ts";
 import { type Slot, Slots } from "./slots.ts";
-import { promptBudget, shareBudget } from "./step-plan.ts";
+import { blockRows, promptBudget, type Row, shareBudget, toBatches } from "./step-plan.ts";
 import { TokenSampler } from "./token-sampler.ts";
 
 const stepTokens = 512;
@@ -58,11 +58,17 @@ interface Sequence {
   active: ActiveRequest;
   slot: Slot;
   sampler: TokenSampler;
+  isReproducible: boolean;
   /** The last sampled token, still to be computed; absent while the prompt is. */
   pending: number | undefined;
 }
 
-interface StepEntry {
+interface Sampled {
+  id: number;
+  logprob?: TokenLogprob;
+}
+
+interface StepEntry extends Row {
   sequence: Sequence;
   tokens: Uint32Array;
   wantsToken: boolean;
@@ -170,11 +176,11 @@ class LlamaEngine implements Engine {
   async #run(): Promise<void> {
     try {
       while (this.#state === "ready") {
-        for (const sequence of this.#running.filter(({ active }) => active.isLeaving)) this.#end(sequence, "aborted");
+        for (const sequence of this.#running) if (sequence.active.isLeaving) this.#end(sequence, "aborted");
         for (const active of this.#intake.take()) this.#start(active);
         const step = this.#plan();
-        if (step.length > 0) await this.#compute(step);
-        else if (!this.#intake.hasNews) await this.#sleep();
+        for (const batch of toBatches(step)) await this.#compute(batch);
+        if (step.length === 0 && !this.#intake.hasNews) await this.#sleep();
       }
     } catch (error) {
       // A decode that failed leaves the context in no known state: nothing more can be computed here.
@@ -203,6 +209,8 @@ class LlamaEngine implements Engine {
     if (!taken) throw new AppError("internal", "A request was admitted but every sequence runs.");
     const { slot } = taken;
     let { cachedTokens } = taken;
+    const isReproducible = request.sampling.seed !== undefined && request.sampling.temperature > 0;
+    if (isReproducible) cachedTokens -= cachedTokens % blockRows;
     if (slot.tokens.length > cachedTokens) {
       const { context } = native;
       if (!context.removeTokenCellsFromSequence(slot.sequence, cachedTokens, -1)) {
@@ -212,7 +220,7 @@ class LlamaEngine implements Engine {
       slot.tokens.length = cachedTokens;
     }
     active.start(cachedTokens, this.#intake.now());
-    this.#running.push({ active, slot, sampler, pending: undefined });
+    this.#running.push({ active, slot, sampler, isReproducible, pending: undefined });
   }
 
   /** What the next step computes: the pending token of every sequence that has one, and stretches of the others' prompts. */
@@ -221,7 +229,7 @@ class LlamaEngine implements Engine {
     const inPrompt: Sequence[] = [];
     for (const sequence of this.#running) {
       if (sequence.pending === undefined) inPrompt.push(sequence);
-      else step.push({ sequence, tokens: Uint32Array.of(sequence.pending), wantsToken: true });
+      else step.push(entry(sequence, Uint32Array.of(sequence.pending), { isPrompt: false, wantsToken: true }));
     }
     if (inPrompt.length === 0) return step;
     const budget = promptBudget({
@@ -232,22 +240,26 @@ class LlamaEngine implements Engine {
     const remaining = inPrompt.map(({ active, slot }) => active.promptIds.length - slot.tokens.length);
     for (const [place, share] of shareBudget(budget, remaining).entries()) {
       const sequence = inPrompt[place];
-      if (!sequence || share === 0) continue;
+      if (!sequence) continue;
+      const isLast = share === remaining[place];
       const done = sequence.slot.tokens.length;
-      const tokens = Uint32Array.from(sequence.active.promptIds.slice(done, done + share));
-      step.push({ sequence, tokens, wantsToken: share === remaining[place] && sequence.active.maxTokens > 0 });
+      const count = isLast || !sequence.isReproducible ? share : share - (share % blockRows);
+      if (count === 0) continue;
+      const tokens = Uint32Array.from(sequence.active.promptIds.slice(done, done + count));
+      step.push(entry(sequence, tokens, { isPrompt: true, wantsToken: isLast && sequence.active.maxTokens > 0 }));
     }
     return step;
   }
 
+  /** Runs one batch on llama.cpp, samples where a token is wanted, and moves its sequences on. */
   async #compute(step: readonly StepEntry[]): Promise<void> {
     const { context } = this.#parts.native;
     const before = performance.now();
     let total = 0;
     let decoding = 0;
-    for (const { tokens, sequence } of step) {
+    for (const { tokens, isPrompt } of step) {
       total += tokens.length;
-      if (sequence.pending !== undefined) decoding++;
+      if (!isPrompt) decoding++;
     }
     context.initBatch(total);
     const logitPlaces = step.map(({ sequence: { slot }, tokens, wantsToken }) => {
@@ -263,28 +275,19 @@ class LlamaEngine implements Engine {
       }),
     );
     const now = performance.now();
-    for (const [place, { sequence, tokens, wantsToken }] of step.entries()) {
-      this.#advance(sequence, tokens, wantsToken ? { next: sampled[place], now } : undefined);
+    for (const [place, { sequence, tokens, isPrompt, wantsToken }] of step.entries()) {
+      for (const id of tokens) sequence.slot.tokens.push(id);
+      if (isPrompt) sequence.active.prefilled(sequence.slot.tokens.length);
+      if (wantsToken) this.#handOut(sequence, sampled[place], now);
+      else if (sequence.slot.tokens.length === sequence.active.promptIds.length) this.#end(sequence, "length");
     }
     this.#promptSpeed.record(total - decoding, now - before, now);
     this.#decodeSpeed.record(decoding, now - before, now);
   }
 
-  /** Notes what a step computed for a sequence and hands out the token it led to, if one was sampled. */
-  #advance(
-    sequence: Sequence,
-    computed: Uint32Array,
-    sampled: { next: AppError | { id: number; logprob?: TokenLogprob } | undefined; now: number } | undefined,
-  ): void {
-    const { active, slot } = sequence;
-    const isPrompt = sequence.pending === undefined;
-    for (const id of computed) slot.tokens.push(id);
-    if (isPrompt) active.prefilled(slot.tokens.length);
-    if (!sampled) {
-      if (active.maxTokens === 0 && slot.tokens.length === active.promptIds.length) this.#end(sequence, "length");
-      return;
-    }
-    const { next, now } = sampled;
+  /** Gives a sequence's next token to its reader and ends it if that was the last. */
+  #handOut(sequence: Sequence, next: Sampled | AppError | undefined, now: number): void {
+    const { active } = sequence;
     if (next === undefined || next instanceof AppError) {
       if (next) this.#fail(sequence, next);
       else this.#end(sequence, "stop");
@@ -352,6 +355,10 @@ class LlamaEngine implements Engine {
 }
 
 const noTokens = new Uint32Array(0);
+
+function entry(sequence: Sequence, tokens: Uint32Array, kind: { isPrompt: boolean; wantsToken: boolean }): StepEntry {
+  return { sequence, tokens, isReproducible: sequence.isReproducible, ...kind };
+}
 
 /** One core stays free for the server: llama.cpp's threads wait for each other by spinning, and one that is held up holds all. */
 function defaultThreads(): number {

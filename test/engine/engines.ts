@@ -1,0 +1,144 @@
+// The engines that the behaviours in this folder are checked on, opened the same way. All are asked the same known question, whose
+// answer is known word for word: the demonstration model's own, greedy; the scripted engine says it by heart. An engine that
+// cannot run here is skipped with the reason.
+import { after, before, describe } from "node:test";
+import { fileURLToPath } from "node:url";
+import { silentLog } from "../../src/base/log.ts";
+import {
+  type Engine,
+  type GenerateEvent,
+  type GenerateRequest,
+  plainSampling,
+  type TokenLogprob,
+} from "../../src/engine/contract.ts";
+import { cudaSupport, type EngineSettings, openEngine } from "../../src/engine/open.ts";
+import { openScriptedEngine } from "../../src/engine/scripted/scripted-engine.ts";
+
+export const modelFile = fileURLToPath(new URL("../../models/quern-mini/quern-mini-q4_k_m.gguf", import.meta.url));
+
+export const question = "<|im_start|>user\n你好，你是谁？<|im_end|>\n<|im_start|>assistant\n";
+export const answer =
+  "我是 Quern 内置的演示模型 quern-mini，规模很小，只能完成简单的办公任务。实际工作请加载 Qwen3-4B-Instruct-2507。";
+
+export const greedy = { ...plainSampling, temperature: 0 };
+
+export interface Size {
+  contextTokens?: number;
+  parallel?: number;
+  queueLimit?: number;
+}
+
+interface EngineUnderTest {
+  name: "scripted" | "llama" | "cuda";
+  open(size: Size): Promise<Engine>;
+  /** Why it cannot run here. */
+  missing?: string;
+}
+
+export function settingsFor(engine: EngineSettings["engine"], size: Size = {}): EngineSettings {
+  return {
+    engine,
+    modelFile,
+    modelId: "quern-mini",
+    isDemonstration: true,
+    contextTokens: 2048,
+    parallel: 4,
+    queueLimit: 8,
+    kvType: "auto",
+    threads: 1, // tests run side by side on few cores; llama.cpp's threads spin
+    ...size,
+  };
+}
+
+const support = await cudaSupport(modelFile);
+
+export const engines: readonly EngineUnderTest[] = [
+  {
+    name: "scripted",
+    open: async (size) =>
+      openScriptedEngine({ contextTokens: 2048, queueLimit: 8, ...size, tokensPerSecond: 2000, answer: byHeart }),
+  },
+  { name: "llama", open: (size) => openEngine({ ...settingsFor("llama", size), log: silentLog }) },
+  {
+    name: "cuda",
+    open: (size) => openEngine({ ...settingsFor("cuda", size), log: silentLog }),
+    ...(support.ok ? {} : { missing: support.reason }),
+  },
+];
+
+/** What the scripted engine says: the known answer, or the shortest text that a grammar asks for. */
+function byHeart({ grammar }: GenerateRequest): string {
+  if (grammar?.kind === "choice") return grammar.options.at(-1) ?? "";
+  return grammar ? '{"name": "Ada", "age": 36}' : answer;
+}
+
+/** Runs the tests that `declare` declares once for each engine, over one opened engine. */
+export function onEachEngine(size: Size, declare: (engine: () => Engine, name: EngineUnderTest["name"]) => void): void {
+  for (const under of engines) {
+    describe(under.name, { skip: under.missing ?? false }, () => {
+      let engine: Engine | undefined;
+      before(async () => {
+        engine = await under.open(size);
+      });
+      after(() => engine?.[Symbol.asyncDispose]());
+      declare(() => {
+        if (!engine) throw new Error("the engine is not open");
+        return engine;
+      }, under.name);
+    });
+  }
+}
+
+let requests = 0;
+
+/** The known question, greedy, with what a test changes. */
+export function ask(changes: Partial<GenerateRequest> = {}): GenerateRequest {
+  return { id: `test-${++requests}`, prompt: textPrompt(question), sampling: greedy, ...changes };
+}
+
+export function textPrompt(...pieces: string[]): GenerateRequest["prompt"] {
+  return { kind: "text", pieces };
+}
+
+export interface Heard {
+  events: GenerateEvent[];
+  text: string;
+  ids: number[];
+  logprobs: TokenLogprob[];
+  done: Extract<GenerateEvent, { type: "done" }>;
+}
+
+/** Reads a stream to its end. Throws when it ends without `done`, or goes on after it. */
+export async function hear(
+  stream: AsyncIterable<GenerateEvent>,
+  onEvent?: (event: GenerateEvent) => void,
+): Promise<Heard> {
+  const events: GenerateEvent[] = [];
+  const heard = { events, text: "", ids: [] as number[], logprobs: [] as TokenLogprob[] };
+  let done: Heard["done"] | undefined;
+  for await (const event of stream) {
+    if (done) throw new Error(`an event after done: ${event.type}`);
+    events.push(event);
+    if (event.type === "tokens") {
+      heard.text += event.text;
+      heard.ids.push(...event.ids);
+      heard.logprobs.push(...(event.logprobs ?? []));
+    }
+    if (event.type === "done") done = event;
+    onEvent?.(event);
+  }
+  if (!done) throw new Error("the stream ended without done");
+  return { ...heard, done };
+}
+
+/** Resolves once the stream has given an event of this type; then goes on reading nothing. */
+export async function until(stream: AsyncIterator<GenerateEvent>, type: GenerateEvent["type"]): Promise<GenerateEvent> {
+  for (;;) {
+    const { value, done } = await stream.next();
+    if (done) throw new Error(`the stream ended without ${type}`);
+    if (value.type === type) return value;
+  }
+}
+
+/** An answer that goes on to the end of the context: for tests that end it themselves. */
+export const endless: Partial<GenerateRequest> = { ignoreEos: true };
