@@ -66,10 +66,11 @@ export interface SinkOptions {
 function openNodeSink(outgoing: ServerResponse, { stopping, idleMs }: SinkOptions): AnswerSink {
   const gone = new AbortController();
   let isOpen = false;
-  let onDrain: (() => void) | undefined;
+  // One promise for all who write: several items of a batch may wait for the same client.
+  let drained: PromiseWithResolvers<void> | undefined;
   const wake = (): void => {
-    onDrain?.();
-    onDrain = undefined;
+    drained?.resolve();
+    drained = undefined;
   };
   const closed = (): void => {
     if (!outgoing.writableFinished) gone.abort(clientGone);
@@ -99,14 +100,12 @@ function openNodeSink(outgoing: ServerResponse, { stopping, idleMs }: SinkOption
       if (outgoing.destroyed) return undefined;
       outgoing.write(chunk);
       if (outgoing.writableLength < highWaterBytes) return undefined;
-      return new Promise((resolve) => {
-        onDrain = resolve;
-      });
+      drained ??= Promise.withResolvers();
+      return drained.promise;
     },
     end(trailers) {
       if (outgoing.destroyed) return;
       if (trailers) outgoing.addTrailers(trailers);
-      outgoing.setTimeout(0);
       outgoing.end();
     },
     cut() {
@@ -129,13 +128,20 @@ function openWebSink(
   opened: (response: Response) => void,
 ): AnswerSink {
   const gone = new AbortController();
-  const leave = (): void => gone.abort(clientGone);
+  const leave = (): void => {
+    gone.abort(clientGone);
+    wake();
+  };
   const stop = (): void => gone.abort(stopping?.reason);
   request.addEventListener("abort", leave, { once: true });
   stopping?.addEventListener("abort", stop, { once: true });
   const encoder = new TextEncoder();
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  let onPull: (() => void) | undefined;
+  let pulled: PromiseWithResolvers<void> | undefined;
+  const wake = (): void => {
+    pulled?.resolve();
+    pulled = undefined;
+  };
   let isOpen = false;
   return {
     get isOpen() {
@@ -148,10 +154,7 @@ function openWebSink(
           start: (started) => {
             controller = started;
           },
-          pull: () => {
-            onPull?.();
-            onPull = undefined;
-          },
+          pull: wake,
           cancel: leave,
         },
         { highWaterMark: highWaterBytes, size: (chunk) => chunk?.byteLength ?? 0 },
@@ -162,10 +165,8 @@ function openWebSink(
       if (gone.signal.aborted) return undefined;
       controller?.enqueue(typeof chunk === "string" ? encoder.encode(chunk) : chunk);
       if ((controller?.desiredSize ?? 1) > 0) return undefined;
-      return new Promise((resolve) => {
-        onPull = resolve;
-        gone.signal.addEventListener("abort", () => resolve(), { once: true });
-      });
+      pulled ??= Promise.withResolvers();
+      return pulled.promise;
     },
     end() {
       if (!gone.signal.aborted) controller?.close();

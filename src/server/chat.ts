@@ -83,7 +83,7 @@ export async function parseChatRequest(body: Fields, api: Api): Promise<ChatRequ
   const returnTokenIds = body.boolean("return_token_ids") ?? false;
   const promptIds = returnTokenIds ? await idsOf(api, pieces) : undefined;
   const prompt: Prompt = promptIds ? { kind: "tokens", ids: promptIds } : { kind: "text", pieces };
-  // With one call at most, its closing tag ends the answer.
+  // With one call at most, its closing tag ends the answer; the parser does without it.
   const isSingle = toolUse?.single === true && !toolUse.forced;
   const constraint: Grammar | undefined = toolUse?.forced ?? format?.grammar;
   return {
@@ -100,7 +100,7 @@ export async function parseChatRequest(body: Fields, api: Api): Promise<ChatRequ
         ...settings,
         ...given("topLogprobs", parseTopLogprobs(body)),
         ...given("grammar", constraint),
-        ...(isSingle ? { stop: [...(settings.stop ?? []), callClosing], includeStop: true } : {}),
+        ...(isSingle ? { stop: [...(settings.stop ?? []), callClosing] } : {}),
       },
       ...(toolUse ? { toolCalls: { isForced: toolUse.forced !== undefined } } : {}),
     },

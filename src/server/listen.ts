@@ -27,6 +27,7 @@ export interface Listening {
 
 const largestHeaderBytes = 64 * 1024; // instruct's options, a system prompt among them, stand in the query
 const toldMs = 1000;
+const lingerMs = 120_000;
 
 export async function listen(app: Hono<ApiEnv>, options: ListenOptions): Promise<Listening> {
   const { host, port, headerTimeoutMs = 20_000, requestTimeoutMs = 300_000, keepAliveMs = 75_000 } = options;
@@ -66,6 +67,8 @@ export async function listen(app: Hono<ApiEnv>, options: ListenOptions): Promise
         if (count !== undefined) openRequests.set(socket, count - 1);
         if (isClosing) closeIdle();
       });
+      // An answer that is complete may still wait for its reader; one that takes nothing for this long is let go.
+      outgoing.once("prefinish", () => outgoing.setTimeout(lingerMs));
       if (isClosing) outgoing.shouldKeepAlive = false;
       void listener(incoming, outgoing);
     },

@@ -154,6 +154,14 @@ test("parallel_tool_calls: false ends the answer with the first call", async () 
   assert.equal(answer.choices[0]?.finish_reason, "tool_calls");
 });
 
+test("a stop text ends the answer as ever when at most one call is allowed", async () => {
+  await using api = openTestApp({ script: { answer: () => "no call END more" } });
+  const body = { messages: [user("x")], tools, parallel_tool_calls: false, stop: "END" };
+  const answer = (await (await api.post(path, body)).json()) as ChatCompletion;
+  assert.equal(answer.choices[0]?.message.content, "no call ");
+  assert.equal(answer.choices[0]?.finish_reason, "stop");
+});
+
 test("several choices stream side by side, each with its own role and end, the prompt counted once", async () => {
   const seeds: (number | undefined)[] = [];
   await using api = openTestApp({

@@ -128,6 +128,29 @@ test("a reader that takes nothing stalls nobody, and what waits for it stays bou
   assert.equal(flood.taken, steps, "the whole answer came, late");
 });
 
+test("every item of a batch reaches a reader that was slow to begin", async () => {
+  const flood = openFlood(8);
+  await using server = await openTestServer({ engine: flood });
+  const socket = await rawConnection(server.port);
+  socket.pause();
+  const items = Array.from({ length: 60 }, (_, id) => JSON.stringify({ id, instruction: "slow" }));
+  socket.write(rawPost("/v1/qwen3/instruct/batch", items.join("\n"), { connection: "close" }));
+  await until(() => flood.taken > 8);
+  await until(() => server.engine.status().runningRequests === 0);
+  let text = "";
+  socket.setEncoding("utf8");
+  socket.on("data", (chunk: string) => {
+    text += chunk;
+  });
+  socket.resume();
+  await once(socket, "end");
+  const ids = [...text.matchAll(/\{"id":(\d+),"text"/g)].map(([, id]) => Number(id));
+  assert.deepEqual(
+    ids.toSorted((a, b) => a - b),
+    items.map((_, id) => id),
+  );
+});
+
 test("a reader that accepts nothing for too long is cut, and its request ends", async () => {
   const flood = openFlood(1_000_000);
   await using server = await openTestServer({ idleMs: 100, engine: flood });
