@@ -32,13 +32,20 @@ export interface Message {
 }
 
 export interface NewMessage {
+  /** Chosen by the client, so that a repeated request adds nothing twice; a new one when absent. */
+  id?: string;
   conversationId: string;
   parentId?: string;
   role: Message["role"];
   content?: string;
   state?: MessageState;
   details?: Record<string, unknown>;
+  /** Files that belong to it. */
+  fileIds?: readonly string[];
 }
+
+/** A place in the list of conversations. */
+export type ListPlace = Pick<Conversation, "id" | "isPinned" | "updatedAt">;
 
 export interface AnswerEnd {
   state: Exclude<MessageState, "streaming">;
@@ -54,8 +61,8 @@ export class Conversations {
     this.#store = store;
   }
 
-  create(options: { title: string; settings?: Record<string, unknown> }): Conversation {
-    const id = randomUUID();
+  create(options: { id?: string; title: string; settings?: Record<string, unknown> }): Conversation {
+    const { id = randomUUID() } = options;
     const now = this.#store.now();
     this.#store.run(
       "INSERT INTO conversations (id, title, settings, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
@@ -70,9 +77,41 @@ export class Conversations {
 
   /** Throws `not_found`. */
   get(id: string): Conversation {
+    const conversation = this.find(id);
+    if (!conversation) throw new AppError("not_found", `There is no conversation ${id}.`);
+    return conversation;
+  }
+
+  find(id: string): Conversation | undefined {
     const row = this.#store.row("SELECT * FROM conversations WHERE id = ?", id);
-    if (!row) throw new AppError("not_found", `There is no conversation ${id}.`);
-    return toConversation(row);
+    return row && toConversation(row);
+  }
+
+  /** As `list`, a page at a time: what comes behind `after`. */
+  page(options: { limit: number; after?: ListPlace }): Conversation[] {
+    const { limit, after } = options;
+    return this.#store
+      .rows(
+        `SELECT * FROM conversations WHERE deleted_at IS NULL AND (?1 IS NULL OR (pinned, updated_at, id) < (?1, ?2, ?3))
+         ORDER BY pinned DESC, updated_at DESC, id DESC LIMIT ?4`,
+        after ? Number(after.isPinned) : null,
+        after?.updatedAt ?? null,
+        after?.id ?? null,
+        limit,
+      )
+      .map(toConversation);
+  }
+
+  /** Conversations whose title holds `words`, upper and lower case alike, newest first. */
+  withTitle(words: string, limit: number): Conversation[] {
+    return this.#store
+      .rows(
+        `SELECT * FROM conversations WHERE deleted_at IS NULL AND instr(lower(title), lower(?)) > 0
+         ORDER BY updated_at DESC LIMIT ?`,
+        words,
+        limit,
+      )
+      .map(toConversation);
   }
 
   /** Pinned ones first, then the most recently used; deleted ones are left out. */
@@ -140,9 +179,14 @@ export class Conversations {
   }
 
   message(id: string): Message {
+    const message = this.findMessage(id);
+    if (!message) throw new AppError("not_found", `There is no message ${id}.`);
+    return message;
+  }
+
+  findMessage(id: string): Message | undefined {
     const row = this.#store.row(`${selectMessage} WHERE id = ?`, id);
-    if (!row) throw new AppError("not_found", `There is no message ${id}.`);
-    return toMessage(row);
+    return row && toMessage(row);
   }
 
   /** From the first message to `leafId`: what the model is given. */
@@ -161,7 +205,7 @@ export class Conversations {
 
   /** Adds a message and makes it the end of the shown branch. */
   add(message: NewMessage): Message {
-    const id = randomUUID();
+    const { id = randomUUID(), fileIds = [] } = message;
     this.#store.transaction(() => {
       this.get(message.conversationId);
       if (message.parentId !== undefined && this.message(message.parentId).conversationId !== message.conversationId) {
@@ -181,6 +225,9 @@ export class Conversations {
         JSON.stringify(message.details ?? {}),
         now,
       );
+      for (const fileId of fileIds) {
+        this.#store.run("INSERT OR IGNORE INTO message_files (message_id, file_id) VALUES (?, ?)", id, fileId);
+      }
       this.#store.run(
         "UPDATE conversations SET leaf_id = ?, updated_at = ? WHERE id = ?",
         id,
@@ -199,6 +246,24 @@ export class Conversations {
       position,
       text,
     );
+  }
+
+  /** Opens an ended answer again, to be gone on with from where it ends. Throws `conflict` while it is being written. */
+  reopen(messageId: string): Message {
+    this.#store.transaction(() => {
+      const message = this.message(messageId);
+      if (message.role !== "assistant" || message.state === "streaming") {
+        throw new AppError("conflict", `Message ${messageId} is no answer that has ended.`);
+      }
+      this.#store.run("UPDATE messages SET state = 'streaming', reason = NULL, failure = NULL WHERE id = ?", messageId);
+      this.#store.run(
+        "UPDATE conversations SET leaf_id = ?, updated_at = ? WHERE id = ?",
+        messageId,
+        this.#store.now(),
+        message.conversationId,
+      );
+    });
+    return this.message(messageId);
   }
 
   /** Joins the pieces into the message. Ending one that has ended changes nothing. */

@@ -2,7 +2,7 @@
 // follow one from any position. A reload, a second tab or a browser that crashed finds the answer where it is; only `stop` ends it early.
 import { toAppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { Engine, GenerateEvent, GenerateRequest } from "../engine/contract.ts";
+import type { Engine, GenerateEvent, GenerateRequest, Timings, Usage } from "../engine/contract.ts";
 import type { Conversations, Message } from "./conversations.ts";
 
 export type AnswerUpdate =
@@ -11,7 +11,38 @@ export type AnswerUpdate =
   | { type: "text"; position: number; text: string }
   | { type: "end"; message: Message };
 
+/** Told about one answer's life: for limits, logs and meters. */
+export interface AnswerWatch {
+  /** The first token is there. */
+  first?(): void;
+  /** What it returns is kept beside the message. */
+  ended(end: AnswerOutcome): Record<string, unknown>;
+}
+
+export type AnswerOutcome =
+  | { kind: "done"; reason: string; usage: Usage; timings: Timings }
+  | { kind: "failed"; error: unknown };
+
+/** How far a running answer is. */
+export interface AnswerProgress {
+  messageId: string;
+  conversationId: string;
+  phase: "sent" | "queued" | "prefill" | "writing";
+  position?: number;
+  estimatedWaitMs?: number;
+  promptTokens?: number;
+  processedTokens?: number;
+  tokens: number;
+  /** From the start to the first token. */
+  firstTokenMs?: number;
+  tokensPerSecond?: number;
+}
+
 interface Live {
+  readonly conversationId: string;
+  readonly startedMs: number;
+  firstMs?: number;
+  tokens: number;
   text: string;
   /** Up to here the text is in the store. */
   keptLength: number;
@@ -45,19 +76,42 @@ export class RunningAnswers implements AsyncDisposable {
   }
 
   /** Adds an assistant message below `parentId` and starts writing it. `request.id` becomes the message's id. */
-  start(place: { conversationId: string; parentId: string }, request: Omit<GenerateRequest, "id">): Message {
+  start(
+    place: { conversationId: string; parentId: string; id?: string; details?: Record<string, unknown> },
+    request: Omit<GenerateRequest, "id">,
+    watch?: AnswerWatch,
+  ): Message {
     const message = this.#options.conversations.add({ ...place, role: "assistant", state: "streaming" });
+    this.#begin(message, request, watch);
+    return message;
+  }
+
+  /** Goes on writing an answer that has ended. `request` must continue its text. Throws `conflict` while it is being written. */
+  resume(messageId: string, request: Omit<GenerateRequest, "id">, watch?: AnswerWatch): Message {
+    const message = this.#options.conversations.reopen(messageId);
+    this.#begin(message, request, watch);
+    return message;
+  }
+
+  /** What is being written now, in the order it was begun. */
+  list(): AnswerProgress[] {
+    return [...this.#live].map(([messageId, live]) => progressOf(messageId, live));
+  }
+
+  #begin(message: Message, request: Omit<GenerateRequest, "id">, watch: AnswerWatch | undefined): void {
     const live: Live = {
-      text: "",
-      keptLength: 0,
+      conversationId: message.conversationId,
+      startedMs: performance.now(),
+      tokens: 0,
+      text: message.content,
+      keptLength: message.content.length,
       isEnded: false,
       stop: new AbortController(),
       changed: Promise.withResolvers(),
       finished: Promise.resolve(),
     };
     this.#live.set(message.id, live);
-    live.finished = this.#write(message.id, live, { ...request, id: message.id });
-    return message;
+    live.finished = this.#write(message.id, live, { ...request, id: message.id }, watch);
   }
 
   /** What is new from `position` on, then all that comes, then the end. Any number may follow; an ended answer is told at once. */
@@ -95,7 +149,7 @@ export class RunningAnswers implements AsyncDisposable {
     return this.#options.conversations.message(messageId);
   }
 
-  async #write(messageId: string, live: Live, request: GenerateRequest): Promise<void> {
+  async #write(messageId: string, live: Live, request: GenerateRequest, watch: AnswerWatch | undefined): Promise<void> {
     const { engine, conversations, log, keepEveryMs } = this.#options;
     const keep = (): void => {
       if (live.text.length === live.keptLength) return;
@@ -108,12 +162,18 @@ export class RunningAnswers implements AsyncDisposable {
       let done: Extract<GenerateEvent, { type: "done" }> | undefined;
       for await (const event of engine.generate(request, { signal: live.stop.signal })) {
         if (event.type === "done") done = event;
-        else if (event.type === "tokens") live.text += event.text;
-        else live.progress = event;
+        else if (event.type === "tokens") {
+          if (live.firstMs === undefined) watch?.first?.();
+          live.firstMs ??= performance.now();
+          live.tokens += event.ids.length;
+          live.text += event.text;
+        } else live.progress = event;
         this.#tell(live);
       }
       keep();
-      const details = done ? { usage: done.usage, timings: done.timings } : {};
+      const kept = done ? { usage: done.usage, timings: done.timings } : {};
+      const outcome: AnswerOutcome = { kind: "done", ...(done ?? unfinished) };
+      const details = { ...kept, ...watch?.ended(outcome) };
       const isStopped = live.stop.signal.aborted || done?.reason === "aborted";
       const reason = done?.reason ?? "aborted";
       conversations.endAnswer(messageId, { state: isStopped ? "stopped" : "done", reason, details });
@@ -121,7 +181,7 @@ export class RunningAnswers implements AsyncDisposable {
       const error = toAppError(thrown);
       log.warn("answer failed", { id: messageId, code: error.code, characters: live.text.length });
       keep();
-      const details = { error: error.toData() };
+      const details = { error: error.toData(), ...watch?.ended({ kind: "failed", error }) };
       conversations.endAnswer(messageId, { state: "failed", reason: error.code, failure: error.message, details });
     } finally {
       clearInterval(timer);
@@ -142,4 +202,28 @@ export class RunningAnswers implements AsyncDisposable {
     for (const live of all) live.stop.abort();
     await Promise.all(all.map(({ finished }) => finished));
   }
+}
+
+const unfinished = {
+  reason: "aborted",
+  usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
+  timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 },
+};
+
+function progressOf(messageId: string, live: Live): AnswerProgress {
+  const { conversationId, startedMs, firstMs, tokens, progress } = live;
+  const base = { messageId, conversationId, tokens };
+  if (firstMs !== undefined) {
+    const seconds = (performance.now() - firstMs) / 1000;
+    const firstTokenMs = firstMs - startedMs;
+    return {
+      ...base,
+      phase: "writing",
+      firstTokenMs,
+      ...(seconds > 0 ? { tokensPerSecond: (tokens - 1) / seconds } : {}),
+    };
+  }
+  if (!progress) return { ...base, phase: "sent" };
+  const { type: phase, ...rest } = progress;
+  return { ...base, phase, ...rest };
 }
