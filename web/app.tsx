@@ -108,7 +108,7 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
             type="button"
             className="button quiet"
             lang={language === "zh" ? "en" : "zh-CN"}
-            aria-label={language === "zh" ? "Switch to English" : "切换到中文"}
+            aria-label={language === "zh" ? "EN: switch to English" : "切换到中文"}
             onClick={() => setPreferences({ language: language === "zh" ? "en" : "zh" })}
           >
             {language === "zh" ? "EN" : "中"}

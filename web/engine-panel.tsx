@@ -81,15 +81,7 @@ function Memory({ view: { status } }: { view: EngineView }): ReactElement | unde
     <div className="engine-line stacked">
       <dt>{t.memory}</dt>
       <dd>
-        <span
-          className="bar"
-          role="meter"
-          aria-label={t.memory}
-          aria-valuemin={0}
-          aria-valuemax={totalTokens}
-          aria-valuenow={Math.min(totalTokens, usedTokens + cachedTokens)}
-          aria-valuetext={legend}
-        >
+        <span className="bar" role="img" aria-label={`${t.memory}: ${legend}`}>
           <span className="bar-used" style={{ inlineSize: share(usedTokens) }} />
           <span className="bar-kept" style={{ inlineSize: share(cachedTokens) }} />
         </span>

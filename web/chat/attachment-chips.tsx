@@ -58,7 +58,14 @@ export function AttachmentChips({
         <Preview
           attachment={shown}
           onClose={() => setShown(undefined)}
-          onInline={shown.text.length <= previewCharacters ? onInline : undefined}
+          onInline={
+            onInline && shown.text.length <= previewCharacters
+              ? () => {
+                  setShown(undefined);
+                  onInline(shown);
+                }
+              : undefined
+          }
         />
       )}
     </>
@@ -72,7 +79,7 @@ function Preview({
 }: {
   attachment: Attachment;
   onClose: () => void;
-  onInline: ((attachment: Attachment) => void) | undefined;
+  onInline: (() => void) | undefined;
 }): ReactElement {
   const t = useStrings();
   const beginning = attachment.text.slice(0, previewCharacters).split("\n").slice(0, previewLines);
@@ -82,7 +89,7 @@ function Preview({
       title={attachment.name}
       className="wide"
       onClose={onClose}
-      actions={onInline && <Button onClick={() => onInline(attachment)}>{t.putIntoMessage}</Button>}
+      actions={onInline && <Button onClick={onInline}>{t.putIntoMessage}</Button>}
     >
       {!isWhole && (
         <p className="hint">{t.firstLines(shortCount(beginning.length), t.linesOf(attachment.lineCount))}</p>

@@ -20,23 +20,18 @@ export function ContextGauge({ budget }: { budget: Budget | undefined }): ReactE
   const level = budget.overTokens > 0 ? "over" : share > 0.8 ? "high" : "";
   return (
     <>
-      <button
-        type="button"
-        className={`gauge ${level}`}
-        popoverTarget={id}
-        aria-label={`${t.context}: ${words}`}
-        title={words}
-      >
+      <button type="button" className={`gauge ${level}`} popoverTarget={id} title={words}>
         <svg viewBox="0 0 20 20" aria-hidden="true" focusable="false">
           <circle cx="10" cy="10" r="7.500" pathLength="100" className="track" />
           <circle cx="10" cy="10" r="7.500" pathLength="100" className="fill" strokeDasharray={`${share * 100} 100`} />
         </svg>
+        <span className="visually-hidden">{t.context}</span>
         <span className="gauge-words">
           {approximately}
           {shortCount(used)} / {shortCount(budget.contextTokens)}
         </span>
       </button>
-      <div id={id} popover="auto" className="gauge-card" role="group" aria-label={t.context}>
+      <section id={id} popover="auto" className="gauge-card" aria-label={t.context}>
         <h3>{t.context}</h3>
         <div className="gauge-bar">
           {parts.map((part) => (
@@ -59,7 +54,7 @@ export function ContextGauge({ budget }: { budget: Budget | undefined }): ReactE
           ))}
         </dl>
         {!budget.isExact && <p className="hint">{t.estimated}</p>}
-      </div>
+      </section>
     </>
   );
 }

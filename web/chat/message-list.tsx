@@ -103,11 +103,11 @@ export function MessageList({
 
   return (
     <div className="message-area">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the list scrolls, and the keyboard must reach it */}
       <section
         ref={scroller}
         className="message-scroll"
         aria-label={t.messages}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: the list scrolls, and the keyboard must reach it
         tabIndex={0}
         onScroll={scrolled}
         onWheel={(event) => touched({ isUpward: event.deltaY < 0 })}

@@ -42,6 +42,7 @@ const components: Components = {
       </a>
     ),
   img: ({ src, alt }) => <Picture src={src} alt={alt ?? ""} />,
+  input: ({ checked }) => <TaskMark isDone={checked === true} />,
   pre: ({ children }) => <CodeBlock>{children}</CodeBlock>,
   table: ({ children }) => <Table>{children}</Table>,
 };
@@ -64,6 +65,11 @@ export const MarkdownBlock = memo(function MarkdownBlock({
     </Markdown>
   );
 });
+
+function TaskMark({ isDone }: { isDone: boolean }): ReactElement {
+  const t = useStrings();
+  return <input type="checkbox" checked={isDone} disabled aria-label={isDone ? t.taskDone : t.taskOpen} />;
+}
 
 function Picture({ src, alt }: { src: string | Blob | undefined; alt: string }): ReactElement {
   const t = useStrings();

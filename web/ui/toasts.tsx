@@ -44,6 +44,7 @@ function ToastCard({ toast }: { toast: Toast }): ReactElement {
     return () => clearTimeout(timer);
   }, [isHeld, toast]);
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: it only waits longer while somebody is on it
     <div
       className={toast.isError ? "toast error" : "toast"}
       onPointerEnter={() => setHeld(true)}

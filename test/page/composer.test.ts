@@ -1,0 +1,177 @@
+// Writing messages in the built page: templates, slash menu, context gauge, long pastes and files.
+import assert from "node:assert/strict";
+import test, { after, before } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import { strings } from "../../web/strings.ts";
+import { templates } from "../../web/templates.ts";
+import { ask, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
+import { openPageServer } from "./page-server.ts";
+
+let browser: Browser;
+before(async () => {
+  if (!skip) browser = await openBrowser();
+});
+after(() => browser?.close());
+
+const paste = (page: Page, text: string): Promise<void> =>
+  page.locator(".composer textarea").evaluate((area, pasted) => {
+    const scope = globalThis as unknown as Record<
+      "DataTransfer" | "ClipboardEvent",
+      new (
+        ...parts: unknown[]
+      ) => never
+    >;
+    const data = new scope.DataTransfer() as { setData: (type: string, text: string) => void };
+    data.setData("text/plain", pasted);
+    const event = new scope.ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true });
+    (area as unknown as { dispatchEvent: (event: unknown) => void }).dispatchEvent(event);
+  }, text);
+
+for (const [locale, language] of [
+  ["zh-CN", "zh"],
+  ["en-US", "en"],
+] as const) {
+  const t = strings[language];
+
+  test(`${locale}: each template shows and sends the prompt that it makes`, { skip }, async () => {
+    const prompts: string[] = [];
+    await using server = await openPageServer({ answer: (_, prompt) => `ok ${prompts.push(prompt)}` });
+    await using visited = await visit(browser, server.url, { locale });
+    const { page } = visited;
+    for (const [n, template] of templates.entries()) {
+      await page.locator(".composer-row").getByRole("button", { name: t.templates }).click();
+      await page.getByRole("dialog").getByRole("button", { name: template.name[language] }).click();
+      await page.getByRole("button", { name: t.templateInsert }).click();
+      await page.getByText(t.fillFirst).waitFor(); // nothing leaves the dialog half filled
+      await page.getByRole("button", { name: t.templateFill }).click();
+      const wanted = template.build(template.example[language], language).trim();
+      assert.equal((await page.locator(".preview pre").innerText()).trim(), wanted);
+      await page.getByRole("button", { name: t.templateInsert }).click();
+      assert.equal(await page.locator(".composer textarea").inputValue(), wanted);
+      await page.locator(".send").click();
+      await lastAnswer(page)
+        .getByText(`ok ${n + 1}`)
+        .waitFor();
+      assert.ok(prompts[n]?.includes(wanted));
+    }
+  });
+
+  test(`${locale}: the slash menu is worked by keys, and typed words narrow it`, { skip }, async () => {
+    await using server = await openPageServer();
+    await using visited = await visit(browser, server.url, { locale });
+    const { page } = visited;
+    const field = page.locator(".composer textarea");
+    await field.fill("/");
+    assert.equal(await page.getByRole("option").count(), 7);
+    await field.fill(language === "zh" ? "/译" : "/trans");
+    assert.equal(await page.getByRole("option").count(), 1);
+    await page.keyboard.press("Enter");
+    await page
+      .getByRole("dialog")
+      .getByRole("heading", { name: templates[3]?.name[language] ?? "" })
+      .waitFor();
+    await page.keyboard.press("Escape");
+    assert.equal(await field.inputValue(), "");
+  });
+
+  test(`${locale}: 20,000 pasted lines become an attachment that is sent whole`, { skip }, async () => {
+    const prompts: string[] = [];
+    await using server = await openPageServer({
+      answer: (_, prompt) => `ok ${prompts.push(prompt)}`,
+      contextTokens: 1_000_000,
+      prefillTokens: 1_000_000,
+    });
+    await using visited = await visit(browser, server.url, { locale });
+    const { page } = visited;
+    const lines = Array.from({ length: 20_000 }, (_, n) => `line ${n} 的内容`).join("\n");
+    await paste(page, lines);
+    const chip = page.locator(".composer .chip");
+    await chip.getByText(t.linesOf(20_000)).waitFor();
+    assert.equal(await page.locator(".composer textarea").inputValue(), "");
+    await ask(page, "summarise");
+    assert.equal(prompts[0]?.split(`<document>\n${lines}\n</document>\n\nsummarise`).length, 2);
+    await page.locator(".bubble .chip").getByText(t.linesOf(20_000)).waitFor();
+  });
+}
+
+test("the gauge counts by part as the server does, before anything is sent", { skip }, async () => {
+  await using server = await openPageServer({ answer: () => "0123456789", contextTokens: 1000 });
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  const part = (name: string) => page.locator(".gauge-card dl > div", { hasText: name }).locator("dd");
+  await page.locator(".composer textarea").fill("12345"); // the scripted engine counts characters
+  await page.locator(".gauge:not(:has-text('≈'))").click();
+  await part(strings.en.contextParts.message).getByText("15", { exact: true }).waitFor(); // 5, and the marks of two turns
+  await part(strings.en.contextParts.room).getByText("985", { exact: true }).waitFor();
+  await page.keyboard.press("Escape");
+  await ask(page, "12345");
+  await page.locator(".gauge:not(:has-text('≈'))").click();
+  await part(strings.en.contextParts.history).getByText("26", { exact: true }).waitFor(); // 5 + 10 + a joint, and two turns
+});
+
+test("more than the context holds is never cut: choices, and what is left out is marked", { skip }, async () => {
+  const prompts: string[] = [];
+  await using server = await openPageServer({
+    answer: (_, prompt) => `${"answer ".repeat(20)}${prompts.push(prompt)}`,
+    contextTokens: 700,
+  });
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  const t = strings.en;
+  await ask(page, "first question");
+  await ask(page, "second question");
+  const long = "x".repeat(380);
+  await page.locator(".composer textarea").fill(long);
+  await page.getByRole("alert").getByText(t.overBudget("").slice(-40)).waitFor();
+  await page.locator(".send[disabled]").waitFor();
+  await page.keyboard.press("Enter");
+  assert.equal(prompts.length, 2, "sent although it does not fit");
+  await page.getByRole("button", { name: t.leaveOutOldest(2) }).click();
+  await page.getByText(t.leftOutMark).first().waitFor();
+  await ask(page, long);
+  assert.ok(!prompts[2]?.includes("first question") && prompts[2]?.includes("second question"));
+  assert.ok(prompts[2]?.includes(long));
+});
+
+test("a long paste can be looked at, put back into the message, or taken off", { skip }, async () => {
+  await using server = await openPageServer();
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  const t = strings.en;
+  const text = Array.from({ length: 250 }, (_, n) => `row ${n}`).join("\n");
+  await paste(page, text);
+  await page.getByRole("button", { name: t.showAttachment(t.pastedText(1)) }).click();
+  await page.getByRole("dialog").getByText("row 249").waitFor();
+  await page.getByRole("button", { name: t.putIntoMessage }).click();
+  assert.equal(await page.locator(".composer textarea").inputValue(), text);
+  await page.locator(".composer textarea").fill("");
+  await paste(page, text);
+  await page.getByRole("button", { name: t.removeAttachment(t.pastedText(1)) }).click();
+  assert.equal(await page.locator(".composer .chip").count(), 0);
+});
+
+test("text files are read in UTF-8 and GB18030; what is no text is refused by name", { skip }, async () => {
+  const prompts: string[] = [];
+  await using server = await openPageServer({ answer: (_, prompt) => `ok ${prompts.push(prompt)}` });
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  await page.locator('input[type="file"]').setInputFiles([
+    { name: "utf8.md", mimeType: "text/markdown", buffer: Buffer.from("# 标题\n正文") },
+    { name: "gbk.txt", mimeType: "text/plain", buffer: Buffer.from([0xd6, 0xd0, 0xce, 0xc4]) },
+    { name: "scan.pdf", mimeType: "application/pdf", buffer: Buffer.from([0x25, 0x50, 0, 1, 2, 3]) },
+  ]);
+  await page.getByText(strings.en.notText("scan.pdf")).waitFor();
+  await ask(page, "read");
+  assert.ok(prompts[0]?.includes('<document name="utf8.md">\n# 标题\n正文\n</document>'));
+  assert.ok(prompts[0]?.includes('<document name="gbk.txt">\n中文\n</document>'));
+  assert.ok(!prompts[0]?.includes("scan.pdf"));
+});
+
+test("a draft survives a reload of the tab", { skip }, async () => {
+  await using server = await openPageServer();
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  await page.locator(".composer textarea").fill("half a thought");
+  await page.reload();
+  await page.waitForFunction("document.querySelector('.composer textarea')?.value === 'half a thought'");
+});
