@@ -17,10 +17,7 @@ const longestSide = 3600;
 
 export async function readPdf(bytes: Uint8Array, context: ReadContext): Promise<Draft> {
   const { name, limits, signal, warn } = context;
-  using file = await openPdf(bytes, {
-    name,
-    ...(context.password === undefined ? {} : { password: context.password }),
-  });
+  using file = await openEvenDamaged(bytes, context);
   const pageCount = file.pageCount;
   if (pageCount === 0) throw new AppError("unreadable", `${name} has no page that can be read.`);
   if (file.hasScripts)
@@ -48,6 +45,25 @@ export async function readPdf(bytes: Uint8Array, context: ReadContext): Promise<
   if (pages.every((page) => page.source === "unreadable"))
     throw new AppError("unreadable", `None of the ${pageCount} pages of ${name} can be read: the file is damaged.`);
   return { kind: "pdf", pages: withHeadings(pages) };
+}
+
+/** A file that was cut off has lost its trailer, and with it the way to its first object: that one is looked for. */
+async function openEvenDamaged(bytes: Uint8Array, { name, password, warn }: ReadContext): Promise<PdfFile> {
+  const options = { name, ...(password === undefined ? {} : { password }) };
+  try {
+    return await openPdf(bytes, options);
+  } catch (error) {
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+    const at = text.search(/\/Type\s*\/Catalog/);
+    const root = [...text.slice(Math.max(0, at - 2000), at).matchAll(/(\d{1,9}) (\d{1,5}) obj\b/g)].at(-1);
+    if (toAppError(error).code !== "unreadable" || at < 0 || !root) throw error;
+    const trailer = Buffer.from(`\ntrailer\n<< /Root ${root[1]} ${root[2]} R >>\nstartxref\n0\n%%EOF\n`);
+    const file = await openPdf(Buffer.concat([bytes, trailer]), options).catch(() => {
+      throw error;
+    });
+    warn({ code: "part_unreadable", message: `${name} is cut off or damaged; what could be found of it was read.` });
+    return file;
+  }
 }
 
 /** Headings need the whole document's type sizes; recognised pages are judged among themselves. */
