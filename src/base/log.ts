@@ -25,7 +25,7 @@ export function openLog({ level, format, write = writeToStderr, now = () => new 
     if (rank[at] < rank[level]) return;
     const present = Object.entries(fields).filter(([, value]) => value !== undefined);
     if (format === "json") {
-      write(JSON.stringify({ time: now().toISOString(), level: at, event, ...Object.fromEntries(present) }));
+      write(JSON.stringify({ time: now().toISOString(), level: at, event, ...Object.fromEntries(present) }, rounded));
       return;
     }
     const tail = present.map(([key, value]) => `${key}=${quoted(value)}`).join(" ");
@@ -41,6 +41,11 @@ export function openLog({ level, format, write = writeToStderr, now = () => new 
 
 /** A log that drops everything, for tests and for library use. */
 export const silentLog: Log = openLog({ level: "error", format: "json", write: () => undefined });
+
+/** Durations come with twelve digits behind the point; nobody reads them. */
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === "number" && !Number.isInteger(value) ? Number(value.toFixed(3)) : value;
+}
 
 function quoted(value: string | number | boolean | undefined): string {
   const text = typeof value === "number" && !Number.isInteger(value) ? value.toFixed(2) : String(value);

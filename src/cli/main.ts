@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   models: async () => (await import("./models.ts")).models,
   key: async () => (await import("./key.ts")).key,
   doctor: async () => (await import("./doctor.ts")).doctor,
+  bench: async () => (await import("./bench.ts")).bench,
 };
 
 export async function main(args: readonly string[]): Promise<number> {

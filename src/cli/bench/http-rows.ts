@@ -8,19 +8,20 @@ import { alternately, median, type Row, ratios, toRow } from "./measure.ts";
 
 const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
 
-/** Sends a request and reads the answer to its end; returns its bytes. Rejects on any status but 200. */
-function exchange(url: string, body: string | Buffer, type: string): Promise<number> {
+/** Sends a request and reads the answer to its end; returns its text when it is not streamed. Rejects on any status but 200. */
+function exchange(url: string, body: string | Buffer, type: string): Promise<{ bytes: number; text: string }> {
   return new Promise((resolve, reject) => {
     const request = http.request(url, { method: "POST", agent, headers: { "content-type": type } }, (response) => {
       let bytes = 0;
       const text: Buffer[] = [];
       response.on("data", (chunk: Buffer) => {
         bytes += chunk.length;
-        if (response.statusCode !== 200) text.push(chunk);
+        if (response.statusCode !== 200 || type === "application/x-ndjson") text.push(chunk);
       });
       response.on("end", () => {
-        if (response.statusCode === 200) resolve(bytes);
-        else reject(new Error(`${url} answered ${response.statusCode}: ${Buffer.concat(text)}`));
+        const said = Buffer.concat(text).toString("utf8");
+        if (response.statusCode === 200) resolve({ bytes, text: said });
+        else reject(new Error(`${url} answered ${response.statusCode}: ${said}`));
       });
       response.on("error", reject);
     });
@@ -55,7 +56,7 @@ export async function serverShare(url: string, engine: Engine, prompts: Prompts)
     return ((4 * 128) / (performance.now() - start)) * 1000;
   };
   await throughHttp();
-  const [bare = [], served = []] = await alternately(7, [() => throughput(engine, prompts, 4), throughHttp]);
+  const [bare = [], served = []] = await alternately(5, [() => throughput(engine, prompts, 4), throughHttp]);
   const share = median(ratios(served, bare).map((ratio) => 1 - ratio)) * 100;
   return {
     name: "server_overhead_pct",
@@ -80,7 +81,7 @@ export async function overheadRows(url: string, engine: Engine, prompts: Prompts
     return [
       timed(() => runOnce(engine, benchRequest(prompts.fresh(20), count))),
       timed(() => exchange(`${url}/v1/chat/completions`, chatBody(question, count), "application/json")),
-      timed(() => exchange(`${url}/v1/qwen3/instruct?max_tokens=${count}&ignore_eos=true`, question, "text/plain")),
+      timed(() => exchange(`${url}/v1/qwen3/instruct?max_tokens=${count}`, question, "text/plain")),
     ];
   };
   await alternately(20, sides(1));
@@ -125,10 +126,18 @@ export async function batchRow(url: string, prompts: readonly string[]): Promise
   };
   const together = async (): Promise<number> => {
     const lines = prompts.map((prompt, index) =>
-      JSON.stringify({ id: String(index), prompt, max_tokens: maxTokens, ignore_eos: true, temperature: 0 }),
+      JSON.stringify({
+        id: String(index),
+        instruction: prompt,
+        max_tokens: maxTokens,
+        min_tokens: maxTokens,
+        temperature: 0,
+      }),
     );
     const start = performance.now();
-    await exchange(`${url}/v1/qwen3/instruct/batch`, lines.join("\n"), "application/x-ndjson");
+    const { text } = await exchange(`${url}/v1/qwen3/instruct/batch`, lines.join("\n"), "application/x-ndjson");
+    const failed = text.split("\n").find((line) => line.includes('"error"'));
+    if (failed) throw new Error(`an item of the batch failed: ${failed}`);
     return performance.now() - start;
   };
   await together();
