@@ -189,6 +189,7 @@ const trailerNames = [
 
 /** What both forms of the answer share: headers, trailers, and silence until the first token. */
 abstract class LeanFormat implements StreamFormat {
+  readonly framesChunks = true;
   readonly #startedMs = performance.now();
   #end: { reason: string; usage: Usage; timings: Timings } | undefined;
   abstract readonly type: string;

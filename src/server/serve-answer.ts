@@ -14,6 +14,8 @@ export interface StreamFormat {
   /** A comment for silent times, where the protocol has one. */
   ping?: string;
   pingMs?: number;
+  /** See SinkOptions. */
+  framesChunks?: boolean;
   /** The chunk for an event, if it makes one. A door that opens at the first token returns nothing for what comes before. */
   event(event: AnswerEvent): string | Uint8Array | undefined;
   /** What follows the last event. */
@@ -27,7 +29,8 @@ export function streamAnswer(
   api: Api,
   { door, job, format }: { door: string; job: AnswerJob; format: StreamFormat },
 ): Promise<Response> {
-  return answerWith(sinkOf(context, api), async (sink) => {
+  const { framesChunks = false } = format;
+  return answerWith({ ...sinkOf(context, api), framesChunks }, async (sink) => {
     using entry = beginRequest(context, api, door);
     const stream = new PingedStream(sink, format, { common: context.var.commonHeaders, pingMs: api.pingMs });
     try {

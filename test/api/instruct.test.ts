@@ -15,6 +15,20 @@ function littleEndian(ids: readonly number[]): Buffer<ArrayBuffer> {
   return bytes;
 }
 
+/** The body of a chunked answer, its trailers dropped; lengths count bytes. */
+function unchunked(text: string): string {
+  let left = Buffer.from(text);
+  const parts: Buffer[] = [];
+  while (true) {
+    const end = left.indexOf("\r\n");
+    const length = Number.parseInt(left.subarray(0, end).toString(), 16);
+    assert.ok(length >= 0, text);
+    if (length === 0) return Buffer.concat(parts).toString();
+    parts.push(left.subarray(end + 2, end + 2 + length));
+    left = left.subarray(end + 2 + length + 2);
+  }
+}
+
 const post = (
   api: { app: { request: (path: string, init: RequestInit) => Response | Promise<Response> } },
   query: string,
@@ -175,6 +189,25 @@ test("a failure after it cuts the connection without the terminating chunk", asy
   assert.match(received, /6\r\nso far\r\n/);
   assert.ok(!received.includes("\r\n0\r\n"), "no end of chunks");
   await assert.rejects(async () => (await fetch(server.url + path, { method: "POST", body: "x" })).text());
+});
+
+test("answers are whole on every kind of connection: kept alive, pipelined, HTTP/1.0, ids", async () => {
+  await using server = await openTestServer();
+  const socket = await rawConnection(server.port);
+  const first = rawPost(path, "erste 你好");
+  const last = rawPost(path, "zweite", { connection: "close" });
+  socket.write(first + first + last);
+  const bodies = (await textOfStream(socket))
+    .split("HTTP/1.1 200 OK")
+    .slice(1)
+    .map((answer) => unchunked(answer.slice(answer.indexOf("\r\n\r\n") + 4)));
+  assert.deepEqual(bodies, ["erste 你好", "erste 你好", "zweite"]);
+  const old = await rawConnection(server.port);
+  old.write(rawPost(path, "alt").replace("HTTP/1.1", "HTTP/1.0"));
+  assert.match(await textOfStream(old), /\r\n\r\nalt$/);
+  const ids = await fetch(server.url + path, { method: "POST", body: "ab", headers: { accept: tokensType } });
+  const bytes = Buffer.from(await ids.arrayBuffer());
+  assert.deepEqual([bytes.readUInt32LE(0), bytes.readUInt32LE(4)], [97, 98]);
 });
 
 test("each step's text leaves at once", async () => {
