@@ -197,7 +197,9 @@ function useShortcuts(workbench: Workbench, actions: Actions): void {
       const key = event.key.toLowerCase();
       if (event.key === "Escape" && event.shiftKey) now.focusField();
       else if (event.key === "Escape") {
-        if (!event.defaultPrevented) workbench.stop();
+        // Where Escape has a meaning of its own (a field, a menu), it does not also stop the answer.
+        const isTaken = event.target instanceof Element && event.target.closest("input, [popover], .edit-box, dialog");
+        if (!event.defaultPrevented && !isTaken) workbench.stop();
         return;
       } else if (hasMod && event.shiftKey && key === "o") now.newChat();
       else if (hasMod && key === "k") now.search();

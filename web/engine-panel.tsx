@@ -95,7 +95,8 @@ function Speed({ workbench, view }: { workbench: Workbench; view: EngineView }):
   const t = useStrings();
   const firstTokens = useSignal(workbench.engine.firstTokens);
   const last = firstTokens.at(-1);
-  const speed = view.status?.speed.decodeTokensPerSecond ?? 0;
+  const ofAnswer = useSignal(workbench.engine.answerSpeed);
+  const speed = ofAnswer ?? view.status?.speed.decodeTokensPerSecond ?? 0;
   return (
     <>
       <div className="engine-line charted">

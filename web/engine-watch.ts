@@ -20,6 +20,9 @@ export class EngineWatch {
   readonly view = new Signal<EngineView>({ isReachable: true, needsKey: false, speeds: [] });
   /** Time to first token of the answers of this visit, in milliseconds, oldest first. */
   readonly firstTokens = new Signal<readonly number[]>([]);
+  /** Tokens a second of the answer that is being written, or of the last one. */
+  readonly answerSpeed = new Signal<number | undefined>(undefined);
+  #timedAnswer: string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
   #isAsking = false;
@@ -35,8 +38,12 @@ export class EngineWatch {
     if (!document.hidden) void this.#ask();
   }
 
-  addFirstToken(milliseconds: number): void {
-    this.firstTokens.value = [...this.firstTokens.value, milliseconds].slice(-keptSamples);
+  /** Takes over the figures of an answer, as often as they change. */
+  showAnswer(id: string, { firstTokenMs, tokensPerSecond }: { firstTokenMs?: number; tokensPerSecond?: number }): void {
+    if (tokensPerSecond !== undefined) this.answerSpeed.value = tokensPerSecond;
+    if (firstTokenMs === undefined || this.#timedAnswer === id) return;
+    this.#timedAnswer = id;
+    this.firstTokens.value = [...this.firstTokens.value, firstTokenMs].slice(-keptSamples);
   }
 
   #onVisibility(): void {

@@ -108,8 +108,9 @@ export class Workbench {
     await this.#run(this.open.value, { ...answer, state: "streaming" }, {});
   }
 
-  /** Asks again in place of an answer that failed; nothing of it is worth a version of its own. */
+  /** Asks again: in place of an answer that failed before its first word, else as another version, so that its words stay. */
   async retry(answer: Message): Promise<void> {
+    if (answer.text !== "") return this.regenerate(answer);
     const { error: _error, stats: _stats, ...kept } = answer;
     await this.#run(this.open.value, { ...kept, text: "", state: "streaming" }, {});
   }
@@ -228,6 +229,7 @@ export class Workbench {
     const path = pathTo(started.messages, answer.id);
     const running = new LiveAnswer({ conversationId: head.id, messageId: answer.id }, answer.text);
     this.answers.value = new Map(this.answers.value).set(answer.id, running);
+    const leave = running.live.subscribe(() => this.engine.showAnswer(answer.id, running.live.value));
     await this.#guard(async () => {
       await this.store.save(head, [...unsaved, answer]);
       await this.#refreshHeads();
@@ -238,7 +240,8 @@ export class Workbench {
     }, savedEveryMs);
     const finished = await running.run(this.#request(head, path, sampling));
     clearInterval(saving);
-    if (finished.stats !== undefined) this.engine.addFirstToken(finished.stats.firstTokenMs);
+    leave();
+    if (finished.stats !== undefined) this.engine.showAnswer(answer.id, finished.stats);
     const { error: _, ...plain } = answer;
     const done: Message = { ...plain, ...finished };
     const latest = this.#loaded.get(head.id) ?? started;

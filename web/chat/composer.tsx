@@ -133,6 +133,14 @@ export function Composer({
     area.style.height = "auto";
     area.style.height = text === "" ? "" : `${area.scrollHeight}px`;
   }, [text, field]);
+  const hasAttachments = attachments.length > 0;
+  useEffect(() => {
+    if (!hasAttachments) return;
+    // They live in memory until they are sent: the browser asks before the tab loses them.
+    const leaving = (event: BeforeUnloadEvent): void => event.preventDefault();
+    addEventListener("beforeunload", leaving);
+    return () => removeEventListener("beforeunload", leaving);
+  }, [hasAttachments]);
   const dropping = useDrop((files) => void addFiles(files));
 
   return (
