@@ -64,7 +64,7 @@ export interface SinkOptions {
   idleMs: number;
   /**
    * Frame the chunks here and hand each to the socket in one piece. Node's own framing hands over four and gathers them on the next
-   * tick, which costs more than twice as much per token (docs/experiments.md).
+   * tick: about 9 µs of CPU a token against 4 µs for one write (small chunks, one core).
    */
   framesChunks?: boolean;
 }

@@ -1,5 +1,5 @@
 // The wire's shapes, types only: what the page and the doors agree on. The page imports this file and nothing else of src.
-import type { EngineStatus } from "../engine/contract.ts";
+import type { EngineStatus, ModelInfo } from "../engine/contract.ts";
 
 export interface ErrorBody {
   error: {
@@ -27,7 +27,7 @@ export interface HealthBody {
 export interface StatusBody {
   version: string;
   uptime_seconds: number;
-  engine: EngineStatus;
+  engine: Omit<EngineStatus, "model"> & { model: Omit<ModelInfo, "chatTemplate"> };
   /** Present while the bundled demonstration model answers: what that means and what to do. */
   demonstration?: { message: string; hint: string };
   requests: { open: number; served: number; failed: number };

@@ -23,13 +23,15 @@ export function health(context: ApiContext, api: Api): Response {
 }
 
 export function status(context: ApiContext, api: Api): Response {
-  const engine = api.engine.status();
+  const { model, ...engine } = api.engine.status();
+  // The page asks every second; the template is long and never changes.
+  const { chatTemplate: _chatTemplate, ...modelFacts } = model;
   const { sampling, maxTokens } = api.defaults;
   const body: StatusBody = {
     version: api.version,
     uptime_seconds: Math.round((Date.now() - api.startedAt.getTime()) / 1000),
-    engine,
-    ...(engine.model.isDemonstration ? { demonstration } : {}),
+    engine: { ...engine, model: modelFacts },
+    ...(model.isDemonstration ? { demonstration } : {}),
     requests: api.ledger.counts,
     defaults: {
       temperature: sampling.temperature,
