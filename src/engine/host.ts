@@ -39,7 +39,7 @@ async function receive(message: ToHost): Promise<void> {
     case "stop":
       await engine?.[Symbol.asyncDispose]();
       // What the running requests were told goes out first.
-      setImmediate(() => process.disconnect());
+      setImmediate(() => (process.connected ? process.disconnect() : process.exit(0)));
       return;
   }
 }

@@ -4,7 +4,7 @@
 import os from "node:os";
 import { AppError, toAppError } from "../../base/errors.ts";
 import { findNumber, readGguf } from "../../models/gguf.ts";
-import { inspectModel } from "../../models/inspect-model.ts";
+import { modelFactsOf } from "../../models/inspect-model.ts";
 import { openTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
 import type { ActiveRequest } from "../active-request.ts";
 import type { Engine, EngineStatus, GenerateRequest, ModelInfo, Prompt, TokenLogprob } from "../contract.ts";
@@ -23,7 +23,7 @@ const stepTokens = 512;
 export async function openLlamaEngine(options: EngineOptions): Promise<Engine> {
   // All checks come before native code sees the file: llama.cpp trusts what it maps.
   const gguf = readGguf(options.modelFile);
-  const facts = inspectModel(options.modelFile);
+  const facts = modelFactsOf(gguf);
   const tokenizer = openTokenizer(gguf.metadata);
   const model: ModelInfo = { ...facts, id: options.modelId, isDemonstration: options.isDemonstration };
   const kvType = options.kvType === "int8" ? "int8" : "f16";
