@@ -1,0 +1,342 @@
+// A workbook that computes: the rows used, copied to a data sheet; the analysis as SUMIFS formulas over them, with the results saved
+// so that viewers show them at once; a native chart on the formulas. Change a row and everything follows.
+import { type Cell, type CellValue, type SheetChart, type WriteSheet, writeXlsx } from "hucre/xlsx";
+import { periodStarts } from "../analysis/aggregate.ts";
+import type { Analysis } from "../analysis/analyse.ts";
+import { quotedSheet } from "../analysis/grid.ts";
+import { type Column, columnNamed, recordAddress, type Table } from "../analysis/table.ts";
+import { periodTick, startOf } from "../analysis/time.ts";
+import { clean, neutral } from "./neutral.ts";
+import { memberTable, reportOf } from "./report.ts";
+
+/** Rows copied at most; beyond, the analysis sheet holds values instead of formulas and says so. */
+const dataRowLimit = 100_000;
+
+type Sheet = WriteSheet & { rows: CellValue[][]; cells: Map<string, Partial<Cell>> };
+
+export async function xlsxBytes(analysis: Analysis, table?: Table): Promise<Uint8Array> {
+  const zh = analysis.language === "zh";
+  const names = zh
+    ? { analysis: "分析", data: "数据", notes: "说明" }
+    : { analysis: "Analysis", data: "Data", notes: "Notes" };
+  const data = table === undefined ? undefined : dataSheet(analysis, table, names.data);
+  const sheets = [
+    analysisSheet(analysis, names.analysis, data),
+    ...(data === undefined ? [] : [data.sheet]),
+    notesSheet(analysis, names.notes, data !== undefined),
+  ];
+  return writeXlsx({ sheets, properties: { title: clean(reportOf(analysis).title), creator: "Quern" } });
+}
+
+interface DataSheet {
+  sheet: Sheet;
+  /** Column name -> "$A$2:$A$501" on the data sheet, with its name. */
+  range: (name: string) => string;
+  periodRange: string;
+  current: string;
+  previous: string;
+}
+
+function text(value: string): string {
+  return neutral(clean(value));
+}
+
+/** The records in scope, in the columns the analysis uses, each with the address it came from. */
+function dataSheet(analysis: Analysis, table: Table, name: string): DataSheet | undefined {
+  const { plan } = analysis;
+  const used = [
+    ...new Set([
+      ...plan.filters.map((filter) => filter.column),
+      ...plan.breakdown,
+      ...(plan.metric === "*" ? [] : [plan.metric]),
+      ...(plan.planMetric === undefined ? [] : [plan.planMetric]),
+      ...(plan.versus === undefined ? [] : [plan.versus]),
+    ]),
+  ];
+  const columns = used.map((one) => columnNamed(table, one)).filter((column) => column !== undefined);
+  const time = plan.period === undefined ? undefined : columnNamed(table, plan.period.column);
+  const starts = periodStarts(plan);
+  const grain = plan.period?.grain ?? "month";
+  const tick = (days: number): string =>
+    periodTick(startOf(days, grain), {
+      grain,
+      hasYear: time?.hasYear ?? true,
+      isFiscal: time?.isFiscal === true && grain === "year",
+    });
+  const isKept = keeper(
+    analysis,
+    table,
+    time,
+    starts === undefined
+      ? undefined
+      : new Set([starts.current, ...(plan.comparison === "plan" ? [] : [starts.previous])]),
+  );
+  const rows: CellValue[][] = [];
+  const metric = columnNamed(table, plan.metric);
+  for (let record = 0; record < table.recordCount; record++) {
+    if (!isKept(record)) continue;
+    if (rows.length === dataRowLimit) return undefined;
+    const days = time?.values[record] ?? Number.NaN;
+    rows.push([
+      ...columns.map((column) => cellValue(column, record)),
+      ...(time === undefined ? [] : [Number.isNaN(days) ? null : tick(days)]),
+      recordAddress(table, record, metric),
+    ]);
+  }
+  const zh = analysis.language === "zh";
+  const header = [
+    ...columns.map((column) => text(column.header)),
+    ...(time === undefined ? [] : [zh ? "期间" : "Period"]),
+    zh ? "来源单元格" : "Source cell",
+  ];
+  const letter = (index: number): string => String.fromCharCode(65 + index);
+  const rangeAt = (index: number): string =>
+    `${quotedSheet(name)}!$${letter(index)}$2:$${letter(index)}$${rows.length + 1}`;
+  return {
+    sheet: {
+      name,
+      rows: [header, ...rows],
+      cells: new Map(),
+      freezePane: { rows: 1 },
+      columns: header.map(() => ({ width: 16 })),
+    },
+    range: (wanted) => rangeAt(columns.findIndex((column) => column.name === wanted)),
+    periodRange: rangeAt(columns.length),
+    current: starts === undefined ? "" : tick(starts.current),
+    previous: starts === undefined ? "" : tick(starts.previous),
+  };
+}
+
+function cellValue(column: Column, record: number): CellValue {
+  const value = column.values[record] ?? Number.NaN;
+  if (Number.isNaN(value)) return null;
+  if (column.type === "number") return value;
+  if (column.type === "date" || column.type === "period") return new Date(value * 86_400_000);
+  return text(column.labels[value] ?? "");
+}
+
+function keeper(
+  { plan }: Analysis,
+  table: Table,
+  time: Column | undefined,
+  starts: ReadonlySet<number> | undefined,
+): (record: number) => boolean {
+  const tests = plan.filters.map((filter) => {
+    const column = columnNamed(table, filter.column);
+    if ("value" in filter)
+      return (record: number) =>
+        filter.is === "at_least"
+          ? (column?.values[record] ?? Number.NaN) >= filter.value
+          : (column?.values[record] ?? Number.NaN) <= filter.value;
+    const codes = new Set(filter.values.map((value) => column?.labels.indexOf(value) ?? -1));
+    return (record: number) => codes.has(column?.values[record] ?? Number.NaN) === (filter.is === "in");
+  });
+  const grain = plan.period?.grain ?? "month";
+  return (record) =>
+    tests.every((test) => test(record)) &&
+    (starts === undefined || time === undefined || starts.has(startOf(time.values[record] ?? Number.NaN, grain)));
+}
+
+/** A cell with one of our own formulas and its result. */
+interface FormulaCell {
+  formula: string;
+  result: number;
+  format?: string;
+}
+
+type AnalysisCell = string | number | FormulaCell;
+
+function analysisSheet(analysis: Analysis, name: string, data: DataSheet | undefined): Sheet {
+  const report = reportOf(analysis);
+  const lead = [[text(report.title)], ...analysis.sentences.slice(0, 6).map((sentence) => [text(sentence.text)]), []];
+  const firstRow = lead.length; // 0-based row of the table's header
+  const body =
+    data === undefined ? plainRows(analysis) : (formulaRows(analysis, data, firstRow + 1) ?? plainRows(analysis));
+  const rows: CellValue[][] = [...lead];
+  const cells = new Map<string, Partial<Cell>>();
+  cells.set("0,0", { value: text(report.title), type: "string", style: { font: { bold: true, size: 15 } } });
+  for (const [index, line] of body.entries()) {
+    const at = firstRow + index;
+    rows.push(
+      line.map((cell) => (typeof cell === "object" ? cell.result : typeof cell === "string" ? text(cell) : cell)),
+    );
+    for (const [column, cell] of line.entries()) {
+      if (typeof cell === "object")
+        cells.set(`${at},${column}`, {
+          value: cell.result,
+          type: "formula",
+          formula: cell.formula,
+          formulaResult: cell.result,
+          style: { numFmt: cell.format ?? "#,##0.##" },
+        });
+      else if (index === 0)
+        cells.set(`${at},${column}`, {
+          value: text(String(cell)),
+          type: "string",
+          style: { font: { bold: true }, fill: { type: "pattern", pattern: "solid", fgColor: { rgb: "EEF3F7" } } },
+        });
+    }
+  }
+  const chart = nativeChart(analysis, body, firstRow);
+  return {
+    name,
+    rows,
+    cells,
+    columns: [{ width: 26 }, ...Array.from({ length: 6 }, () => ({ width: 16 }))],
+    ...(chart === undefined ? {} : { charts: [chart] }),
+  };
+}
+
+function plainRows(analysis: Analysis): AnalysisCell[][] {
+  const table = memberTable(analysis);
+  if (table !== undefined) return [[...table.header], ...table.rows.map((row) => [...row])];
+  const zh = analysis.language === "zh";
+  return [
+    [zh ? "事实" : "Fact", zh ? "公式" : "Formula"],
+    ...analysis.facts.map((fact) => [fact.sentence, fact.formula]),
+  ];
+}
+
+/** The member table as formulas over the data sheet; undefined where a kind has none. Rows count from 1 in formulas. */
+function formulaRows(analysis: Analysis, data: DataSheet, headerRow: number): AnalysisCell[][] | undefined {
+  const { plan, result } = analysis;
+  if (plan.aggregation !== "sum") return undefined;
+  const header = memberTable(analysis)?.header ?? [];
+  const [by] = plan.breakdown;
+  const value = data.range(plan.metric);
+  const amount = "#,##0.##";
+  const percent = "0.0%";
+  if (result.kind === "change" && by !== undefined && result.others === undefined && result.members.length > 0) {
+    const previousOf = plan.comparison === "plan" ? data.range(plan.planMetric ?? "") : value;
+    const during = (which: string): string =>
+      plan.comparison === "plan" || plan.period === undefined ? "" : `,${data.periodRange},"${which}"`;
+    const totalRow = headerRow + result.members.length + 1;
+    const rows = result.members.map((member, index): AnalysisCell[] => {
+      const row = headerRow + 1 + index;
+      return [
+        member.label,
+        {
+          formula: `SUMIFS(${previousOf},${data.range(by)},$A${row}${during(data.previous)})`,
+          result: member.previous,
+          format: amount,
+        },
+        {
+          formula: `SUMIFS(${value},${data.range(by)},$A${row}${during(data.current)})`,
+          result: member.current,
+          format: amount,
+        },
+        { formula: `C${row}-B${row}`, result: member.part, format: `+${amount};-${amount};0` },
+        { formula: `IF(B${row}=0,0,D${row}/ABS(B${row}))`, result: member.rate ?? 0, format: percent },
+        {
+          formula: `IF($D$${totalRow}=0,0,D${row}/$D$${totalRow})`,
+          result: result.change === 0 ? 0 : member.part / result.change,
+          format: percent,
+        },
+      ];
+    });
+    const sum = (column: string): string => `SUM(${column}${headerRow + 1}:${column}${totalRow - 1})`;
+    const zh = analysis.language === "zh";
+    return [
+      [...header],
+      ...rows,
+      [
+        zh ? "合计" : "Total",
+        { formula: sum("B"), result: result.previous, format: amount },
+        { formula: sum("C"), result: result.current, format: amount },
+        { formula: `C${totalRow}-B${totalRow}`, result: result.change, format: `+${amount};-${amount};0` },
+        { formula: `IF(B${totalRow}=0,0,D${totalRow}/ABS(B${totalRow}))`, result: result.rate ?? 0, format: percent },
+        { formula: sum("F"), result: result.change === 0 ? 0 : 1, format: percent },
+      ],
+    ];
+  }
+  if ((result.kind === "ranking" || result.kind === "pareto") && by !== undefined) {
+    return [
+      [...header],
+      ...result.members.map((member, index): AnalysisCell[] => {
+        const row = headerRow + 1 + index;
+        return [
+          member.label,
+          { formula: `SUMIFS(${value},${data.range(by)},$A${row})`, result: member.value, format: amount },
+          {
+            formula: `B${row}/SUM(${value})`,
+            result: result.total === 0 ? 0 : member.value / result.total,
+            format: percent,
+          },
+          { formula: `SUM(B$${headerRow + 1}:B${row})/SUM(${value})`, result: member.cumulative ?? 0, format: percent },
+        ];
+      }),
+    ];
+  }
+  if (result.kind === "trend") {
+    return [
+      [...header],
+      ...result.points.map((point, index): AnalysisCell[] => {
+        const row = headerRow + 1 + index;
+        return [
+          point.tick,
+          { formula: `SUMIFS(${value},${data.periodRange},$A${row})`, result: point.value, format: amount },
+          index === 0 || point.growth === undefined
+            ? "—"
+            : { formula: `B${row}/B${row - 1}-1`, result: point.growth, format: percent },
+        ];
+      }),
+    ];
+  }
+  return undefined;
+}
+
+function nativeChart(
+  { result, charts }: Analysis,
+  body: readonly (readonly AnalysisCell[])[],
+  firstRow: number,
+): SheetChart | undefined {
+  const [chart] = charts;
+  const isTable =
+    result.kind === "change" ||
+    result.kind === "ranking" ||
+    result.kind === "pareto" ||
+    result.kind === "trend" ||
+    result.kind === "price_volume";
+  if (chart === undefined || !isTable || body.length < 2 || (result.kind === "change" && result.members.length === 0))
+    return undefined;
+  const hasTotalRow = result.kind === "change" || result.kind === "price_volume";
+  const last = firstRow + body.length - (hasTotalRow ? 1 : 0);
+  const [from, to] = [firstRow + 2, last];
+  const letter = result.kind === "change" ? "D" : "B";
+  return {
+    type: result.kind === "trend" ? "line" : "column",
+    title: clean(chart.title),
+    series: [
+      {
+        name: clean(String(body[0]?.[result.kind === "change" ? 3 : 1] ?? "")),
+        values: `${letter}${from}:${letter}${to}`,
+        categories: `A${from}:A${to}`,
+        color: "2F6F9F",
+      },
+    ],
+    anchor: { from: { row: firstRow, col: 7 }, to: { row: firstRow + 20, col: 17 } },
+  };
+}
+
+function notesSheet(analysis: Analysis, name: string, hasFormulas: boolean): Sheet {
+  const { language, findings } = analysis;
+  const zh = language === "zh";
+  const lines = [
+    zh ? "数据来源" : "Source",
+    ...reportOf(analysis).sources,
+    "",
+    zh ? "数据质量" : "Data quality",
+    ...(findings.length === 0
+      ? [zh ? "没有发现问题" : "Nothing found"]
+      : findings.map(({ words, addresses }) => `${words[language]} ${addresses.join(", ")}`)),
+    ...(hasFormulas
+      ? []
+      : [
+          "",
+          zh
+            ? "分析表里是数值，没有公式：源数据没有随文件带上，或行数过多。"
+            : "The analysis sheet holds values, not formulas: the source rows were not at hand or too many.",
+        ]),
+  ];
+  return { name, rows: lines.map((line) => [text(line)]), cells: new Map(), columns: [{ width: 100 }] };
+}
