@@ -205,7 +205,7 @@ test("an answer under a grammar fits it, beside one that has none; a bad grammar
   assert.equal(constrained.value.done.reason, "stop");
   assert.deepEqual(free.value.ids, expected("y", 20));
   assert.ok(bad.status === "rejected" && refused("unsupported")(bad.reason));
-  await assert.rejects(read(engine, ask("x", { grammar: { kind: "json" }, ignoreEos: true })), refused("bad_request"));
+  await assert.rejects(read(engine, ask("x", { grammar: { kind: "json" }, ignoreEos: true })), refused("unsupported"));
 });
 
 test("a prompt without an answer is computed and kept", async () => {

@@ -161,10 +161,9 @@ class RunnerEngine implements Engine {
 
   async #constraint(request: GenerateRequest, told: Told): Promise<FollowingConstraint | undefined> {
     if (!request.grammar) return undefined;
-    if (request.ignoreEos) {
-      throw new AppError("bad_request", "A grammar ends the answer, and ignoreEos asks to go on after its end.", {
-        param: "ignoreEos",
-      });
+    // The grammar alone says when the answer is complete.
+    for (const param of ["ignoreEos", "minTokens"] as const) {
+      if (request[param]) throw new AppError("unsupported", `A grammar and ${param} cannot be combined.`, { param });
     }
     if (!this.#options.grammars) {
       throw new AppError("unsupported", "This engine was opened without grammars.", { param: "grammar" });

@@ -6,7 +6,7 @@ import type { Grammar } from "../contract.ts";
 
 /** A grammar in the form the worker compiles; equal keys mean equal grammars. */
 export interface CompilableGrammar {
-  kind: "json" | "json_schema" | "ebnf";
+  kind: "json_schema" | "ebnf";
   text: string;
 }
 
@@ -14,7 +14,7 @@ export interface CompilableGrammar {
 export function toCompilable(grammar: Grammar): CompilableGrammar {
   switch (grammar.kind) {
     case "json":
-      return { kind: "json", text: "" };
+      return { kind: "json_schema", text: '{"type":"object","additionalProperties":true}' };
     case "json_schema":
       return { kind: "json_schema", text: JSON.stringify(checkedSchema(grammar.schema, "$", 0)) };
     case "gbnf":
@@ -50,6 +50,11 @@ const unenforced = new Set([
   ...["multipleOf", "uniqueItems", "contains", "minContains", "maxContains", "unevaluatedItems"],
   ...["patternProperties", "propertyNames", "minProperties", "maxProperties"],
 ]);
+/** Values with which a keyword demands nothing. */
+const saysNothing = new Map<string, unknown>([
+  ["uniqueItems", false],
+  ["minProperties", 0],
+]);
 const types = new Set(["object", "array", "string", "number", "integer", "boolean", "null"]);
 
 function checkedSchema(schema: unknown, place: string, depth: number): unknown {
@@ -57,13 +62,14 @@ function checkedSchema(schema: unknown, place: string, depth: number): unknown {
   if (schema === false) throw bad(`The schema at ${place} is false: it allows nothing.`);
   if (!isObject(schema)) throw bad(`The schema at ${place} is no object.`);
   if (depth > deepest) throw bad(`The schema is nested more than ${deepest} deep at ${place}.`);
-  for (const keyword of Object.keys(schema)) {
-    if (unenforced.has(keyword)) throw unsupported(`"${keyword}" at ${place} cannot be enforced while generating.`);
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (unenforced.has(keyword) && value !== saysNothing.get(keyword))
+      throw unsupported(`"${keyword}" at ${place} cannot be enforced while generating.`);
   }
   checkType(schema, place);
   checkReference(schema, place);
   const below = (child: unknown, step: string): unknown => checkedSchema(child, `${place}.${step}`, depth + 1);
-  const copy: Record<string, unknown> = { ...schema };
+  const copy = Object.fromEntries(Object.entries(schema).filter(([keyword]) => !unenforced.has(keyword)));
   for (const key of ["properties", "$defs", "definitions"]) {
     const named = schema[key];
     if (named === undefined) continue;

@@ -19,7 +19,7 @@ export type ToGrammarWorker =
 
 export type FromGrammarWorker =
   | { kind: "mask"; mask: Int32Array }
-  /** The form is complete and was ended: nothing may follow. */
+  /** No token may follow: the form is complete and was ended, or the grammar leads nowhere. */
   | { kind: "complete" }
   | { kind: "rejected" }
   | { kind: "closed" }
@@ -40,7 +40,6 @@ interface Disposed {
   dispose(): void;
 }
 interface Compiler {
-  compileBuiltinJSONGrammar(): Promise<Disposed>;
   compileGrammar(ebnf: string): Promise<Disposed>;
   compileJSONSchema(
     schema: string,
@@ -103,7 +102,8 @@ async function answer(message: ToGrammarWorker): Promise<FromGrammarWorker> {
 
 async function next(matcher: Matcher): Promise<FromGrammarWorker> {
   if (matcher.isTerminated()) return { kind: "complete" };
-  return { kind: "mask", mask: (await matcher.getNextTokenBitmask()).slice() };
+  const mask = (await matcher.getNextTokenBitmask()).slice();
+  return mask.some((word) => word !== 0) ? { kind: "mask", mask } : { kind: "complete" };
 }
 
 function aborted(error: unknown): FromGrammarWorker {
@@ -133,7 +133,6 @@ async function grammarOf({ kind, text }: CompilableGrammar): Promise<Disposed> {
 }
 
 function compile(by: Compiler, kind: CompilableGrammar["kind"], text: string): Promise<Disposed> {
-  if (kind === "json") return by.compileBuiltinJSONGrammar();
   if (kind === "ebnf") return by.compileGrammar(text);
   return by.compileJSONSchema(text, true, undefined, undefined, true, mostWhitespace);
 }

@@ -155,8 +155,10 @@ test("a token taken while the thread starts anew is followed, and no mask from b
 test("a text that is no grammar is refused with the library's reason", async () => {
   await assert.rejects(
     Writer.open({ kind: "gbnf", text: "root ::= missing" }),
-    (error) => error instanceof AppError && /"missing" is not defined/.test(error.message),
+    (error) =>
+      error instanceof AppError && error.code === "bad_request" && /"missing" is not defined/.test(error.message),
   );
+  await assert.rejects(Writer.open({ kind: "gbnf", text: 'root ::= root "a"' }), /leads nowhere/);
 });
 
 test("what takes longer than the limit fails alone", async () => {
@@ -186,7 +188,9 @@ test("keywords that the library would leave out in silence are refused by name a
   assert.match(refusal(deep).message, /100 deep/);
 });
 
-test("a property may be called like a keyword", () => {
+test("a property may be called like a keyword, and a keyword may demand nothing", () => {
+  const harmless = { type: "array", uniqueItems: false };
+  assert.deepEqual(JSON.parse(toCompilable({ kind: "json_schema", schema: harmless }).text), { type: "array" });
   const schema = { type: "object", properties: { not: { type: "string" }, if: { type: "integer" } } };
   assert.deepEqual(JSON.parse(toCompilable({ kind: "json_schema", schema }).text), schema);
 });

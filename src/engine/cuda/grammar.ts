@@ -70,7 +70,7 @@ class WorkerGrammars implements Grammars {
   async open(grammar: Grammar, told: Told): Promise<FollowingConstraint> {
     const compilable = toCompilable(grammar);
     const known = this.#refusals.get(keyOf(compilable));
-    if (known !== undefined) throw refused(known);
+    if (known !== undefined) throw refused(compilable, known);
     const follower = new Follower(this.#nextMatcher++, compilable, told, (message) => this.#send(follower, message));
     this.#followers.add(follower);
     follower.start();
@@ -135,7 +135,7 @@ class WorkerGrammars implements Grammars {
     if (culprit) {
       this.#followers.delete(culprit.follower);
       this.#remember(culprit, reason);
-      culprit.follower.fail(refused(reason));
+      culprit.follower.fail(refused(culprit.follower.grammar, reason));
     }
     for (const follower of this.#followers) follower.start();
   }
@@ -212,9 +212,7 @@ class Follower implements FollowingConstraint {
       this.#told.onMask();
     } else if (reply.kind === "complete") {
       this.fail(
-        new AppError("bad_request", "The grammar allows nothing more, but the answer was asked to go on.", {
-          param: "minTokens",
-        }),
+        new AppError("bad_request", "The grammar leads nowhere: it allows no token next.", { param: "grammar" }),
       );
     } else if (reply.kind === "rejected") {
       this.fail(new AppError("internal", "A token was sampled that the grammar does not allow."));
@@ -240,8 +238,9 @@ function keyOf({ kind, text }: CompilableGrammar): string {
   return `${kind} ${text}`;
 }
 
-function refused(reason: string): AppError {
-  return new AppError("unsupported", `The grammar cannot be used: ${reason}`, {
+/** A text that does not parse is the sender's mistake; a schema that does not compile may be a good one that the library lacks. */
+function refused({ kind }: CompilableGrammar, reason: string): AppError {
+  return new AppError(kind === "ebnf" ? "bad_request" : "unsupported", `The grammar cannot be used: ${reason}`, {
     param: "grammar",
     hint: "Simplify it, or leave it out and check the answer afterwards.",
   });

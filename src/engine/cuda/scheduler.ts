@@ -75,6 +75,7 @@ export class Scheduler {
   enter(sequence: Sequence): void {
     assert.equal(sequence.state, "new");
     assert.ok(sequence.worstCaseTokens <= this.#limits.contextTokens, "prompt and answer must fit the context");
+    this.#releaseLeaving(); // who has left gives up slot, pages and place in the queue before anyone is refused
     sequence.arrival = ++this.#arrivals;
     this.#queue(sequence);
     this.#admitAll();

@@ -29,7 +29,7 @@ export interface SequenceOptions {
   priority: Priority;
   /** Tokens to generate at most, at least 0; the prompt and these fit the context. */
   maxTokens: number;
-  /** The first so many tokens are sampled under `earlyMask`, so that the answer cannot end before. */
+  /** The first so many tokens are sampled under `earlyMask`, so that the answer cannot end before. Not with a constraint. */
   minTokens?: number;
   earlyMask?: Int32Array;
   settings: Omit<SlotSettings, "drawn" | "recentTokens">;
@@ -126,17 +126,13 @@ export class Sequence {
 
   /** Whether a token may be sampled now; if so, under which mask. The constraint's mask follows the last token taken, so it waits for it. */
   samplingMask(): { isReady: boolean; mask?: Int32Array } {
-    const early = this.submittedSamples < (this.#options.minTokens ?? 0) ? this.#options.earlyMask : undefined;
-    if (!this.constraint) return { isReady: true, ...(early ? { mask: early } : {}) };
+    if (!this.constraint) {
+      const { minTokens = 0, earlyMask } = this.#options;
+      return { isReady: true, ...(earlyMask && this.submittedSamples < minTokens ? { mask: earlyMask } : {}) };
+    }
     if (this.submittedSamples > this.generatedTokens) return { isReady: false };
     const mask = this.constraint.mask();
     if (!mask) return { isReady: false };
-    return { isReady: true, mask: early ? bothAllow(mask, early) : mask };
+    return { isReady: true, mask };
   }
-}
-
-/** Tokens both masks allow; when there are none the first wins: a form that is complete must be able to end. */
-function bothAllow(mask: Int32Array, other: Int32Array): Int32Array {
-  const both = mask.map((word, index) => word & (other[index] ?? 0));
-  return both.some((word) => word !== 0) ? both : mask;
 }

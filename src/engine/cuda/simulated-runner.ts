@@ -36,7 +36,7 @@ export function simulatedToken(
 ): number {
   let chain = 0;
   for (let position = 0; position < tokens.length; position++) chain = mix(chain, tokens[position] ?? 0);
-  const hash = mix(mix(chain, seed), draw);
+  const hash = drawHash(chain, seed, draw);
   return pick ? pick(hash) : hash % vocabularyTokens;
 }
 
@@ -140,7 +140,7 @@ export class SimulatedRunner implements Runner {
 
   #sample({ slot, mask }: StepEntry, chain: number): SampledToken {
     const state = this.#slotOf(slot);
-    const hash = mix(mix(chain, state.settings.seed), state.drawn++);
+    const hash = drawHash(chain, state.settings.seed, state.drawn++);
     const { pick } = this.#options;
     const id = allowed(pick ? pick(hash) : hash % this.limits.vocabularyTokens, mask, this.limits.vocabularyTokens);
     state.lastToken = id;
@@ -180,6 +180,11 @@ function allowed(id: number, mask: Int32Array | undefined, vocabularyTokens: num
     if (((mask[candidate >> 5] ?? 0) >>> (candidate & 31)) & 1) return candidate;
   }
   assert.fail("the mask allows no token");
+}
+
+/** All 53 bits of the seed count. */
+function drawHash(chain: number, seed: number, draw: number): number {
+  return mix(mix(mix(chain, seed >>> 0), Math.floor(seed / 2 ** 32)), draw);
 }
 
 function mix(chain: number, value: number): number {
