@@ -1,6 +1,7 @@
 // The HTTP application: which address leads to which door. It is a plain Hono app, so tests call app.request() and listen.ts puts
 // it on a socket. Everything a door needs comes in through AppOptions; nothing here reads settings, files or the clock's zone.
 import { Hono } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { AppError, toAppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Engine } from "../engine/contract.ts";
@@ -125,25 +126,25 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
   route(["/api/version"], { GET: ollamaVersion });
   if (pageFolder !== undefined) app.get("*", servePage(pageFolder));
 
+  const failed = (context: ApiContext, thrown: unknown): Response => {
+    const error = toAppError(thrown);
+    const failure = toHttpFailure(error);
+    metrics.refused(failure.error.code);
+    const fields = {
+      id: context.var.requestId,
+      path: context.req.path,
+      status: failure.status,
+      code: failure.error.code,
+    };
+    if (error.code === "internal") log.error("unexpected failure", { ...fields, error: stackOf(error) });
+    else log.info("request refused", { ...fields, param: error.param });
+    for (const [name, value] of Object.entries(failure.headers)) context.header(name, value);
+    const body = JSON.stringify(errorBody(failure, protocolOf(context.req.path), error));
+    return context.body(body, failure.status as ContentfulStatusCode, { "content-type": "application/json" });
+  };
   app.notFound((context) => failed(context, notFound(context)));
-  app.onError((error, context) => {
-    if (toAppError(error).code === "internal") {
-      log.error("unexpected failure", {
-        id: context.var.requestId,
-        path: context.req.path,
-        error: stackOf(toAppError(error)),
-      });
-    }
-    return failed(context, error);
-  });
+  app.onError((error, context) => failed(context, error));
   return app;
-}
-
-function failed(context: ApiContext, thrown: unknown): Response {
-  const failure = toHttpFailure(thrown);
-  for (const [name, value] of Object.entries(failure.headers)) context.header(name, value);
-  const body = JSON.stringify(errorBody(failure, protocolOf(context.req.path), thrown));
-  return context.body(body, failure.status as 400, { "content-type": "application/json" });
 }
 
 function protocolOf(path: string): Protocol {

@@ -7,6 +7,8 @@ const secondsBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 
 export interface Metrics extends LedgerObserver {
   readonly contentType: string;
+  /** An error was answered with a status. */
+  refused(code: string): void;
   text(): Promise<string>;
 }
 
@@ -17,6 +19,12 @@ export function openMetrics(engine: Engine): Metrics {
     name: "quern_requests_total",
     help: "Requests that have ended, by door and by how: stop, length, tool_calls, aborted, or an error's code.",
     labelNames: ["door", "reason"],
+    registers,
+  });
+  const refused = new Counter({
+    name: "quern_error_answers_total",
+    help: "Requests answered with an error's status, by code; failures in mid-stream are in quern_requests_total.",
+    labelNames: ["code"],
     registers,
   });
   const duration = new Histogram({
@@ -37,6 +45,7 @@ export function openMetrics(engine: Engine): Metrics {
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    refused: (code) => refused.inc({ code }),
     ended({ door, reason, durationMs, firstMs }) {
       ended.inc({ door, reason });
       duration.observe({ door }, durationMs / 1000);

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
+import { openLog } from "../../src/base/log.ts";
 import type { StatusBody } from "../../src/server/api-types.ts";
 import { openTestApp, user } from "./test-app.ts";
 
@@ -71,9 +72,33 @@ test("metrics count requests by how they ended, and what the engine did", async 
   for (const reason of ["stop", "length", "context_overflow"]) {
     assert.match(text, new RegExp(`quern_requests_total\\{door="chat",reason="${reason}"\\} 1`));
   }
+  assert.match(text, /quern_error_answers_total\{code="context_length_exceeded"\} 1/);
   assert.match(text, /quern_completion_tokens_total [1-9]/);
   assert.match(text, /quern_first_token_seconds_count\{door="chat"\} 2/);
   assert.match(text, /quern_engine_ready 1/);
+});
+
+test("the log says how each request ended, and nothing of what was in it", async () => {
+  const lines: string[] = [];
+  const log = openLog({ level: "debug", format: "json", write: (line) => lines.push(line) });
+  await using api = openTestApp({ log });
+  await api.post("/v1/chat/completions", { messages: [user("my secret")] }, { "x-request-id": "r1" });
+  await api.post("/v1/chat/completions", { messages: [user("my secret")], temperature: 9 }, { "x-request-id": "r2" });
+  await (
+    await api.post("/v1/chat/completions", '{"messages": [{"role": "user", "content": "my secret"', {
+      "x-request-id": "r3",
+    })
+  ).text();
+  const entries = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(
+    entries.map(({ event, id, reason, param }) => [event, id, reason ?? param]),
+    [
+      ["request done", "r1", "stop"],
+      ["request refused", "r2", "temperature"],
+      ["request refused", "r3", "body"],
+    ],
+  );
+  assert.ok(!lines.join("").includes("secret"));
 });
 
 test("the status says plainly when the demonstration model answers", async () => {
