@@ -32,6 +32,8 @@ export interface OpenConversation {
 export interface Draft {
   text: string;
   attachments: readonly Attachment[];
+  /** What a new conversation is called, where the text itself would make a poor title. */
+  title?: string;
   /** What a template recommends, for conversations on "auto". */
   temperature?: number;
 }
@@ -189,7 +191,7 @@ export class Workbench {
       createdAt: Date.now(),
       state: "complete",
     };
-    const title = head.title === "" ? titleFrom(draft.text, draft.attachments) : head.title;
+    const title = head.title || draft.title || titleFrom(draft.text, draft.attachments);
     const asked = this.#put({ ...conversation, head: { ...head, title } }, [question]);
     await this.#answer(asked, question.id, draft.temperature === undefined ? {} : { temperature: draft.temperature }, [
       question,

@@ -62,14 +62,11 @@ export function Composer({
   const attach = (added: readonly Attachment[]): void => change({ attachments: [...attachments, ...added] });
   const send = (): void => {
     if (!canSend) return;
-    const { temperature } = draft;
-    const recommended = status?.model.isDemonstration ? undefined : temperature;
+    const { temperature, ...plain } = draft;
+    // The demonstration model is good at its own temperature only.
+    const isAdvised = temperature !== undefined && !status?.model.isDemonstration;
     setDraft({ text: "", attachments: [] });
-    void workbench.send({
-      text: text.trim(),
-      attachments,
-      ...(recommended === undefined ? {} : { temperature: recommended }),
-    });
+    void workbench.send({ ...plain, text: text.trim(), ...(isAdvised ? { temperature } : {}) });
     field.current?.focus();
   };
   const addFiles = async (files: readonly File[]): Promise<void> => {

@@ -7,6 +7,8 @@ import type { Workbench } from "../workbench.ts";
 export interface DraftText {
   text: string;
   attachments: readonly Attachment[];
+  /** A template's name for the conversation that may begin with this message. */
+  title?: string;
   /** A template's recommendation for this message. */
   temperature?: number;
 }

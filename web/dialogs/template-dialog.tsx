@@ -2,7 +2,7 @@
 import { type ReactElement, useId, useState } from "react";
 import { isLongPaste, toAttachment } from "../chat/attachment.ts";
 import type { DraftText } from "../chat/draft.ts";
-import { defaultSettings, temperatureOf } from "../conversation.ts";
+import { defaultSettings, temperatureOf, titleFrom } from "../conversation.ts";
 import { usePreferences, useStrings } from "../preferences.ts";
 import { type FieldValues, type Template, type TemplateField, templates } from "../templates.ts";
 import { Button, Dialog } from "../ui/controls.tsx";
@@ -138,6 +138,11 @@ function Field({
   );
 }
 
+const firstLine = (template: Template, values: FieldValues): string => {
+  const field = template.fields.find(({ isRequired }) => isRequired) ?? template.fields[0];
+  return titleFrom(values[field?.id ?? ""] ?? "", []);
+};
+
 /** A field too long for the text area goes along as an attachment, whole. */
 function toDraft(
   template: Template,
@@ -151,6 +156,7 @@ function toDraft(
   return {
     text: template.build(short, language).trim(),
     attachments,
+    title: titleFrom(`${template.name[language]} · ${firstLine(template, values)}`, []),
     ...(temperature === undefined ? {} : { temperature }),
   };
 }
