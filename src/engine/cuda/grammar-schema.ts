@@ -36,6 +36,7 @@ function quoted(text: string): string {
 
 const deepest = 100;
 const unenforced = new Set([
+  "pattern", // the library takes it for the text as JSON spells it, quotes and escapes included
   ...[
     "not",
     "if",

@@ -179,6 +179,7 @@ test("keywords that the library would leave out in silence are refused by name a
   };
   const inItems = { type: "object", properties: { list: { type: "array", items: { multipleOf: 5 } } } };
   assert.match(refusal(inItems).message, /"multipleOf" at \$\.properties\.list\.items/);
+  assert.match(refusal({ type: "string", pattern: "^a$" }).message, /"pattern" at \$ /);
   assert.match(refusal({ $ref: "https://example.com/x" }).message, /leaves the schema/);
   assert.match(refusal({ allOf: [{ type: "integer" }, { minimum: 3 }] }).message, /2 parts/);
   assert.match(refusal({ type: "text" }).message, /"text"/);

@@ -33,10 +33,12 @@ export interface GrammarsOptions {
   stopTokenIds: readonly number[];
   /** For each message to the thread: compiling a schema, or working out a mask. */
   timeoutMs?: number;
+  /** Start the thread at once, so that the first grammar does not wait for it; else it starts with the first grammar. */
+  isWarm?: boolean;
   log?: Log;
 }
 
-/** Opens without starting a thread: most engines never see a grammar. */
+/** Opens what follows grammars, beside an engine. */
 export function openGrammars(options: GrammarsOptions): Grammars {
   return new WorkerGrammars(options);
 }
@@ -65,6 +67,9 @@ class WorkerGrammars implements Grammars {
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? 20_000;
     this.#log = options.log ?? silentLog;
+    if (!options.isWarm) return;
+    this.#worker = this.#start();
+    this.#worker.unref();
   }
 
   async open(grammar: Grammar, told: Told): Promise<FollowingConstraint> {
