@@ -211,11 +211,22 @@ test("answers are whole on every kind of connection: kept alive, pipelined, HTTP
 });
 
 test("each step's text leaves at once", async () => {
-  await using server = await openTestServer({ script: { answer: () => ["first", "second"], tokensPerSecond: 20 } });
+  let isFirstRead = false;
+  await using server = await openTestServer({
+    script: {
+      tokensPerSecond: 200,
+      *answer() {
+        yield "first";
+        while (!isFirstRead) yield "";
+        yield "second";
+      },
+    },
+  });
   const response = await fetch(server.url + path, { method: "POST", body: "x" });
   const reader = response.body?.getReader() ?? assert.fail("no body");
   const first = await reader.read();
   assert.equal(Buffer.from(first.value ?? []).toString(), "first");
+  isFirstRead = true;
   const second = await reader.read();
   assert.equal(Buffer.from(second.value ?? []).toString(), "second");
   assert.equal((await reader.read()).done, true);
