@@ -72,7 +72,11 @@ export function chartOf(
   const chosen =
     kind !== undefined && (kind === figures.kind || figures.alternatives.includes(kind)) ? kind : figures.kind;
   const isCount = result.kind === "distribution";
-  const { divisor, suffix } = isCount ? { divisor: 1, suffix: "" } : axisUnit(figures.series, unit, language);
+  // A scatter shows each record as it stands in the sheet.
+  const asInSheet = result.kind === "correlation" ? { divisor: unit.scale, suffix: unit.symbol } : undefined;
+  const { divisor, suffix } = isCount
+    ? { divisor: 1, suffix: "" }
+    : (asInSheet ?? axisUnit(figures.series, unit, language));
   const isPercent = unit.kind === "percent" && !isCount;
   const scaled = figures.series.map((series) => ({
     name: series.name,

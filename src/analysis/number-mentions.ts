@@ -206,7 +206,7 @@ function maskNames(text: string, names: readonly string[]): string {
 }
 
 export function namePattern(name: string): RegExp {
-  const body = [...name.replace(/\s+/g, "")].map((sign) => sign.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&")).join("\\s*");
+  const body = [...name.replace(/\s+/g, "")].map((sign) => sign.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")).join("\\s*");
   const start = /^[A-Za-z0-9]/.test(name) ? "(?<![A-Za-z0-9.])" : "";
   const end = /[A-Za-z0-9]$/.test(name) ? "(?![A-Za-z0-9])" : "";
   return new RegExp(`${start}${body}${end}`, "giu");

@@ -182,6 +182,8 @@ function analysisSheet(analysis: Analysis, name: string, data: DataSheet | undef
     name,
     rows,
     cells,
+    rowDefs: new Map([[0, { height: 24 }]]),
+    pageSetup: { orientation: "landscape", fitToPage: true, fitToWidth: 1, fitToHeight: 0 },
     columns: [{ width: 26 }, ...Array.from({ length: 6 }, () => ({ width: 16 }))],
     ...(chart === undefined ? {} : { charts: [chart] }),
   };
