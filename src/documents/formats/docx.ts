@@ -1,0 +1,60 @@
+// DOCX through mammoth (structure by styles: headings, lists, tables, bold), after the archive has passed the limits.
+import mammoth from "mammoth";
+import { AppError } from "../../base/errors.ts";
+import { type Draft, flowPage, type ReadContext } from "../reader.ts";
+import { htmlSegments } from "./html.ts";
+import { unpackZip, type ZipEntries } from "./zip.ts";
+
+export async function readDocx(bytes: Uint8Array, context: ReadContext): Promise<Draft> {
+  const { name, limits, warn } = context;
+  const entries = unpackZip(bytes, { name, limitBytes: limits.unpackedBytes });
+  warnOfParts(entries, context, "word/");
+  let html: string;
+  try {
+    const converted = await mammoth.convertToHtml(
+      { buffer: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) },
+      // Pictures would come as megabytes of base64; their alternative text stays.
+      { convertImage: mammoth.images.imgElement(async () => ({ src: "" })) },
+    );
+    html = converted.value;
+  } catch (cause) {
+    throw new AppError("unreadable", `${name} is damaged: Word's own structure is missing or broken.`, {
+      hint: "Open it in Word or WPS and save it again.",
+      cause,
+    });
+  }
+  if (html.length > limits.characters)
+    throw new AppError(
+      "too_large",
+      `${name} holds ${html.length} characters of text and structure; the limit is ${limits.characters}.`,
+    );
+  const segments = htmlSegments(html, { page: 1, limit: limits.cells });
+  for (const chart of chartCount(entries))
+    warn({ code: "left_out", message: `${name} contains ${chart} chart(s), whose figures were not read.` });
+  return { kind: "docx", pages: [flowPage(1, segments)] };
+}
+
+/** Says what an Office file carries that the readers do not take. */
+export function warnOfParts(entries: ZipEntries, { name, warn }: ReadContext, folder: string): void {
+  const names = [...entries.keys()];
+  if (names.some((entry) => /vbaProject\.bin$|activeX\//i.test(entry)))
+    warn({ code: "active_content_ignored", message: `${name} contains macros or controls; they were not run.` });
+  const pictures = names.filter(
+    (entry) => entry.startsWith(`${folder}media/`) && /\.(?:png|jpe?g|gif|bmp|tiff?|emf|wmf)$/i.test(entry),
+  ).length;
+  if (pictures > 0)
+    warn({
+      code: "left_out",
+      message: `${name} contains ${pictures} picture(s); text inside them was not read. Save as PDF to have it recognised.`,
+    });
+  const embedded = names.filter(
+    (entry) => entry.startsWith(`${folder}embeddings/`) && !/Microsoft_Excel/i.test(entry),
+  ).length;
+  if (embedded > 0)
+    warn({ code: "attachment_listed", message: `${name} carries ${embedded} embedded file(s), which were not read.` });
+}
+
+function chartCount(entries: ZipEntries): number[] {
+  const count = [...entries.keys()].filter((entry) => /^word\/charts\/chart\d*\.xml$/.test(entry)).length;
+  return count > 0 ? [count] : [];
+}

@@ -1,0 +1,179 @@
+// Summary of a document of any length: sections are summarised on their own (as a batch the engine runs side by side), the summaries
+// merged, level by level, until one remains. Page marks travel along, so the summary can cite. Nothing is skipped: a section that
+// fails fails the summary.
+import { AppError } from "../base/errors.ts";
+import { type Engine, type GenerateRequest, plainSampling } from "../engine/contract.ts";
+import { documentPrompt } from "./citations.ts";
+import type { Document } from "./document.ts";
+import { estimateTokens, type Passage, selectRelevant } from "./relevant.ts";
+
+export interface SummariseOptions {
+  /** What the summary is for; empty means a plain summary. */
+  question: string;
+  language: "zh" | "en";
+  /** Tokens of document text per call. */
+  sectionTokens: number;
+  /** Tokens a section's summary may have. */
+  summaryTokens?: number;
+  /** Calls in flight at one time. Default 4. */
+  parallel?: number;
+  /** Chat messages as a prompt: the chat template is not this file's business. */
+  toPrompt: (message: string) => GenerateRequest["prompt"];
+  countTokens?: (text: string) => number;
+  signal?: AbortSignal;
+  onProgress?: (progress: { done: number; all: number; stage: "sections" | "merging" }) => void;
+}
+
+export interface DocumentSummary {
+  text: string;
+  /** Pages whose text the model was given: all of the document's pages with text. */
+  pages: readonly number[];
+  sections: number;
+  levels: number;
+}
+
+export async function summariseDocument(
+  document: Document,
+  engine: Pick<Engine, "generate">,
+  options: SummariseOptions,
+): Promise<DocumentSummary> {
+  const { sectionTokens, countTokens = estimateTokens } = options;
+  if (sectionTokens < 200)
+    throw new AppError(
+      "bad_request",
+      `Sections of ${sectionTokens} tokens are too small to summarise; 200 is the least.`,
+    );
+  const { passages } = selectRelevant(document, { question: "", budgetTokens: Number.POSITIVE_INFINITY, countTokens });
+  if (passages.length === 0) throw new AppError("bad_request", `${document.name} holds no text to summarise.`);
+  const sections = groupPassages(passages, sectionTokens);
+  let done = 0;
+  let texts = await inParallel(sections, options, async (section) => {
+    const { text } = documentPrompt([{ document, passages: section }], {
+      question: sectionTask(options),
+      language: options.language,
+    });
+    const summary = await answerOf(engine, text, options);
+    options.onProgress?.({ done: ++done, all: sections.length, stage: "sections" });
+    return summary;
+  });
+  let levels = 1;
+  while (texts.length > 1) {
+    const groups = groupTexts(texts, { limit: sectionTokens, countTokens });
+    // Summaries as long as what they summarise would never come together.
+    if (groups.length >= texts.length)
+      throw new AppError("unsupported", "The section summaries do not get shorter; they cannot be merged.", {
+        hint: "Use larger sections or shorter summaries.",
+      });
+    done = 0;
+    texts = await inParallel(groups, options, async (group) => {
+      const merged = await answerOf(engine, mergePrompt(group, options), options);
+      options.onProgress?.({ done: ++done, all: groups.length, stage: "merging" });
+      return merged;
+    });
+    levels++;
+  }
+  return {
+    text: texts[0] ?? "",
+    pages: [...new Set(passages.map((passage) => passage.page))],
+    sections: sections.length,
+    levels,
+  };
+}
+
+function groupPassages(passages: readonly Passage[], limit: number): Passage[][] {
+  const groups: Passage[][] = [];
+  let tokens = Number.POSITIVE_INFINITY;
+  for (const passage of passages) {
+    if (tokens + passage.tokens > limit) {
+      groups.push([]);
+      tokens = 0;
+    }
+    groups.at(-1)?.push(passage);
+    tokens += passage.tokens;
+  }
+  return groups;
+}
+
+function groupTexts(
+  texts: readonly string[],
+  { limit, countTokens }: { limit: number; countTokens: (text: string) => number },
+): string[][] {
+  const groups: string[][] = [];
+  let tokens = Number.POSITIVE_INFINITY;
+  for (const text of texts) {
+    const count = countTokens(text);
+    if (tokens + count > limit && (groups.at(-1)?.length ?? 2) >= 2) {
+      groups.push([]);
+      tokens = 0;
+    }
+    groups.at(-1)?.push(text);
+    tokens += count;
+  }
+  return groups;
+}
+
+function sectionTask({ question, language }: SummariseOptions): string {
+  if (language === "zh")
+    return question
+      ? `请从这一部分中整理出与下面的问题有关的要点，保留数字、名称和 [第 N 页]：\n${question}`
+      : "请总结这一部分的要点，保留数字、名称和 [第 N 页]。";
+  return question
+    ? `List what this part says about the question below; keep figures, names and [p. N]:\n${question}`
+    : "Summarise this part; keep figures, names and [p. N].";
+}
+
+function mergePrompt(group: readonly string[], { question, language }: SummariseOptions): string {
+  const parts = group.map((text, index) => `(${index + 1})\n${text}`).join("\n\n");
+  if (language === "zh")
+    return `下面是同一份文件各部分的摘要：\n\n${parts}\n\n请合并成一份完整、不重复的${question ? `回答，问题是：${question}` : "总结"}。保留数字、名称和 [第 N 页]。`;
+  return `Below are summaries of the parts of one document:\n\n${parts}\n\nMerge them into one complete ${question ? `answer to: ${question}` : "summary"} without repetition. Keep figures, names and [p. N].`;
+}
+
+let nextRequest = 1;
+
+async function answerOf(
+  engine: Pick<Engine, "generate">,
+  message: string,
+  { toPrompt, summaryTokens = 600, signal }: SummariseOptions,
+): Promise<string> {
+  signal?.throwIfAborted();
+  const request: GenerateRequest = {
+    id: `summary-${process.pid}-${nextRequest++}`,
+    prompt: toPrompt(message),
+    sampling: { ...plainSampling, temperature: 0 },
+    maxTokens: summaryTokens,
+    priority: "batch",
+  };
+  let text = "";
+  for await (const event of engine.generate(request, signal ? { signal } : {})) {
+    if (event.type === "tokens") text += event.text;
+    if (event.type === "done" && event.reason === "aborted") signal?.throwIfAborted();
+  }
+  return text.trim();
+}
+
+/** Keeps order; the first failure ends all. */
+async function inParallel<Item, Result>(
+  items: readonly Item[],
+  { parallel = 4 }: SummariseOptions,
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = new Array(items.length);
+  let next = 0;
+  let hasFailed = false;
+  const lane = async (): Promise<void> => {
+    while (next < items.length && !hasFailed) {
+      const index = next++;
+      const item = items[index];
+      if (item === undefined) continue;
+      try {
+        results[index] = await work(item);
+      } catch (error) {
+        hasFailed = true;
+        throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(parallel, items.length) }, lane));
+  return results;
+}
