@@ -103,7 +103,7 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
               <IconButton icon="plus" label={t.newChat} onClick={actions.newChat} />
             </>
           )}
-          <h1>{open.head.title || (isEmpty ? "" : t.untitled)}</h1>
+          <h1>{open.head.title || (isEmpty ? <span className="visually-hidden">Quern</span> : t.untitled)}</h1>
           <button
             type="button"
             className="button quiet"

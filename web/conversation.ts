@@ -73,12 +73,11 @@ export type Messages = ReadonlyMap<string, Message>;
 
 export const defaultSettings: ChatSettings = { temperatureChoice: "auto", systemPrompt: "" };
 
-const temperatures = { precise: 0.3, balanced: 0.5, creative: 0.7 } as const;
+export const temperatures: Partial<Record<TemperatureChoice, number>> = { precise: 0.3, balanced: 0.5, creative: 0.7 };
 
 /** The temperature to send, or nothing when the model's default is wanted. */
 export function temperatureOf(settings: ChatSettings): number | undefined {
-  if (settings.temperatureChoice === "custom") return settings.temperature;
-  return settings.temperatureChoice === "auto" ? undefined : temperatures[settings.temperatureChoice];
+  return settings.temperatureChoice === "custom" ? settings.temperature : temperatures[settings.temperatureChoice];
 }
 
 /** An id that also works where crypto.randomUUID does not: a page served over plain http from another machine. */

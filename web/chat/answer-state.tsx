@@ -1,16 +1,18 @@
 // What stands under an answer that is on its way, or that did not come to its end.
 import type { ReactElement } from "react";
 import type { Message, MessageError } from "../conversation.ts";
-import type { LiveText } from "../live-answer.ts";
+import type { LiveAnswer } from "../live-answer.ts";
 import { usePreferences, useStrings } from "../preferences.ts";
+import { useSignal } from "../signal.ts";
 import type { Strings } from "../strings.ts";
 import { Button } from "../ui/controls.tsx";
 import { rate } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import type { Workbench } from "../workbench.ts";
 
-export function AnswerProgress({ live }: { live: LiveText }): ReactElement {
+export function AnswerProgress({ running }: { running: LiveAnswer }): ReactElement {
   const t = useStrings();
+  const live = useSignal(running.live);
   const { phase } = live;
   const wait =
     phase.type === "queued" && phase.waitMs !== undefined ? ` · ${t.aboutSeconds(Math.ceil(phase.waitMs / 1000))}` : "";

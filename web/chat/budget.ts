@@ -23,27 +23,31 @@ export interface Budget {
 }
 
 export interface BudgetParts {
-  head: ConversationHead;
-  history: readonly Message[];
+  past: Past;
   text: string;
   attachments: readonly Attachment[];
 }
 
-export function partsOf(
-  { head, messages }: OpenConversation,
-  draft: { text: string; attachments: readonly Attachment[] },
-): BudgetParts {
+/** What the conversation brings along. It may be megabytes, so it is put together once and not with each key. */
+export interface Past {
+  head: ConversationHead;
+  history: readonly Message[];
+  text: string;
+}
+
+export function pastOf({ head, messages }: OpenConversation): Past {
   const history = pathTo(messages, head.leafId).filter((message) => isSent(message, head.leftOutIds));
-  return { head, history, ...draft };
+  return { head, history, text: history.map((message) => contentOf(message.text, message.attachments)).join("\n") };
 }
 
 /** The texts to be counted; the history goes as one, because one request is enough for it. */
-export function textsToCount({ head, history, text, attachments }: BudgetParts): string[] {
-  return [head.settings.systemPrompt, historyText(history), text, ...attachments.map(fileText)];
+export function textsToCount({ past, text, attachments }: BudgetParts): string[] {
+  return [past.head.settings.systemPrompt, past.text, text, ...attachments.map(fileText)];
 }
 
 export function budgetOf(parts: BudgetParts, counter: TokenCounter, contextTokens: number): Budget {
-  const { head, history, text, attachments } = parts;
+  const { text, attachments } = parts;
+  const { head, history } = parts.past;
   const counts: TokenCount[] = [];
   const count = (content: string, messages: number): number => {
     if (content === "") return 0;
@@ -52,7 +56,7 @@ export function budgetOf(parts: BudgetParts, counter: TokenCounter, contextToken
     return found.tokens + messages * tokensPerMessage;
   };
   const system = count(head.settings.systemPrompt, 1);
-  const past = count(historyText(history), history.length);
+  const past = count(parts.past.text, history.length);
   const files = attachments.reduce((sum, attachment) => sum + count(fileText(attachment), 0), 0);
   const message = count(text, 0) + (text === "" && attachments.length === 0 ? 0 : 2 * tokensPerMessage);
   const spent = system + past + files + message;
@@ -92,7 +96,12 @@ function oldestWorth(
 const lengthOf = (message: Message): number =>
   message.text.length + message.attachments.reduce((sum, { text }) => sum + text.length, 0);
 
-const historyText = (history: readonly Message[]): string =>
-  history.map((message) => contentOf(message.text, message.attachments)).join("\n");
+const fileTexts = new WeakMap<Attachment, string>();
 
-const fileText = (attachment: Attachment): string => contentOf("", [attachment]);
+function fileText(attachment: Attachment): string {
+  const known = fileTexts.get(attachment);
+  if (known !== undefined) return known;
+  const text = contentOf("", [attachment]);
+  fileTexts.set(attachment, text);
+  return text;
+}

@@ -1,11 +1,11 @@
 // One message: a question in its bubble, or an answer with what can be done about it.
 import { memo, type ReactElement, useMemo, useState } from "react";
 import { type Message, versionsOf } from "../conversation.ts";
-import type { LiveAnswer } from "../live-answer.ts";
+import type { LiveAnswer, LiveText } from "../live-answer.ts";
 import { MarkdownView } from "../markdown/markdown-view.tsx";
 import { useStrings } from "../preferences.ts";
 import { contentOf } from "../prompt.ts";
-import { useSignal } from "../signal.ts";
+import { Signal, useSignal } from "../signal.ts";
 import { Button, IconButton } from "../ui/controls.tsx";
 import { CopyButton } from "../ui/copy-button.tsx";
 import { duration, rate, shortCount } from "../ui/format.ts";
@@ -107,28 +107,27 @@ function Answer({ workbench, message, running, isLast }: RowProps): ReactElement
         <Logo size={26} />
       </div>
       <div className="answer-body">
+        <AnswerText message={message} running={running} />
         {running === undefined ? (
           <>
-            {message.text !== "" && <MarkdownView text={message.text} isGrowing={false} />}
             <AnswerTrouble workbench={workbench} message={message} isLast={isLast} />
             <AnswerActions workbench={workbench} message={message} />
           </>
         ) : (
-          <RunningAnswer running={running} />
+          <AnswerProgress running={running} />
         )}
       </div>
     </div>
   );
 }
 
-function RunningAnswer({ running }: { running: LiveAnswer }): ReactElement {
-  const live = useSignal(running.live);
-  return (
-    <>
-      {live.text !== "" && <MarkdownView text={live.text} isGrowing />}
-      <AnswerProgress live={live} />
-    </>
-  );
+const notLive = new Signal<LiveText>({ phase: { type: "writing" }, text: "" });
+
+/** The same component while the answer grows and when it is whole, so that a selection in it survives the end. */
+function AnswerText({ message, running }: Pick<RowProps, "message" | "running">): ReactElement | undefined {
+  const live = useSignal(running?.live ?? notLive);
+  const text = running === undefined ? message.text : live.text;
+  return text === "" ? undefined : <MarkdownView text={text} isGrowing={running !== undefined} />;
 }
 
 function AnswerActions({ workbench, message }: { workbench: Workbench; message: Message }): ReactElement {

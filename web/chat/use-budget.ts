@@ -2,7 +2,7 @@ import { useEffect, useMemo } from "react";
 import type { Attachment } from "../conversation.ts";
 import { useSignal } from "../signal.ts";
 import type { Workbench } from "../workbench.ts";
-import { type Budget, budgetOf, partsOf, textsToCount } from "./budget.ts";
+import { type Budget, budgetOf, pastOf, textsToCount } from "./budget.ts";
 
 const pauseMs = 250;
 
@@ -13,7 +13,8 @@ export function useBudget(workbench: Workbench, text: string, attachments: reado
   const revision = useSignal(workbench.counter.revision);
   const modelId = status?.model.id;
   const contextTokens = status?.contextTokens;
-  const parts = useMemo(() => partsOf(open, { text, attachments }), [open, text, attachments]);
+  const past = useMemo(() => pastOf(open), [open]);
+  const parts = useMemo(() => ({ past, text, attachments }), [past, text, attachments]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another model counts differently
   useEffect(() => workbench.counter.forget(), [modelId]);

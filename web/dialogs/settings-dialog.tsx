@@ -2,7 +2,7 @@
 // model's own default holds.
 import { type ReactElement, useId, useState } from "react";
 import type { ChatSettings, TemperatureChoice } from "../conversation.ts";
-import { defaultSettings } from "../conversation.ts";
+import { defaultSettings, temperatures } from "../conversation.ts";
 import { setPreferences, type Theme, usePreferences, useStrings } from "../preferences.ts";
 import { useSignal } from "../signal.ts";
 import type { Language } from "../strings.ts";
@@ -88,7 +88,10 @@ export function SettingsDialog({ workbench, onClose }: { workbench: Workbench; o
           <Segmented
             label={t.temperature}
             value={settings.temperatureChoice}
-            options={choices.map((id) => ({ id, label: t.temperatureChoices[id] }))}
+            options={choices.map((id) => ({
+              id,
+              label: `${t.temperatureChoices[id]} ${temperatures[id] ?? ""}`.trim(),
+            }))}
             onChange={(temperatureChoice) => change({ temperatureChoice })}
           />
         </Row>
