@@ -8,7 +8,6 @@ import { readGguf } from "../../models/gguf.ts";
 import { openTokenizer } from "../../models/tokenizer.ts";
 import { type Engine, type GenerateEvent, type GenerateRequest, type ModelInfo, plainSampling } from "../contract.ts";
 import { openEngineOverRunner, type RunnerEngineOptions } from "./cuda-engine.ts";
-import { openGrammars } from "./grammar.ts";
 import { SimulatedRunner, type SimulationOptions, simulatedToken } from "./simulated-runner.ts";
 
 const file = path.join(import.meta.dirname, "../../../models/quern-mini/quern-mini-q4_k_m.gguf");
@@ -191,8 +190,7 @@ test("closing the engine ends those who wait", async () => {
 });
 
 test("an answer under a grammar fits it, beside one that has none; a bad grammar fails alone", async () => {
-  const grammars = openGrammars({ tokenizer, stopTokenIds: [endOfTurn] });
-  await using engine = open({}, { grammars });
+  await using engine = open();
   const options = ["高", "中", "低于预期"];
   const [constrained, free, bad] = await Promise.allSettled([
     read(engine, ask("x", { grammar: { kind: "choice", options } })),

@@ -12,7 +12,7 @@ import { ActiveRequest } from "../active-request.ts";
 import { answerRoom, checkPromptIds, checkRequest } from "../check-request.ts";
 import type { Engine, EngineStatus, GenerateEvent, GenerateRequest, ModelInfo, Prompt } from "../contract.ts";
 import { SpeedMeter } from "../speed-meter.ts";
-import type { FollowingConstraint, Grammars, Told } from "./grammar.ts";
+import { type FollowingConstraint, type Grammars, openGrammars, type Told } from "./grammar.ts";
 import { News, runLoop } from "./loop.ts";
 import type { Runner, SampledToken } from "./runner-contract.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -25,6 +25,7 @@ export interface RunnerEngineOptions {
   model: ModelInfo;
   parallel: number;
   queueLimit: number;
+  /** Owned by the engine. By default a thread that starts with the first grammar. */
   grammars?: Grammars;
   log?: Log;
   /** Milliseconds, monotonic. */
@@ -42,6 +43,7 @@ class RunnerEngine implements Engine {
   readonly #scheduler: Scheduler;
   readonly #now: () => number;
   readonly #log: Log;
+  readonly #grammars: Grammars;
   readonly #news = new News();
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
@@ -61,6 +63,8 @@ class RunnerEngine implements Engine {
     this.#runner = runner;
     this.#now = now;
     this.#log = log;
+    const { tokenizer, model } = options;
+    this.#grammars = options.grammars ?? openGrammars({ tokenizer, stopTokenIds: model.eosTokenIds, log });
     this.#scheduler = new Scheduler({
       limits: runner.limits,
       parallel,
@@ -165,10 +169,7 @@ class RunnerEngine implements Engine {
     for (const param of ["ignoreEos", "minTokens"] as const) {
       if (request[param]) throw new AppError("unsupported", `A grammar and ${param} cannot be combined.`, { param });
     }
-    if (!this.#options.grammars) {
-      throw new AppError("unsupported", "This engine was opened without grammars.", { param: "grammar" });
-    }
-    return this.#options.grammars.open(request.grammar, told);
+    return this.#grammars.open(request.grammar, told);
   }
 
   #limitsOf(request: GenerateRequest, maxTokens: number): ConstructorParameters<typeof ActiveRequest>[2] {
@@ -311,7 +312,7 @@ class RunnerEngine implements Engine {
     this.#stop.abort();
     this.#news.tell();
     await this.#loop;
-    await this.#options.grammars?.[Symbol.asyncDispose]();
+    await this.#grammars[Symbol.asyncDispose]();
     await this.#runner[Symbol.asyncDispose]();
   }
 }

@@ -23,6 +23,8 @@ interface Arrival {
   maxTokens?: number;
   priority?: Priority;
   seed?: number;
+  /** The answer does not end before so many tokens. */
+  minTokens?: number;
   /** Only even ids, by a mask that is there on the second question after each token. */
   isConstrained?: boolean;
 }
@@ -40,12 +42,17 @@ class Asked {
   constructor(arrival: Arrival, onStart: () => number) {
     this.#arrival = arrival;
     const { promptIds, maxTokens = 16, priority = "interactive", seed = 1, isConstrained = false } = arrival;
+    const minTokens = isConstrained ? 0 : (arrival.minTokens ?? 0);
+    const earlyMask = new Int32Array(Math.ceil(vocabularyTokens / 32)).fill(-1);
+    earlyMask[endToken >> 5] = ~(1 << (endToken & 31));
     let hasAsked = false;
     const even = new Int32Array(Math.ceil(vocabularyTokens / 32)).fill(0x55555555);
     this.sequence = new Sequence({
       promptIds,
       priority,
       maxTokens,
+      minTokens,
+      earlyMask,
       settings: { sampling: plainSampling, seed },
       ...(isConstrained
         ? {
@@ -82,11 +89,12 @@ class Asked {
 
   /** The answer this request has when it is alone in the world. */
   get expected(): number[] {
-    const { promptIds, maxTokens = 16, seed = 1, isConstrained } = this.#arrival;
+    const { promptIds, maxTokens = 16, seed = 1, isConstrained, minTokens = 0 } = this.#arrival;
     const tokens = [...promptIds];
     for (let draw = 0; draw < maxTokens; draw++) {
       let id = simulatedToken(tokens, { seed, draw, vocabularyTokens, pick });
       if (isConstrained && id % 2 === 1) id = (id + 1) % vocabularyTokens;
+      if (!isConstrained && id === endToken && draw < minTokens) id++;
       tokens.push(id);
       if (id === endToken) break;
     }
@@ -193,6 +201,7 @@ const events = fc.array(
         own: fc.nat(8),
         maxTokens: fc.nat(24),
         priority: fc.constantFrom<Priority>("interactive", "batch", "background"),
+        minTokens: fc.nat(6),
         seed: fc.nat(5),
         isConstrained: fc.boolean(),
       }),
