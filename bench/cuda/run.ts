@@ -1,0 +1,272 @@
+// The speed table of the native engine on one GPU:
+//   node bench/cuda/run.ts --model FILE.gguf [--parts] [--only decode,long,prefill,engine] [--out FILE.json] [--commit HASH]
+// The model may be the random file of bench/make-qwen3-4b.ts: speed does not depend on what the weights say. Times are wall clock from submitting
+// a step to having its token on the host, with steps in flight as the engine keeps them; medians of several runs. `--parts` adds what each kernel
+// of a decode step takes by itself (GPU events). Ends with one JSON line.
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { performance } from "node:perf_hooks";
+import { parseArgs } from "node:util";
+import { plainSampling } from "../../src/engine/contract.ts";
+import { openEngineOverRunner } from "../../src/engine/cuda/cuda-engine.ts";
+import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
+import type { SampledToken, StepEntry } from "../../src/engine/cuda/runner-contract.ts";
+import { readGguf } from "../../src/models/gguf.ts";
+import { modelFactsOf } from "../../src/models/inspect-model.ts";
+import { openTokenizer } from "../../src/models/tokenizer.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    model: { type: "string" },
+    only: { type: "string", default: "decode,long,prefill,engine" },
+    parts: { type: "boolean", default: false },
+    out: { type: "string" },
+    commit: { type: "string", default: "unknown" },
+    memory: { type: "string" },
+  },
+});
+if (!options.model) throw new Error("--model FILE.gguf is needed.");
+const wanted = new Set(options.only.split(","));
+
+/** llama.cpp v0.5.0 (sm_90, flash attention) on one H200 with the same kind of file. */
+const peers: Record<string, number> = {
+  ...{ decode_b1: 305, decode_32k: 190, decode_128k: 45.6, decode_b8: 1204, decode_b32: 3382 },
+  ...{ ttft_512_ms: 37.3, prefill_8k: 13_297, prefill_128k_s: 26.4 },
+};
+const rows: { name: string; value: number; unit: string; peer?: number }[] = [];
+function report(name: string, value: number, unit: string): void {
+  const peer = peers[name];
+  rows.push({ name, value: Number(value.toPrecision(5)), unit, ...(peer === undefined ? {} : { peer }) });
+  console.log(
+    `${name.padEnd(24)} ${value.toFixed(3).padStart(12)} ${unit}${peer === undefined ? "" : `   (llama.cpp ${peer})`}`,
+  );
+}
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+function clocks(when: string): void {
+  try {
+    const query = "clocks.sm,clocks.mem,power.draw,temperature.gpu";
+    const said = execFileSync("nvidia-smi", [`--query-gpu=${query}`, "--format=csv,noheader"], { encoding: "utf8" });
+    console.log(`# ${when}: ${said.trim()}`);
+  } catch {
+    console.log("# nvidia-smi is not there: no clocks");
+  }
+}
+
+const started = performance.now();
+const { runner, device, shape } = await openCudaRunner({
+  modelFile: options.model,
+  contextTokens: wanted.has("long") ? 140_000 : 16_384,
+  parallel: 32,
+  ...(options.memory ? { memoryBytes: Number(options.memory) } : {}),
+});
+report("ready_s", (performance.now() - started) / 1000, "s");
+const { driverVersion, name: gpu } = device.facts;
+const { limits } = runner;
+console.log(
+  `# ${gpu}, driver API ${driverVersion}; ${limits.pages} pages, context ${limits.contextTokens}, weights ${runner.weights.bytes} bytes`,
+);
+
+const settings = { sampling: { ...plainSampling, temperature: 0 }, seed: 1, drawn: 0, recentTokens: new Int32Array(0) };
+const ids = (count: number, salt = 0): Int32Array =>
+  Int32Array.from({ length: count }, (_, index) => ((index + salt) * 7919 + 13) % 150_000);
+
+/** Gives a slot its own pages from `firstPage` on. */
+function openSlot(slot: number, { tokens, firstPage }: { tokens: number; firstPage: number }): void {
+  runner.fillSlot(slot, settings);
+  runner.setPages(
+    slot,
+    0,
+    Int32Array.from({ length: Math.ceil(tokens / 64) }, (_, page) => firstPage + page),
+  );
+}
+async function prefill(slot: number, tokens: Int32Array, from = 0): Promise<number> {
+  const begin = performance.now();
+  const submitted: Promise<readonly SampledToken[]>[] = [];
+  for (let at = 0; at < tokens.length; at += limits.stepTokens) {
+    const chunk = tokens.slice(at, at + limits.stepTokens);
+    const sample = at + limits.stepTokens >= tokens.length;
+    submitted.push(runner.submit([{ slot, startPosition: from + at, tokens: chunk, sample }]));
+    if (submitted.length > 2) await submitted[submitted.length - 3];
+  }
+  await Promise.all(submitted);
+  return performance.now() - begin;
+}
+/** Decodes `steps` tokens of each slot, two steps ahead; milliseconds a step. */
+async function decode(slots: readonly { slot: number; position: number }[], steps: number): Promise<number> {
+  const inFlight: Promise<readonly SampledToken[]>[] = [];
+  const begin = performance.now();
+  for (let step = 0; step < steps; step++) {
+    const plan: StepEntry[] = slots.map(({ slot, position }) => ({
+      slot,
+      startPosition: position + step,
+      sample: true,
+    }));
+    inFlight.push(runner.submit(plan));
+    if (inFlight.length > 2) await inFlight.shift();
+  }
+  await Promise.all(inFlight);
+  return (performance.now() - begin) / steps;
+}
+
+if (options.parts) {
+  const words = 1_000_000_000;
+  const big = device.alloc(words * 4, "read test");
+  const { i32, u64 } = await import("../../src/engine/cuda/device.ts");
+  device.kernel("fill_words").launch({ grid: [1056], block: 256 }, [u64(big), i32(0x5a5a1234), u64(words)]);
+  const read = (): void =>
+    device
+      .kernel("read_all")
+      .launch({ grid: [device.facts.multiprocessors * 8], block: 512 }, [u64(big), u64(words / 4), u64(big)]);
+  read();
+  const readMs = median(Array.from({ length: 5 }, () => device.time(read)));
+  console.log(`# plain read of 4 GB: ${(4000 / readMs).toFixed(0)} GB/s`);
+  device.free(big);
+  openSlot(0, { tokens: 4096, firstPage: 0 });
+  for (const position of [128, 2048]) {
+    await prefill(0, ids(position));
+    await decode([{ slot: 0, position }], 1);
+    const names = ["qkv", "attention", "o", "gate_up", "down"] as const;
+    for (const part of names) {
+      const launch = device.graph(() => {
+        for (let layer = 0; layer < shape.layers; layer++) runner.steps.decodePart(part, layer);
+      });
+      launch();
+      const ms = median(Array.from({ length: 15 }, () => device.time(launch)));
+      console.log(`# part ${part.padEnd(10)} at ${position}: ${((ms * 1000) / shape.layers).toFixed(2)} us`);
+    }
+    for (const part of ["head", "sample"] as const) {
+      const launch = device.graph(() => runner.steps.decodePart(part, 0));
+      launch();
+      console.log(
+        `# part ${part}: ${(median(Array.from({ length: 15 }, () => device.time(launch))) * 1000).toFixed(2)} us`,
+      );
+    }
+  }
+}
+
+if (wanted.has("decode")) {
+  openSlot(0, { tokens: 2048, firstPage: 0 });
+  await prefill(0, ids(128));
+  await decode([{ slot: 0, position: 128 }], 50);
+  clocks("before decode");
+  const times: number[] = [];
+  for (let run = 0; run < 5; run++) times.push(await decode([{ slot: 0, position: 178 + run * 200 }], 200));
+  clocks("after decode");
+  report("decode_b1", 1000 / median(times), "tok/s");
+  console.log(`# decode_b1 runs: ${times.map((ms) => (1000 / ms).toFixed(0)).join(" ")}`);
+  report("decode_b1_bandwidth", runner.weights.bytes / median(times) / 1e6, "GB/s");
+  for (const batch of [2, 4, 8, 16, 32]) {
+    const slots: { slot: number; position: number }[] = [];
+    for (let slot = 0; slot < batch; slot++) {
+      openSlot(slot, { tokens: 1024, firstPage: slot * 16 });
+      await prefill(slot, ids(512, slot * 31));
+      slots.push({ slot, position: 512 });
+    }
+    await decode(slots, 10);
+    const each: number[] = [];
+    for (let run = 0; run < 3; run++) {
+      each.push(
+        await decode(
+          slots.map(({ slot, position }) => ({ slot, position: position + 10 + run * 64 })),
+          64,
+        ),
+      );
+    }
+    report(`decode_b${batch}`, (batch * 1000) / median(each), "tok/s");
+  }
+}
+
+if (wanted.has("prefill")) {
+  openSlot(0, { tokens: 8192, firstPage: 0 });
+  for (const count of [512, 2048, 8192]) {
+    await prefill(0, ids(count));
+    const each = [await prefill(0, ids(count)), await prefill(0, ids(count)), await prefill(0, ids(count))];
+    report(`prefill_${count === 8192 ? "8k" : count}`, (count * 1000) / median(each), "tok/s");
+  }
+  clocks("after prefill");
+}
+
+if (wanted.has("long")) {
+  const long = 131_072;
+  openSlot(0, { tokens: long + 1024, firstPage: 0 });
+  report("prefill_128k_s", (await prefill(0, ids(long))) / 1000, "s");
+  clocks("after 128k prefill");
+  await decode([{ slot: 0, position: long }], 4);
+  const far: number[] = [];
+  for (let run = 0; run < 3; run++) far.push(await decode([{ slot: 0, position: long + 4 + run * 50 }], 50));
+  report("decode_128k", 1000 / median(far), "tok/s");
+  // Slot 1 reads the same pages up to 32,768 and writes its own behind them.
+  for (const [name, length] of [
+    ["decode_4k", 4096],
+    ["decode_32k", 32_768],
+  ] as const) {
+    openSlot(1, { tokens: length, firstPage: 0 });
+    runner.setPages(
+      1,
+      length / 64,
+      Int32Array.from({ length: 16 }, (_, page) => 2200 + page),
+    );
+    await prefill(1, ids(2), length);
+    await decode([{ slot: 1, position: length + 2 }], 4);
+    const each: number[] = [];
+    for (let run = 0; run < 3; run++) each.push(await decode([{ slot: 1, position: length + 6 + run * 100 }], 100));
+    report(name, 1000 / median(each), "tok/s");
+  }
+}
+
+if (wanted.has("engine")) {
+  const gguf = readGguf(options.model);
+  const engine = openEngineOverRunner({
+    ...{ runner, tokenizer: openTokenizer(gguf.metadata), parallel: 32, queueLimit: 64 },
+    model: { ...modelFactsOf(gguf), id: "bench", isDemonstration: false },
+  });
+  let serial = 0;
+  const ask = async (
+    prompt: readonly number[],
+    maxTokens: number,
+  ): Promise<{ firstMs: number; msPerToken: number; busy: number }> => {
+    const begin = performance.now();
+    let [first, last, tokens] = [0, 0, 0];
+    const before = performance.eventLoopUtilization();
+    let after = before;
+    const request = {
+      ...{ id: `bench-${serial++}`, prompt: { kind: "tokens", ids: prompt } as const, maxTokens, ignoreEos: true },
+      sampling: settings.sampling,
+    };
+    for await (const event of engine.generate(request)) {
+      if (event.type !== "tokens") continue;
+      last = performance.now();
+      first ||= last;
+      tokens += event.ids.length;
+    }
+    after = performance.eventLoopUtilization(before);
+    return { firstMs: first - begin, msPerToken: (last - first) / Math.max(1, tokens - 1), busy: after.utilization };
+  };
+  const salted = (count: number): number[] => Array.from(ids(count, 100_000 * ++serial));
+  await ask(salted(512), 4);
+  const firsts: number[] = [];
+  for (let run = 0; run < 5; run++) firsts.push((await ask(salted(512), 2)).firstMs);
+  report("ttft_512_engine_ms", median(firsts), "ms");
+  const shared = Array.from(ids(30_000));
+  if (limits.contextTokens > 31_000) {
+    await ask([...shared, ...salted(20)], 2);
+    const again: number[] = [];
+    for (let run = 0; run < 5; run++) again.push((await ask([...shared, ...salted(20)], 2)).firstMs);
+    report("ttft_shared_30k_ms", median(again), "ms");
+  }
+  const run = await ask(salted(128), 600);
+  report("engine_decode_b1", 1000 / run.msPerToken, "tok/s");
+  report("host_share_pct", run.busy * 100, "%");
+  await engine[Symbol.asyncDispose]();
+} else {
+  await runner[Symbol.asyncDispose]();
+}
+const command = `node bench/cuda/run.ts ${process.argv.slice(2).join(" ")}`;
+const line = { engine: "cuda", gpu, driver: driverVersion, model: modelName(), commit: options.commit, command, rows };
+if (options.out) writeFileSync(options.out, `${JSON.stringify(line, undefined, 1)}\n`);
+console.log(JSON.stringify(line));
+
+function modelName(): string {
+  return options.model?.replace(/^.*[\\/]/, "") ?? "";
+}

@@ -1,0 +1,320 @@
+// attention_decode_paged_int8: one new token per sequence. Norm and RoPE of q and k, the new KV into its page, and softmax(q K) V over all
+// earlier tokens, split over blocks; the block that finishes last merges. Each block serves one KV head: its four query heads share K and V.
+//
+// Both products run on int8 tensor cores without converting the cache. What is not int8 by nature (q, and the probabilities) is split into two
+// int8 digits of base 256: the high digits are rows 0-7 of the product's left side and the low digits rows 8-15, so 16-bit precision costs
+// nothing (four heads would fill only a quarter of the rows). Thread (g, t) then holds head g's scores for the 16 tokens 16t .. 16t + 15 of a
+// page (the order in which K's rows are fed is ours to choose), which is just what it needs as left side of the second product, where V lies
+// transposed. So scores never leave registers.
+//
+// Reproducible: how a sequence is split depends on its length alone, not on the batch; partial results are merged in order.
+#include "activations.cuh"
+#include "kv.cuh"
+
+constexpr int kAttentionWarps = 4, kAttentionDepth = HOPPER ? 2 : 1;
+constexpr int kMaxSplits = 16, kPagesUnsplit = 8;
+constexpr int kPartial = 4 * kHeadDim + 8;                 // floats: output, maximum and sum of four heads
+
+struct AttentionArgs {
+  const float* planes;          // [count][columns][qkv rows]
+  const uint8_t* split;         // per row tile
+  const float* q_gain;
+  const float* k_gain;
+  const double* turns;
+  uint8_t* pool;                // this layer's pages
+  const int* batch_slot;
+  const int* slot_position;
+  const int* page_table;        // [slot][table_stride]
+  float* partials;              // [batch][kv head][split][kPartial]
+  unsigned int* tickets;        // [batch][kv head], zero between steps
+  int8_t* q8;
+  float2* q8_scales;
+  int plane_count, columns, table_stride;
+  float epsilon;
+};
+
+__device__ __forceinline__ int splits_of(int pages) { return pages <= kPagesUnsplit ? 1 : min(kMaxSplits, (pages + 3) / 4); }
+
+extern "C" __global__ void __launch_bounds__(128) attention_decode(const AttentionArgs args) {
+  extern __shared__ __align__(128) uint8_t shared[];
+  __shared__ __align__(16) int8_t q_high[4][kHeadDim], q_low[4][kHeadDim];
+  __shared__ float q_scale[4], self_score[4], value_scale_shared, key_scale_shared;
+  __shared__ __align__(16) int8_t new_key[kHeadDim], new_value[kHeadDim];
+  __shared__ __align__(16) float merged[kAttentionWarps][4][kHeadDim];
+  __shared__ float merged_max[kAttentionWarps][4], merged_sum[kAttentionWarps][4];
+  __shared__ bool is_last;
+  __shared__ uint64_t bars[kAttentionWarps * kAttentionDepth];
+
+  const int b = blockIdx.z, head = blockIdx.y, lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+  const int slot = args.batch_slot[b];
+  const int position = slot < 0 ? 0 : args.slot_position[slot];
+  const int pages = (position + kPageTokens - 1) / kPageTokens, splits = splits_of(pages);
+  const int* table = args.page_table + (size_t)max(slot, 0) * args.table_stride;
+  WarpRing<kPageBytes, kAttentionDepth> ring(shared, bars, warp, lane);
+
+  // Virtual splits are dealt over the blocks that the batch allows; this warp's pages come one after another.
+  int load_split = blockIdx.x, load_page = 0, load_end = 0, loaded = 0;
+  auto open_split = [&](int s, int& page, int& end) {
+    page = (int)((long long)s * pages / splits) + warp;
+    end = (int)((long long)(s + 1) * pages / splits);
+  };
+  if (load_split < splits) open_split(load_split, load_page, load_end);
+  auto load_next = [&]() {
+    while (load_split < splits && load_page >= load_end) {
+      load_split += gridDim.x;
+      if (load_split < splits) open_split(load_split, load_page, load_end);
+    }
+    if (slot >= 0 && load_split < splits) {
+      ring.load(loaded, args.pool + ((size_t)table[load_page] * kKvHeads + head) * kPageBytes, kPageBytes);
+      load_page += kAttentionWarps;
+    } else ring.load(loaded, nullptr, 0);
+    loaded++;
+  };
+#pragma unroll
+  for (int d = 0; d < kAttentionDepth; d++) load_next();
+  pdl_launch();
+  pdl_wait();
+  if (slot < 0 || (int)blockIdx.x >= splits) {
+#if !HOPPER
+    copy_wait<0>();
+#endif
+    return;
+  }
+
+  // The new token: warp w normalises and turns query head w, then warp 0 the key and warp 1 the value.
+  auto read_head = [&](int row) {
+    HeadVector x;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      const int r = row + lane + 32 * i, split = args.split ? args.split[r >> 4] : 1;
+      float low = 0, high = 0;
+      for (int p = 0; p < args.plane_count; p++) {
+        const float v = __ldcg(args.planes + ((size_t)p * args.columns + b) * kQkvRows + r);
+        if (p < split) low += v; else high += v;
+      }
+      x.v[i] = low + high;
+    }
+    return x;
+  };
+  HeadVector q = read_head((head * kGroup + warp) * kHeadDim);
+  HeadVector other;
+  if (warp < 2) other = read_head(kQueryRows + warp * kKvRows + head * kHeadDim);
+  head_norm(q, args.q_gain, args.epsilon, lane);
+  head_rope(q, position, args.turns, lane);
+  const float largest = warp_max(fmaxf(fmaxf(fabsf(q.v[0]), fabsf(q.v[1])), fmaxf(fabsf(q.v[2]), fabsf(q.v[3]))));
+  const float inverse = largest > 0.0f ? 32512.0f / largest : 0.0f;
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    const int v = __float2int_rn(q.v[i] * inverse), high = (v + 128) >> 8;
+    q_high[warp][lane + 32 * i] = (int8_t)high;
+    q_low[warp][lane + 32 * i] = (int8_t)(v - high * 256);
+  }
+  const float to_base2 = 1.4426950408889634f * 0.08838834764831845f;        // log2(e) / sqrt(128)
+  if (lane == 0) q_scale[warp] = largest / 32512.0f * to_base2;
+  if (warp < 2) {
+    if (warp == 0) {
+      head_norm(other, args.k_gain, args.epsilon, lane);
+      head_rope(other, position, args.turns, lane);
+    }
+    int digits[4];
+    const uint16_t scale = head_quantise(other, digits);
+    int8_t* kept = warp == 0 ? new_key : new_value;
+#pragma unroll
+    for (int i = 0; i < 4; i++) kept[lane + 32 * i] = (int8_t)digits[i];
+    if (lane == 0) (warp == 0 ? key_scale_shared : value_scale_shared) = half_from_bits(scale);
+    if (blockIdx.x == (splits - 1) % gridDim.x) {                            // one block writes the cache
+      uint8_t* page = args.pool + ((size_t)table[position / kPageTokens] * kKvHeads + head) * kPageBytes;
+      if (warp == 0) store_key(page, position % kPageTokens, digits, scale, lane);
+      else store_value(page, position % kPageTokens, digits, scale, lane);
+    }
+  }
+  __syncthreads();
+  {
+    float dot = 0;
+#pragma unroll
+    for (int i = 0; i < 4; i++) dot += (float)(q_high[warp][lane + 32 * i] * 256 + q_low[warp][lane + 32 * i]) * (float)new_key[lane + 32 * i];
+    dot = warp_sum(dot);
+    if (lane == 0) self_score[warp] = dot * q_scale[warp] * key_scale_shared;
+  }
+  // Left side of the first product: lane (g, t) holds dimensions 64p + 16t .. + 15 of head g, high digits and low digits.
+  uint4 high_digits[2], low_digits[2];
+#pragma unroll
+  for (int p = 0; p < 2; p++) {
+    high_digits[p] = g < 4 ? *reinterpret_cast<const uint4*>(&q_high[g & 3][64 * p + 16 * t]) : make_uint4(0, 0, 0, 0);
+    low_digits[p] = g < 4 ? *reinterpret_cast<const uint4*>(&q_low[g & 3][64 * p + 16 * t]) : make_uint4(0, 0, 0, 0);
+  }
+  const float my_scale = q_scale[g & 3];
+  __syncthreads();
+
+  int used = 0;
+  for (int s = blockIdx.x; s < splits; s += gridDim.x) {
+    int page, end;
+    open_split(s, page, end);
+    float out[16][2], maximum = -1e30f, sum = 0;
+#pragma unroll
+    for (int n = 0; n < 16; n++) out[n][0] = out[n][1] = 0;
+    if (s == splits - 1 && warp == 0) {                                      // the new token itself
+      maximum = self_score[g & 3];
+      sum = t == 0 ? 1.0f : 0.0f;
+#pragma unroll
+      for (int n = 0; n < 16; n++) {
+        out[n][0] = (float)new_value[8 * n + 2 * t] * value_scale_shared;
+        out[n][1] = (float)new_value[8 * n + 2 * t + 1] * value_scale_shared;
+      }
+    }
+    for (; page < end; page += kAttentionWarps, used++) {
+      ring.wait(used);
+      const uint8_t* data = ring.slot(used);
+      const int valid = position - page * kPageTokens - 16 * t;              // of my 16 tokens
+      // Scores. Product n takes tokens 16 (column / 2) + 2n + column % 2.
+      float score[16];
+#pragma unroll
+      for (int n = 0; n < 8; n++) {
+        const uint8_t* row = data + (16 * (g >> 1) + 2 * n + (g & 1)) * 128;
+        int c[4] = {0, 0, 0, 0};
+#pragma unroll
+        for (int p = 0; p < 2; p++) {
+          const uint4 k = *reinterpret_cast<const uint4*>(row + ((64 * p + 16 * t) ^ ((g & 1) << 6)));
+          mma_s8(c, high_digits[p].x, low_digits[p].x, high_digits[p].y, low_digits[p].y, k.x, k.y);
+          mma_s8(c, high_digits[p].z, low_digits[p].z, high_digits[p].w, low_digits[p].w, k.z, k.w);
+        }
+        score[2 * n] = (float)(c[0] * 256 + c[2]);
+        score[2 * n + 1] = (float)(c[1] * 256 + c[3]);
+      }
+      float scales[16], top = -1e30f, top_scale = 0;
+      const uint4* key_scales = reinterpret_cast<const uint4*>(data + 16384 + 32 * t);
+#pragma unroll
+      for (int h = 0; h < 2; h++) {
+        const uint4 v = key_scales[h];
+        const uint32_t words[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+          const int token = 8 * h + i;
+          const float scale = i & 1 ? high_half(words[i >> 1]) : low_half(words[i >> 1]);
+          score[token] = token < valid ? score[token] * (scale * my_scale) : -1e30f;
+          top = fmaxf(top, score[token]);
+        }
+      }
+      const uint4* value_scales = reinterpret_cast<const uint4*>(data + 16512 + 32 * t);
+#pragma unroll
+      for (int h = 0; h < 2; h++) {
+        const uint4 v = value_scales[h];
+        const uint32_t words[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+          const int token = 8 * h + i;
+          scales[token] = token < valid ? (i & 1 ? high_half(words[i >> 1]) : low_half(words[i >> 1])) : 0.0f;
+          top_scale = fmaxf(top_scale, scales[token]);
+        }
+      }
+#pragma unroll
+      for (int o = 1; o <= 2; o <<= 1) {
+        top = fmaxf(top, __shfl_xor_sync(~0u, top, o));
+        top_scale = fmaxf(top_scale, __shfl_xor_sync(~0u, top_scale, o));
+      }
+      // Probabilities times value scale, as two digits relative to the page's own largest: small pages of a long text lose nothing.
+      const float next = fmaxf(maximum, top), shrink = exp2_fast(maximum - next), grow = exp2_fast(top - next);
+      const float to_int = top_scale > 0.0f ? 32512.0f / top_scale : 0.0f;
+      uint32_t high_words[4], low_words[4];
+      float page_sum = 0;
+#pragma unroll
+      for (int w = 0; w < 4; w++) {
+        uint32_t high = 0, low = 0;
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+          const float p = exp2_fast(score[4 * w + i] - top);
+          page_sum += 4 * w + i < valid ? p : 0.0f;
+          const int v = __float2int_rn(p * scales[4 * w + i] * to_int), digit = (v + 128) >> 8;
+          high |= (uint32_t)(digit & 255) << (8 * i);
+          low |= (uint32_t)((v - digit * 256) & 255) << (8 * i);
+        }
+        high_words[w] = high;
+        low_words[w] = low;
+      }
+      sum = sum * shrink + page_sum * grow;
+      const float factor = grow * top_scale / 32512.0f;
+      maximum = next;
+#pragma unroll
+      for (int n = 0; n < 16; n++) {
+        const uint4 v = *reinterpret_cast<const uint4*>(data + 8192 + (8 * n + g) * 64 + 16 * t);
+        int c[4] = {0, 0, 0, 0};
+        mma_s8(c, high_words[0], low_words[0], high_words[1], low_words[1], v.x, v.y);
+        mma_s8(c, high_words[2], low_words[2], high_words[3], low_words[3], v.z, v.w);
+        out[n][0] = fmaf((float)(c[0] * 256 + c[2]), factor, out[n][0] * shrink);
+        out[n][1] = fmaf((float)(c[1] * 256 + c[3]), factor, out[n][1] * shrink);
+      }
+      __syncwarp();
+      load_next();
+    }
+    // Merge the warps of the block.
+    sum += __shfl_xor_sync(~0u, sum, 1);
+    sum += __shfl_xor_sync(~0u, sum, 2);
+    if (g < 4) {
+#pragma unroll
+      for (int n = 0; n < 16; n++) *reinterpret_cast<float2*>(&merged[warp][g][8 * n + 2 * t]) = make_float2(out[n][0], out[n][1]);
+      if (t == 0) {
+        merged_max[warp][g] = maximum;
+        merged_sum[warp][g] = sum;
+      }
+    }
+    __syncthreads();
+    // Warp w now owns query head w; lane l dimensions 4l .. 4l + 3.
+    float top = -1e30f, total = 0;
+    float4 o = make_float4(0, 0, 0, 0);
+#pragma unroll
+    for (int w = 0; w < kAttentionWarps; w++) top = fmaxf(top, merged_max[w][warp]);
+#pragma unroll
+    for (int w = 0; w < kAttentionWarps; w++) {
+      const float f = exp2_fast(merged_max[w][warp] - top);
+      const float4 v = *reinterpret_cast<const float4*>(&merged[w][warp][4 * lane]);
+      total += merged_sum[w][warp] * f;
+      o.x += v.x * f; o.y += v.y * f; o.z += v.z * f; o.w += v.w * f;
+    }
+    const int ticket = b * kKvHeads + head;
+    if (splits > 1) {
+      float* partial = args.partials + ((size_t)ticket * kMaxSplits + s) * kPartial;
+      *reinterpret_cast<float4*>(partial + warp * kHeadDim + 4 * lane) = o;
+      if (lane == 0) {
+        partial[4 * kHeadDim + warp] = top;
+        partial[4 * kHeadDim + 4 + warp] = total;
+      }
+      __threadfence();
+      __syncthreads();
+      if (threadIdx.x == 0) is_last = atomicInc(args.tickets + ticket, splits - 1) == (unsigned)splits - 1;
+      __syncthreads();
+      if (!is_last) continue;
+      __threadfence();
+      const float* all = args.partials + (size_t)ticket * kMaxSplits * kPartial;
+      float maxima[kMaxSplits], sums[kMaxSplits];
+      float4 outs[kMaxSplits];
+#pragma unroll
+      for (int i = 0; i < kMaxSplits; i++) {
+        if (i < splits) {
+          maxima[i] = __ldcg(all + i * kPartial + 4 * kHeadDim + warp);
+          sums[i] = __ldcg(all + i * kPartial + 4 * kHeadDim + 4 + warp);
+          outs[i] = __ldcg(reinterpret_cast<const float4*>(all + i * kPartial + warp * kHeadDim + 4 * lane));
+        } else {
+          maxima[i] = -1e30f;
+          sums[i] = 0;
+          outs[i] = make_float4(0, 0, 0, 0);
+        }
+      }
+      top = -1e30f;
+#pragma unroll
+      for (int i = 0; i < kMaxSplits; i++) top = fmaxf(top, maxima[i]);
+      total = 0;
+      o = make_float4(0, 0, 0, 0);
+#pragma unroll
+      for (int i = 0; i < kMaxSplits; i++) {
+        const float f = exp2_fast(maxima[i] - top);
+        total += sums[i] * f;
+        o.x += outs[i].x * f; o.y += outs[i].y * f; o.z += outs[i].z * f; o.w += outs[i].w * f;
+      }
+    }
+    const float r = 1.0f / total;
+    float2 scale;
+    const uint32_t packed = quantise_group(make_float4(o.x * r, o.y * r, o.z * r, o.w * r), scale);
+    Q8Target{args.q8, args.q8_scales, args.columns, b}.store((head * kGroup + warp) * kHeadDim + 4 * lane, packed, scale);
+    __syncthreads();
+  }
+}

@@ -1,0 +1,298 @@
+// attention_prefill_paged_int8: causal attention of a prompt's new tokens over the paged int8 cache, online softmax, f16 tensor cores.
+// First kv_write_prefill turns q, k, v of each token into rotated f16 queries and int8 pages; then attention_prefill reads the pages only, so a
+// chunk, its earlier chunks and a shared prefix are all the same to it.
+//
+// A block serves 32 tokens of one sequence and one KV head: 128 rows (token, query head), 16 a warp, so K and V are loaded and turned to f16 once for
+// four query heads. While the warps multiply page n they convert their share of page n + 1; one block barrier a page.
+// `splits` > 1 deals the pages over blocks when there are few tokens (a short question behind a long shared prefix); attention_merge then merges.
+#include "kv.cuh"
+
+constexpr int kFlashWarps = 8, kFlashThreads = 256, kFlashTokens = 32;
+
+/// Per block of queries: which slot, its first row in the step's tokens, tokens in it (1..32), position of the first.
+struct QueryBlock { int slot, row, tokens, position; };
+
+struct KvWriteArgs {
+  const float* qkv;         // [tokens][qkv rows]
+  const float* q_gain;
+  const float* k_gain;
+  const double* turns;
+  const int* token_slot;    // [tokens]
+  const int* token_position;
+  const int* page_table;
+  uint8_t* pool;
+  __half* q;                // [tokens][query rows], times log2(e) / sqrt(128)
+  int table_stride;
+  float epsilon;
+};
+
+/// Grid (tokens, ceil((heads + 2 kv heads) / 8)), 256 threads: a warp a head.
+extern "C" __global__ void __launch_bounds__(256) kv_write_prefill(const KvWriteArgs args) {
+  const int token = blockIdx.x, lane = threadIdx.x & 31, head = blockIdx.y * 8 + (threadIdx.x >> 5);
+  if (head >= kHeads + 2 * kKvHeads) return;
+  const int position = args.token_position[token];
+  const float* from = args.qkv + (size_t)token * kQkvRows + head * kHeadDim;
+  HeadVector x;
+#pragma unroll
+  for (int i = 0; i < 4; i++) x.v[i] = from[lane + 32 * i];
+  if (head < kHeads + kKvHeads) {
+    head_norm(x, head < kHeads ? args.q_gain : args.k_gain, args.epsilon, lane);
+    head_rope(x, position, args.turns, lane);
+  }
+  if (head < kHeads) {
+    __half* to = args.q + (size_t)token * kQueryRows + head * kHeadDim;
+    const float to_base2 = 1.4426950408889634f * 0.08838834764831845f;
+#pragma unroll
+    for (int i = 0; i < 4; i++) to[lane + 32 * i] = __float2half_rn(x.v[i] * to_base2);
+    return;
+  }
+  const bool is_key = head < kHeads + kKvHeads;
+  const int kv_head = (head - kHeads) % kKvHeads;
+  int digits[4];
+  const uint16_t scale = head_quantise(x, digits);
+  const int physical = args.page_table[(size_t)args.token_slot[token] * args.table_stride + position / kPageTokens];
+  uint8_t* page = args.pool + ((size_t)physical * kKvHeads + kv_head) * kPageBytes;
+  if (is_key) store_key(page, position % kPageTokens, digits, scale, lane);
+  else store_value(page, position % kPageTokens, digits, scale, lane);
+}
+
+struct FlashArgs {
+  const __half* q;
+  const uint8_t* pool;
+  const int* page_table;
+  const QueryBlock* blocks;
+  __half* out;              // [tokens][query rows]
+  float* partials;          // [block][kv head][split][128 rows][132]: output, maximum, sum
+  int table_stride, splits, block_count;
+};
+constexpr int kFlashPartial = 132;
+
+/// Four bytes of int8 to two pairs of f16, exactly.
+__device__ __forceinline__ uint2 bytes_to_halves(uint32_t word) {
+  const uint32_t biased = word ^ 0x80808080u;
+  uint2 r;
+  asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(r.x) : "r"(__byte_perm(biased, 0x64646464u, 0x5140)), "r"(0x64806480u));
+  asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(r.y) : "r"(__byte_perm(biased, 0x64646464u, 0x5342)), "r"(0x64806480u));
+  return r;
+}
+
+extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill(const FlashArgs args) {
+  extern __shared__ __align__(128) uint8_t shared[];
+  uint8_t* staged = shared;                          // two int8 pages
+  uint8_t* halves = shared + 2 * kPageBytes;         // two f16 pages: K [64][128], V^T [128][64], rows' 16-byte pieces xored with row & 7
+  __shared__ uint64_t bars[2];
+  __shared__ float page_scales[2][2][kPageTokens];
+
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+  const QueryBlock block = args.blocks[args.block_count - 1 - blockIdx.x];           // the longest first
+  const int head = blockIdx.y, split = blockIdx.z;
+  const int* table = args.page_table + (size_t)block.slot * args.table_stride;
+  const int pages = (block.position + block.tokens - 1) / kPageTokens + 1;
+  const int first = (int)((long long)split * pages / args.splits), last = (int)((long long)(split + 1) * pages / args.splits);
+  const int count = last - first;
+
+  if (threadIdx.x == 0) {
+    barrier_init(bars);
+    barrier_init(bars + 1);
+    barrier_init_done();
+  }
+  __syncthreads();
+  auto load = [&](int n) {
+#if HOPPER
+    if (n < count && threadIdx.x == 0)
+      bulk_copy(staged + (n & 1) * kPageBytes, args.pool + ((size_t)table[first + n] * kKvHeads + head) * kPageBytes, kPageBytes, bars + (n & 1));
+#else
+    if (n < count) {
+      const uint8_t* from = args.pool + ((size_t)table[first + n] * kKvHeads + head) * kPageBytes;
+      for (int i = threadIdx.x * 16; i < kPageBytes; i += kFlashThreads * 16) copy16_async(staged + (n & 1) * kPageBytes + i, from + i);
+    }
+    copy_commit();
+#endif
+  };
+  auto arrived = [&](int n) {
+#if HOPPER
+    barrier_wait(bars + (n & 1), (n >> 1) & 1);
+#else
+    copy_wait<1>();
+    __syncthreads();
+#endif
+  };
+  auto convert = [&](int n) {
+    const uint8_t* from = staged + (n & 1) * kPageBytes;
+    uint8_t* to = halves + (n & 1) * 32768;
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      const int piece = i * kFlashThreads + threadIdx.x, row = piece >> 3, c = piece & 7;         // 64 key rows of eight 16-byte pieces
+      const uint4 v = *reinterpret_cast<const uint4*>(from + row * 128 + ((c ^ ((row & 1) << 2)) << 4));
+      const uint2 a = bytes_to_halves(v.x), b = bytes_to_halves(v.y), e = bytes_to_halves(v.z), f = bytes_to_halves(v.w);
+      *reinterpret_cast<uint4*>(to + row * 256 + (((2 * c) ^ (row & 7)) << 4)) = make_uint4(a.x, a.y, b.x, b.y);
+      *reinterpret_cast<uint4*>(to + row * 256 + (((2 * c + 1) ^ (row & 7)) << 4)) = make_uint4(e.x, e.y, f.x, f.y);
+    }
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      const int piece = i * kFlashThreads + threadIdx.x, row = piece >> 2, c = piece & 3;         // 128 value rows of four pieces
+      const uint4 v = *reinterpret_cast<const uint4*>(from + 8192 + row * 64 + (c << 4));
+      const uint2 a = bytes_to_halves(v.x), b = bytes_to_halves(v.y), e = bytes_to_halves(v.z), f = bytes_to_halves(v.w);
+      *reinterpret_cast<uint4*>(to + 16384 + row * 128 + (((2 * c) ^ (row & 7)) << 4)) = make_uint4(a.x, a.y, b.x, b.y);
+      *reinterpret_cast<uint4*>(to + 16384 + row * 128 + (((2 * c + 1) ^ (row & 7)) << 4)) = make_uint4(e.x, e.y, f.x, f.y);
+    }
+    if (threadIdx.x < 128) page_scales[n & 1][threadIdx.x >> 6][threadIdx.x & 63] = half_from_bits(reinterpret_cast<const uint16_t*>(from + 16384)[threadIdx.x]);
+  };
+
+  // Row r of the block is token r / 4, query head r % 4; this warp has rows 16 warp .. + 15, this thread rows g and g + 8 of them.
+  uint32_t q[8][4];
+  int limit[2];                                       // the last position each of my two rows may see
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    const int row = warp * 16 + g + 8 * r, token = row >> 2;
+    limit[r] = token < block.tokens ? block.position + token : -1;
+    const __half* from = args.q + (size_t)(block.row + min(token, block.tokens - 1)) * kQueryRows + (head * kGroup + (row & 3)) * kHeadDim;
+#pragma unroll
+    for (int k = 0; k < 8; k++) {
+      q[k][r] = *reinterpret_cast<const uint32_t*>(from + k * 16 + 2 * t);
+      q[k][2 + r] = *reinterpret_cast<const uint32_t*>(from + k * 16 + 8 + 2 * t);
+    }
+  }
+  float out[16][4], maximum[2] = {-1e30f, -1e30f}, sum[2] = {0, 0};
+#pragma unroll
+  for (int n = 0; n < 16; n++)
+#pragma unroll
+    for (int i = 0; i < 4; i++) out[n][i] = 0;
+
+  load(0);
+  load(1);
+  if (count > 0) {
+    arrived(0);
+    convert(0);
+  }
+  __syncthreads();
+  const int matrix_row = (lane & 7) + ((lane >> 4) << 3), matrix_piece = (lane >> 3) & 1;   // ldmatrix: two row tiles by two pieces
+  for (int n = 0; n < count; n++) {
+    load(n + 2);                                      // its place was read by convert(n), before the barrier above
+    if (n + 1 < count) {
+      arrived(n + 1);
+      convert(n + 1);
+    }
+    const uint8_t* keys = halves + (n & 1) * 32768;
+    const uint8_t* values = keys + 16384;
+    float s[8][4];
+#pragma unroll
+    for (int i = 0; i < 8; i++) s[i][0] = s[i][1] = s[i][2] = s[i][3] = 0;
+#pragma unroll
+    for (int k = 0; k < 8; k++) {
+#pragma unroll
+      for (int pair = 0; pair < 4; pair++) {
+        uint32_t b[4];
+        const int row = pair * 16 + matrix_row;
+        load_matrices(b, keys + row * 256 + (((2 * k + matrix_piece) ^ (row & 7)) << 4));
+        mma_f16(s[2 * pair], q[k][0], q[k][1], q[k][2], q[k][3], b[0], b[1]);
+        mma_f16(s[2 * pair + 1], q[k][0], q[k][1], q[k][2], q[k][3], b[2], b[3]);
+      }
+    }
+    const int base = (first + n) * kPageTokens;
+    float top[2] = {maximum[0], maximum[1]};
+    const bool all_seen = base + kPageTokens - 1 <= min(limit[0], limit[1]);
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      const float2 scale = *reinterpret_cast<const float2*>(&page_scales[n & 1][0][8 * i + 2 * t]);
+#pragma unroll
+      for (int c = 0; c < 4; c++) {
+        s[i][c] *= c & 1 ? scale.y : scale.x;
+        if (!all_seen && base + 8 * i + 2 * t + (c & 1) > limit[c >> 1]) s[i][c] = -1e30f;
+        top[c >> 1] = fmaxf(top[c >> 1], s[i][c]);
+      }
+    }
+    float shrink[2];
+#pragma unroll
+    for (int r = 0; r < 2; r++) {
+      top[r] = fmaxf(top[r], __shfl_xor_sync(~0u, top[r], 1));
+      top[r] = fmaxf(top[r], __shfl_xor_sync(~0u, top[r], 2));
+      shrink[r] = exp2_fast(maximum[r] - top[r]);
+      maximum[r] = top[r];
+      sum[r] *= shrink[r];
+    }
+    uint32_t p[4][4];                                 // left sides of the second product, four steps of 16 tokens
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      const float2 scale = *reinterpret_cast<const float2*>(&page_scales[n & 1][1][8 * i + 2 * t]);
+      float e[4];
+#pragma unroll
+      for (int c = 0; c < 4; c++) {
+        // A row that has seen nothing yet has maximum -1e30 and would count masked tokens as 1.
+        e[c] = s[i][c] <= -1e29f ? 0.0f : exp2_fast(s[i][c] - maximum[c >> 1]);
+        sum[c >> 1] += e[c];
+      }
+      const float vx = s[i][0] <= -1e29f && s[i][2] <= -1e29f ? 0.0f : scale.x, vy = s[i][1] <= -1e29f && s[i][3] <= -1e29f ? 0.0f : scale.y;
+      p[i >> 1][(i & 1) * 2] = half2_bits(e[0] * vx, e[1] * vy);
+      p[i >> 1][(i & 1) * 2 + 1] = half2_bits(e[2] * vx, e[3] * vy);
+    }
+    if (shrink[0] != 1.0f || shrink[1] != 1.0f) {
+#pragma unroll
+      for (int i = 0; i < 16; i++) {
+        out[i][0] *= shrink[0];
+        out[i][1] *= shrink[0];
+        out[i][2] *= shrink[1];
+        out[i][3] *= shrink[1];
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+#pragma unroll
+      for (int pair = 0; pair < 8; pair++) {
+        uint32_t b[4];
+        const int row = pair * 16 + matrix_row;
+        load_matrices(b, values + row * 128 + (((2 * k + matrix_piece) ^ (row & 7)) << 4));
+        mma_f16(out[2 * pair], p[k][0], p[k][1], p[k][2], p[k][3], b[0], b[1]);
+        mma_f16(out[2 * pair + 1], p[k][0], p[k][1], p[k][2], p[k][3], b[2], b[3]);
+      }
+    }
+    __syncthreads();
+  }
+#if !HOPPER
+  copy_wait<0>();
+#endif
+
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    sum[r] += __shfl_xor_sync(~0u, sum[r], 1);
+    sum[r] += __shfl_xor_sync(~0u, sum[r], 2);
+    const int row = warp * 16 + g + 8 * r, token = row >> 2;
+    if (args.splits == 1) {
+      if (token >= block.tokens) continue;
+      const float scale = 1.0f / sum[r];
+      __half* to = args.out + (size_t)(block.row + token) * kQueryRows + (head * kGroup + (row & 3)) * kHeadDim + 2 * t;
+#pragma unroll
+      for (int n = 0; n < 16; n++) *reinterpret_cast<uint32_t*>(to + 8 * n) = half2_bits(out[n][2 * r] * scale, out[n][2 * r + 1] * scale);
+    } else {
+      const int place = args.block_count - 1 - blockIdx.x;
+      float* to = args.partials + ((((size_t)place * kKvHeads + head) * args.splits + split) * 128 + row) * kFlashPartial;
+#pragma unroll
+      for (int n = 0; n < 16; n++) *reinterpret_cast<float2*>(to + 8 * n + 2 * t) = make_float2(out[n][2 * r], out[n][2 * r + 1]);
+      if (t == 0) {
+        to[128] = maximum[r];
+        to[129] = sum[r];
+      }
+    }
+  }
+}
+
+/// Merges the splits of attention_prefill. Grid (blocks, KV heads, 128 rows), 32 threads.
+extern "C" __global__ void attention_merge(const FlashArgs args) {
+  const QueryBlock block = args.blocks[blockIdx.x];
+  const int row = blockIdx.z, token = row >> 2, lane = threadIdx.x;
+  if (token >= block.tokens) return;
+  const float* from = args.partials + (((size_t)blockIdx.x * kKvHeads + blockIdx.y) * args.splits * 128 + row) * kFlashPartial;
+  float top = -1e30f, total = 0;
+  for (int s = 0; s < args.splits; s++) top = fmaxf(top, from[(size_t)s * 128 * kFlashPartial + 128]);
+  float4 o = make_float4(0, 0, 0, 0);
+  for (int s = 0; s < args.splits; s++) {
+    const float* part = from + (size_t)s * 128 * kFlashPartial;
+    const float f = exp2_fast(part[128] - top);
+    const float4 v = *reinterpret_cast<const float4*>(part + 4 * lane);
+    total += part[129] * f;
+    o.x += v.x * f; o.y += v.y * f; o.z += v.z * f; o.w += v.w * f;
+  }
+  const float r = 1.0f / total;
+  __half* to = args.out + (size_t)(block.row + token) * kQueryRows + (blockIdx.y * kGroup + (row & 3)) * kHeadDim + 4 * lane;
+  *reinterpret_cast<uint2*>(to) = make_uint2(half2_bits(o.x * r, o.y * r), half2_bits(o.z * r, o.w * r));
+}

@@ -1,0 +1,104 @@
+// `npm run kernels`: compiles engine.cu to PTX, one file per model shape and architecture, and lowers each file's `.version` to the least
+// that ptxas still accepts, because a driver refuses PTX newer than itself whatever the instructions are. A stamp holds the hash of the
+// sources; a test re-hashes them always and recompiles where nvcc is there.
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+const folder = import.meta.dirname;
+
+/** Constants that specialise the kernels; src/engine/cuda/kernels.ts looks a file's shape up here by name. */
+export const kernelShapes = {
+  "quern-mini": { HIDDEN: 512, FEED_FORWARD: 1536, HEADS: 4, KV_HEADS: 1, VOCABULARY: 14_336, GEMV_DEPTH: 3 },
+  "qwen3-4b": { HIDDEN: 2560, FEED_FORWARD: 9728, HEADS: 32, KV_HEADS: 8, VOCABULARY: 151_936, GEMV_DEPTH: 3 },
+} as const;
+export const architectures = ["sm_80", "sm_90"] as const;
+
+/** PTX versions from old to new; 7.0 came with CUDA 11.0 (driver 450), 8.0 with CUDA 12.0 (driver 525). */
+const ptxVersions = ["7.0", "7.2", "7.4", "7.6", "7.8", "8.0", "8.2", "8.4", "8.6", "8.8", "9.0"];
+
+export function sourceHash(): string {
+  const hash = createHash("sha256");
+  for (const file of globSync("*.{cu,cuh}", { cwd: folder }).sort()) {
+    hash.update(`${file}\n${readFileSync(path.join(folder, file), "utf8")}\n`);
+  }
+  return hash.update(JSON.stringify({ kernelShapes, architectures })).digest("hex");
+}
+
+export const stampFile = path.join(folder, "ptx", "stamp.json");
+
+export interface Stamp {
+  sources: string;
+  compiler: string;
+  /** SHA-256 of each PTX file. */
+  files: Record<string, string>;
+}
+
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+export function hasCompiler(): boolean {
+  try {
+    execFileSync("nvcc", ["--version"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Compiles everything into `target`. */
+export function buildKernels(target: string): Stamp {
+  mkdirSync(target, { recursive: true });
+  const scratch = mkdtempSync(path.join(os.tmpdir(), "quern-kernels-"));
+  const files: Record<string, string> = {};
+  try {
+    for (const [shape, constants] of Object.entries(kernelShapes)) {
+      for (const architecture of architectures) {
+        const name = `${shape}.${architecture}.ptx`;
+        const defines = Object.entries(constants).map(([key, value]) => `-DSHAPE_${key}=${value}`);
+        const raw = path.join(scratch, name);
+        execFileSync("nvcc", [
+          ...["-std=c++17", "-O3", `-arch=${architecture}`, "-ptx", "-diag-suppress=1556", ...defines],
+          ...[path.join(folder, "engine.cu"), "-o", raw],
+        ]);
+        const text = withLeastVersion(readFileSync(raw, "utf8"), { architecture, scratch });
+        writeFileSync(path.join(target, name), text);
+        files[name] = sha256(text);
+      }
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  const compiler = execFileSync("nvcc", ["--version"], { encoding: "utf8" });
+  return { sources: sourceHash(), compiler: /release [\d.]+, V[\d.]+/.exec(compiler)?.[0] ?? "unknown", files };
+}
+
+function withLeastVersion(ptx: string, { architecture, scratch }: { architecture: string; scratch: string }): string {
+  // Comments name the compiler's build, which would make the stamp differ for no reason.
+  const plain = ptx.replace(/^\/\/.*\n/gm, "");
+  for (const version of ptxVersions) {
+    const text = plain.replace(/^\.version .*$/m, `.version ${version}`);
+    const file = path.join(scratch, "try.ptx");
+    writeFileSync(file, text);
+    try {
+      execFileSync("ptxas", ["-O0", `-arch=${architecture}`, file, "-o", path.join(scratch, "try.cubin")], {
+        stdio: "ignore",
+      });
+      return text;
+    } catch {
+      // Too old for an instruction in the file: try the next.
+    }
+  }
+  throw new Error("ptxas accepts none of the PTX versions.");
+}
+
+export function readStamp(): Stamp | undefined {
+  return existsSync(stampFile) ? (JSON.parse(readFileSync(stampFile, "utf8")) as Stamp) : undefined;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const stamp = buildKernels(path.join(folder, "ptx"));
+  writeFileSync(stampFile, `${JSON.stringify(stamp, undefined, 2)}\n`);
+  console.log(`Built ${Object.keys(stamp.files).length} PTX files with ${stamp.compiler}.`);
+}

@@ -1,0 +1,9 @@
+// One PTX file holds all kernels of a model shape.
+#include "glue.cu"
+#include "repack.cu"
+#include "gemv_w4a8.cu"
+#include "gemm_batch_w4a8.cu"
+#include "gemm_prefill_w4a16.cu"
+#include "attention_decode.cu"
+#include "attention_prefill.cu"
+#include "sample.cu"

@@ -1,0 +1,219 @@
+// gemm_batch_w4a8: Y = W X for 2 to 32 sequences, the same weights and the same arithmetic as gemv_w4a8, but the columns of the tensor-core
+// product are sequences. A block owns 128 rows (a warp a row tile of 16) and one segment of inputs at a time; all its warps share the
+// segment's activations. Each segment's sums go to their own plane and the reader adds the planes in the order of gemv_w4a8, so a sequence's
+// numbers are the same bit for bit, whoever runs beside it. The LM head keeps the running sum itself and writes logits.
+#include "activations.cuh"
+
+constexpr int kBatchWarps = kBlock / 32;
+
+struct BatchArgs {
+  const uint8_t* part_a;
+  const uint8_t* part_b;
+  const int8_t* q8;           // [unit][columns][256]
+  const float2* q8_scales;    // [unit][columns][8]
+  float* out;                 // [segments][columns][rows], or logits [columns][rows]
+  int row_blocks_a, row_blocks;
+};
+
+/// Weights of one group against NT tiles of eight sequences. FACTOR(r): scale of row g + 8r; min is subtracted by the caller.
+template <int NT> struct Accumulators { float v[NT][4][4]; };   // [sequence tile][fragment value][pair of groups]
+
+template <int TYPE, int NT>
+__device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t* xq, const float2* xs, int lane, Accumulators<NT>& sums) {
+  const int g = lane >> 2, t = lane & 3;
+#pragma unroll
+  for (int n = 0; n < NT; n++)
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+#pragma unroll
+      for (int p = 0; p < 4; p++) sums.v[n][i][p] = 0;
+#pragma unroll 1
+  for (int u = 0; u < kSegmentUnits; u++) {
+    const uint8_t* unit = data + u * kUnitBytes<TYPE>;
+    const int8_t* q = xq + u * NT * 8 * 256 + g * 256 + t * 8;
+    const float2* s = xs + u * NT * 8 * 8 + 2 * t * 8;
+    uint4 header[2];
+    float d[2];
+    if (TYPE == kQ4) {
+      header[0] = *reinterpret_cast<const uint4*>(unit + 2048 + g * 16);
+      header[1] = *reinterpret_cast<const uint4*>(unit + 2048 + (g + 8) * 16);
+    } else {
+      header[0] = *reinterpret_cast<const uint4*>(unit + 3072 + g * 16);
+      header[1] = *reinterpret_cast<const uint4*>(unit + 3072 + (g + 8) * 16);
+      d[0] = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + g * 2));
+      d[1] = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + (g + 8) * 2));
+    }
+#pragma unroll
+    for (int p = 0; p < 4; p++) {
+      const uint4 v = *reinterpret_cast<const uint4*>(unit + p * 512 + lane * 16);
+      uint4 low4;
+      if (TYPE == kQ6) low4 = *reinterpret_cast<const uint4*>(unit + 2048 + (p >> 1) * 512 + lane * 16);
+#pragma unroll
+      for (int e = 0; e < 2; e++) {
+        const int j = 2 * p + e;
+        if (TYPE == kQ4) {
+          const Fragment a = e ? q4_fragment(v.z, v.w) : q4_fragment(v.x, v.y);
+          float factor[2], offset[2];
+#pragma unroll
+          for (int r = 0; r < 2; r++) {
+            const uint32_t pair = q4_pair(header[r], p);
+            factor[r] = small_to_float((pair >> (6 * e)) & 63) * low_half(header[r].x);
+            offset[r] = -(small_to_float((pair >> (12 + 6 * e)) & 63) * high_half(header[r].x));
+          }
+#pragma unroll
+          for (int n = 0; n < NT; n++) {
+            const uint2 b = *reinterpret_cast<const uint2*>(q + n * 8 * 256 + ((j ^ g) << 5));
+            const float2 s0 = s[n * 64 + (j ^ (2 * t))], s1 = s[n * 64 + 8 + (j ^ (2 * t + 1))];
+            int c[4] = {kMagic, kMagic, kMagic, kMagic};
+            mma_s8(c, a.a0, a.a1, a.a2, a.a3, b.x, b.y);
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+              const float2 sc = i & 1 ? s1 : s0;
+              float& sum = sums.v[n][i][p];
+              sum = fmaf(from_magic(c[i]), factor[i >> 1] * sc.x, sum);
+              sum = fmaf(offset[i >> 1], sc.y, sum);
+            }
+          }
+        } else {
+          const uint32_t low = p & 1 ? (e ? low4.w : low4.z) : (e ? low4.y : low4.x);
+          const Fragment a = e ? q6_fragment(v.z, v.w, low) : q6_fragment(v.x, v.y, low);
+          float factor[2][2];                                         // [row][half of the group]
+#pragma unroll
+          for (int r = 0; r < 2; r++) {
+            const uint32_t word = (p == 0 ? header[r].x : p == 1 ? header[r].y : p == 2 ? header[r].z : header[r].w) ^ 0x80808080u;
+            factor[r][0] = (e ? biased_byte<2>(word) : biased_byte<0>(word)) * d[r];
+            factor[r][1] = (e ? biased_byte<3>(word) : biased_byte<1>(word)) * d[r];
+          }
+#pragma unroll
+          for (int n = 0; n < NT; n++) {
+            const uint2 b = *reinterpret_cast<const uint2*>(q + n * 8 * 256 + ((j ^ g) << 5));
+            const float2 s0 = s[n * 64 + (j ^ (2 * t))], s1 = s[n * 64 + 8 + (j ^ (2 * t + 1))];
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+              const bool mine = (t >> 1) == half;
+              int c[4] = {kMagic, kMagic, kMagic, kMagic};
+              mma_s8(c, a.a0, a.a1, a.a2, a.a3, mine ? b.x : 0, mine ? b.y : 0);
+#pragma unroll
+              for (int i = 0; i < 4; i++)
+                sums.v[n][i][p] = fmaf(from_magic(c[i]), factor[i >> 1][half] * (i & 1 ? s1.x : s0.x), sums.v[n][i][p]);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+template <int NT> constexpr int kBatchDepth = HOPPER ? (NT == 4 ? 2 : 3) : 1;
+
+template <int UNITS, int TYPE_A, int TYPE_B, bool WHOLE, int NT>
+__device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
+  constexpr int kSegments = UNITS / kSegmentUnits, kColumns = 8 * NT;
+  constexpr int kSlot = kSegmentBytes<(TYPE_A > TYPE_B ? TYPE_A : TYPE_B)>;
+  constexpr int kDepth = kSlot > 5000 && kBatchDepth<NT> > 2 ? 2 : kBatchDepth<NT>;
+  constexpr int kValues = kSegmentUnits * kColumns * 256, kScaleBytes = kSegmentUnits * kColumns * 64;
+  extern __shared__ __align__(128) uint8_t shared[];
+  uint8_t* slots = shared;
+  uint8_t* stages = slots + kBatchWarps * kDepth * kSlot;               // two stages of a segment's activations
+  uint64_t* bars = reinterpret_cast<uint64_t*>(stages + 2 * (kValues + kScaleBytes));
+  uint64_t* stage_bars = bars + kBatchWarps * kDepth;
+
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+  const int rows = args.row_blocks * 128;
+  // A block's items: (row block, segment) pairs in order; the LM head takes whole row blocks.
+  const int per = WHOLE ? kSegments : 1, all = args.row_blocks * kSegments / per;
+  const int first = (int)((long long)blockIdx.x * all / gridDim.x) * per, count = (int)((long long)(blockIdx.x + 1) * all / gridDim.x) * per - first;
+  if (threadIdx.x == 0) {
+    barrier_init(stage_bars);
+    barrier_init(stage_bars + 1);
+    barrier_init_done();
+  }
+  WarpRing<kSlot, kDepth> ring(slots, bars, warp, lane);
+  auto load = [&](int n) {
+    if (n >= count) return ring.load(n, nullptr, 0);
+    const int item = first + n, row_block = item / kSegments, seg = item % kSegments;
+    if (row_block < args.row_blocks_a)
+      ring.load(n, args.part_a + (size_t)((row_block * 8 + warp) * kSegments + seg) * kSegmentBytes<TYPE_A>, kSegmentBytes<TYPE_A>);
+    else
+      ring.load(n, args.part_b + (size_t)(((row_block - args.row_blocks_a) * 8 + warp) * kSegments + seg) * kSegmentBytes<TYPE_B>, kSegmentBytes<TYPE_B>);
+  };
+  auto load_stage = [&](int n) {
+    if (n >= count) return;
+    const int seg = (first + n) % kSegments;
+    uint8_t* stage = stages + (n & 1) * (kValues + kScaleBytes);
+    const uint8_t* q = reinterpret_cast<const uint8_t*>(args.q8) + (size_t)seg * kValues;
+    const uint8_t* s = reinterpret_cast<const uint8_t*>(args.q8_scales) + (size_t)seg * kScaleBytes;
+#if HOPPER
+    if (threadIdx.x == 0) {
+      uint64_t* bar = stage_bars + (n & 1);
+      asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(bar)), "r"(kValues + kScaleBytes) : "memory");
+      asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(stage)),
+                   "l"(__cvta_generic_to_global(q)), "r"(kValues), "r"(shared_address(bar)) : "memory");
+      asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(stage + kValues)),
+                   "l"(__cvta_generic_to_global(s)), "r"(kScaleBytes), "r"(shared_address(bar)) : "memory");
+    }
+#else
+    for (int i = threadIdx.x * 16; i < kValues; i += kBlock * 16) *reinterpret_cast<uint4*>(stage + i) = __ldcg(reinterpret_cast<const uint4*>(q + i));
+    for (int i = threadIdx.x * 16; i < kScaleBytes; i += kBlock * 16)
+      *reinterpret_cast<uint4*>(stage + kValues + i) = __ldcg(reinterpret_cast<const uint4*>(s + i));
+#endif
+  };
+#pragma unroll
+  for (int n = 0; n < kDepth; n++) load(n);
+  pdl_launch();
+  pdl_wait();
+  __syncthreads();
+  load_stage(0);
+  load_stage(1);
+#if !HOPPER
+  __syncthreads();
+#endif
+
+  float total[NT][4];
+  for (int n = 0; n < count; n++) {
+    const int item = first + n, row_block = item / kSegments, seg = item % kSegments;
+#if HOPPER
+    barrier_wait(stage_bars + (n & 1), (n >> 1) & 1);
+#endif
+    ring.wait(n);
+    const uint8_t* stage = stages + (n & 1) * (kValues + kScaleBytes);
+    const int8_t* xq = reinterpret_cast<const int8_t*>(stage);
+    const float2* xs = reinterpret_cast<const float2*>(stage + kValues);
+    Accumulators<NT> sums;
+    if (TYPE_A == TYPE_B || row_block < args.row_blocks_a) batch_segment<TYPE_A, NT>(ring.slot(n), xq, xs, lane, sums);
+    else batch_segment<TYPE_B, NT>(ring.slot(n), xq, xs, lane, sums);
+    __syncthreads();
+    load(n + kDepth);
+    load_stage(n + 2);
+#if !HOPPER
+    __syncthreads();
+#endif
+    const int row = row_block * 128 + warp * 16 + g;
+#pragma unroll
+    for (int nt = 0; nt < NT; nt++)
+#pragma unroll
+      for (int i = 0; i < 4; i++) {
+        const float* v = sums.v[nt][i];
+        const float value = (v[0] + v[1]) + (v[2] + v[3]);
+        if (WHOLE) total[nt][i] = seg == 0 ? value : total[nt][i] + value;
+        const int column = nt * 8 + 2 * t + (i & 1), at = row + (i >> 1) * 8;
+        if (!WHOLE) args.out[((size_t)seg * kColumns + column) * rows + at] = value;
+        else if (seg == kSegments - 1) args.out[(size_t)column * rows + at] = total[nt][i];
+      }
+  }
+}
+
+#define BATCH_GEMM(name, units, type_a, type_b, whole, nt)                                                                                      \
+  extern "C" __global__ void __launch_bounds__(kBlock, 1) name##_##nt(const BatchArgs args) { gemm_batch<units, type_a, type_b, whole, nt>(args); }
+#define BATCH_GEMMS(nt)                                                           \
+  BATCH_GEMM(batch_qkv_v4, kHidden / 256, kQ4, kQ4, false, nt)                    \
+  BATCH_GEMM(batch_qkv_v6, kHidden / 256, kQ4, kQ6, false, nt)                    \
+  BATCH_GEMM(batch_o, kQueryRows / 256, kQ4, kQ4, false, nt)                      \
+  BATCH_GEMM(batch_gate_up, kHidden / 256, kQ4, kQ4, false, nt)                   \
+  BATCH_GEMM(batch_down_q4, kFeedForward / 256, kQ4, kQ4, false, nt)              \
+  BATCH_GEMM(batch_down_q6, kFeedForward / 256, kQ6, kQ6, false, nt)              \
+  BATCH_GEMM(batch_head, kHidden / 256, kQ6, kQ6, true, nt)
+
+BATCH_GEMMS(1)
+BATCH_GEMMS(2)
+BATCH_GEMMS(4)

@@ -1,0 +1,225 @@
+// gemv_w4a8: y = W x for one sequence, the kernel that decides the speed of decoding. Weights stream through each warp's own ring of
+// segments; what comes before the product (norm, quantisation) is done by every block for itself while its first segments are on their way.
+//
+// The trick that makes it cheap: a tensor-core product has eight columns and one sequence needs one. So for group j of a unit the activations
+// go to column j and the other columns are zero: eight products into the same accumulators leave in column j the integer sum of group j alone.
+// Then each thread holds the sums of two groups for two rows and scales just those, instead of every thread scaling every group.
+//
+// Work is dealt in segments, evenly, so a row tile may begin in one block and end in the next: its two sums go to plane 0 and plane 1, and the
+// reader adds them (plane 1 stays zero for tiles that are whole). The same order of additions as in gemm_batch_w4a8.
+#include "activations.cuh"
+
+constexpr int kWarps = kBlock / 32;
+
+enum Prologue { kFromResidual, kFromQ8, kFromHalf };
+enum Epilogue { kToPlanes, kToSilu, kToLogits };
+
+struct GemvArgs {
+  const uint8_t* part_a;      // tiles of the first rows
+  const uint8_t* part_b;      // tiles of the last rows, when they are of another type
+  const int4* ranges;         // per block: segments [x, y) of part a, [z, w) of part b
+  const float* x_in;          // [hidden], the residual stream
+  const float* planes;        // [2][hidden], what the kernel before adds to it; null at the first layer
+  float* x_out;               // [hidden], written by block 0
+  const float* gain;          // [hidden]
+  const int8_t* q8;           // [inputs]
+  const float2* q8_scales;    // [inputs / 32]
+  const __half* h;            // [inputs]
+  void* out;
+  int rows_a;
+  float epsilon;
+};
+
+/// One unit of Q4 for one sequence: adds rows g and g + 8, groups 2t and 2t + 1.
+__device__ __forceinline__ void unit_q4(const uint8_t* unit, const int8_t* xq, const float2* xs, int lane, float& row, float& row8) {
+  const int g = lane >> 2, t = lane & 3;
+  const uint2 x = *reinterpret_cast<const uint2*>(xq + g * 32 + t * 8);
+  int c[4] = {kMagic, kMagic, kMagic, kMagic};
+#pragma unroll
+  for (int p = 0; p < 4; p++) {
+    const uint4 v = *reinterpret_cast<const uint4*>(unit + p * 512 + lane * 16);
+    Fragment a = q4_fragment(v.x, v.y);
+    mma_s8(c, a.a0, a.a1, a.a2, a.a3, g == 2 * p ? x.x : 0, g == 2 * p ? x.y : 0);
+    a = q4_fragment(v.z, v.w);
+    mma_s8(c, a.a0, a.a1, a.a2, a.a3, g == 2 * p + 1 ? x.x : 0, g == 2 * p + 1 ? x.y : 0);
+  }
+  const float4 s = *reinterpret_cast<const float4*>(xs + 2 * t);
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    const uint4 header = *reinterpret_cast<const uint4*>(unit + 2048 + (g + 8 * r) * 16);
+    const uint32_t first = t < 2 ? header.y : header.z, second = t < 2 ? header.z : header.w;
+    const uint32_t pick = t == 0 ? 0x3210 : t == 1 ? 0x6543 : t == 2 ? 0x5432 : 0x7765;
+    const uint32_t pair = __byte_perm(first, second, pick);
+    const float d = low_half(header.x), dmin = high_half(header.x);
+    float& sum = r ? row8 : row;
+    sum = fmaf(from_magic(c[2 * r]), small_to_float(pair & 63) * d * s.x, sum);
+    sum = fmaf(-(small_to_float((pair >> 12) & 63) * dmin), s.y, sum);
+    sum = fmaf(from_magic(c[2 * r + 1]), small_to_float((pair >> 6) & 63) * d * s.z, sum);
+    sum = fmaf(-(small_to_float((pair >> 18) & 63) * dmin), s.w, sum);
+  }
+}
+
+/// One unit of Q6: its scales cover 16 inputs, so threads t = 0, 1 and t = 2, 3 feed different accumulators.
+__device__ __forceinline__ void unit_q6(const uint8_t* unit, const int8_t* xq, const float2* xs, int lane, float& row, float& row8) {
+  const int g = lane >> 2, t = lane & 3;
+  const uint2 x = *reinterpret_cast<const uint2*>(xq + g * 32 + t * 8);
+  const uint2 x0 = t < 2 ? x : make_uint2(0, 0), x1 = t < 2 ? make_uint2(0, 0) : x;
+  int c0[4] = {kMagic, kMagic, kMagic, kMagic}, c1[4] = {kMagic, kMagic, kMagic, kMagic};
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    const uint4 low4 = *reinterpret_cast<const uint4*>(unit + 2048 + half * 512 + lane * 16);
+#pragma unroll
+    for (int q = 0; q < 2; q++) {
+      const int p = 2 * half + q;
+      const uint4 v = *reinterpret_cast<const uint4*>(unit + p * 512 + lane * 16);
+      Fragment a = q6_fragment(v.x, v.y, q ? low4.z : low4.x);
+      mma_s8(c0, a.a0, a.a1, a.a2, a.a3, g == 2 * p ? x0.x : 0, g == 2 * p ? x0.y : 0);
+      mma_s8(c1, a.a0, a.a1, a.a2, a.a3, g == 2 * p ? x1.x : 0, g == 2 * p ? x1.y : 0);
+      a = q6_fragment(v.z, v.w, q ? low4.w : low4.y);
+      mma_s8(c0, a.a0, a.a1, a.a2, a.a3, g == 2 * p + 1 ? x0.x : 0, g == 2 * p + 1 ? x0.y : 0);
+      mma_s8(c1, a.a0, a.a1, a.a2, a.a3, g == 2 * p + 1 ? x1.x : 0, g == 2 * p + 1 ? x1.y : 0);
+    }
+  }
+  const float4 s = *reinterpret_cast<const float4*>(xs + 2 * t);
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    const uint32_t scales = *reinterpret_cast<const uint32_t*>(unit + 3072 + (g + 8 * r) * 16 + t * 4) ^ 0x80808080u;
+    const float d = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + (g + 8 * r) * 2));
+    float& sum = r ? row8 : row;
+    sum = fmaf(from_magic(c0[2 * r]), biased_byte<0>(scales) * d * s.x, sum);
+    sum = fmaf(from_magic(c1[2 * r]), biased_byte<1>(scales) * d * s.x, sum);
+    sum = fmaf(from_magic(c0[2 * r + 1]), biased_byte<2>(scales) * d * s.z, sum);
+    sum = fmaf(from_magic(c1[2 * r + 1]), biased_byte<3>(scales) * d * s.z, sum);
+  }
+}
+
+template <int TYPE>
+__device__ __forceinline__ void segment(const uint8_t* data, const int8_t* xq, const float2* xs, int lane, float* out) {
+  float row = 0, row8 = 0;
+#pragma unroll
+  for (int u = 0; u < kSegmentUnits; u++) {
+    if (TYPE == kQ4) unit_q4(data + u * kUnitBytes<TYPE>, xq + u * 256, xs + u * 8, lane, row, row8);
+    else unit_q6(data + u * kUnitBytes<TYPE>, xq + u * 256, xs + u * 8, lane, row, row8);
+  }
+  row += __shfl_xor_sync(~0u, row, 1);
+  row8 += __shfl_xor_sync(~0u, row8, 1);
+  row += __shfl_xor_sync(~0u, row, 2);
+  row8 += __shfl_xor_sync(~0u, row8, 2);
+  if ((lane & 3) == 0) {
+    out[lane >> 2] = row;
+    out[(lane >> 2) + 8] = row8;
+  }
+}
+
+/// Segments in flight per warp: enough that a block's ring covers memory's latency, small enough that the next kernel's block fits beside it.
+template <int SLOT> constexpr int kGemvDepth = HOPPER ? (SLOT > 5000 ? 2 : SHAPE_GEMV_DEPTH) : (SLOT > 5000 ? 1 : 2);
+
+template <int UNITS, int TYPE_A, int TYPE_B, Prologue PROLOGUE, Epilogue EPILOGUE>
+__device__ __forceinline__ void gemv(const GemvArgs& args) {
+  constexpr int kInputs = UNITS * 256, kSegments = UNITS / kSegmentUnits;
+  constexpr int kSlot = kSegmentBytes<(TYPE_A > TYPE_B ? TYPE_A : TYPE_B)>;
+  constexpr int kDepth = kGemvDepth<kSlot>;
+  extern __shared__ __align__(128) uint8_t shared[];
+  uint8_t* slots = shared;
+  int8_t* xq = reinterpret_cast<int8_t*>(slots + kWarps * kDepth * kSlot);
+  float2* xs = reinterpret_cast<float2*>(xq + kInputs);
+  uint64_t* bars = reinterpret_cast<uint64_t*>(xs + kInputs / 32);
+  float* scratch = reinterpret_cast<float*>(bars + kWarps * kDepth);
+  float* results = scratch + kWarps;                                                    // [segments of the block][16]
+
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+  const int4 range = __ldg(args.ranges + blockIdx.x);
+  const int count_a = range.y - range.x, count = count_a + range.w - range.z;
+  WarpRing<kSlot, kDepth> ring(slots, bars, warp, lane);
+  auto load = [&](int n) {
+    const int i = warp + n * kWarps;
+    if (i < count_a) ring.load(n, args.part_a + (size_t)(range.x + i) * kSegmentBytes<TYPE_A>, kSegmentBytes<TYPE_A>);
+    else if (i < count) ring.load(n, args.part_b + (size_t)(range.z + i - count_a) * kSegmentBytes<TYPE_B>, kSegmentBytes<TYPE_B>);
+    else ring.load(n, nullptr, 0);
+  };
+#pragma unroll
+  for (int n = 0; n < kDepth; n++) load(n);
+  pdl_launch();
+  pdl_wait();
+
+  if (PROLOGUE == kFromResidual) {
+    auto planes = [&](int i) {
+      return args.planes ? sum_planes4(args.planes, kHidden, 2, 1, i) : make_float4(0, 0, 0, 0);
+    };
+    norm_quantise(args.x_in, planes, blockIdx.x == 0 ? args.x_out : nullptr, args.gain, args.epsilon, Q8Target{xq, xs, 1, 0}, scratch);
+  } else if (PROLOGUE == kFromQ8) {
+    for (int i = threadIdx.x * 16; i < kInputs; i += kBlock * 16)
+      *reinterpret_cast<uint4*>(xq + i) = __ldcg(reinterpret_cast<const uint4*>(args.q8 + i));
+    for (int i = threadIdx.x; i < kInputs / 32; i += kBlock) xs[i] = __ldcg(args.q8_scales + i);
+  } else {
+    constexpr int kSteps = (kInputs + 4 * kBlock - 1) / (4 * kBlock);
+    uint2 v[kSteps];
+#pragma unroll
+    for (int s = 0; s < kSteps; s++) {
+      const int i = (s * kBlock + threadIdx.x) * 4;
+      if (i < kInputs) v[s] = __ldcg(reinterpret_cast<const uint2*>(args.h + i));
+    }
+#pragma unroll
+    for (int s = 0; s < kSteps; s++) {
+      const int i = (s * kBlock + threadIdx.x) * 4;
+      if (i < kInputs) {
+        float2 scale;
+        const uint32_t packed = quantise_group(make_float4(low_half(v[s].x), high_half(v[s].x), low_half(v[s].y), high_half(v[s].y)), scale);
+        Q8Target{xq, xs, 1, 0}.store(i, packed, scale);
+      }
+    }
+  }
+  __syncthreads();
+
+  for (int n = 0, i = warp; i < count; n++, i += kWarps) {
+    ring.wait(n);
+    const bool in_a = i < count_a;
+    const int at = (in_a ? range.x + i : range.z + i - count_a) % kSegments * kSegmentUnits;   // first unit of this segment in its row
+    if (TYPE_A == TYPE_B || in_a) segment<TYPE_A>(ring.slot(n), xq + at * 256, xs + at * 8, lane, results + i * 16);
+    else segment<TYPE_B>(ring.slot(n), xq + at * 256, xs + at * 8, lane, results + i * 16);
+    __syncwarp();
+    load(n + kDepth);
+  }
+  __syncthreads();
+
+  // Rows of this block: tiles of part a, then tiles of part b.
+  const int tile_a = range.x / kSegments, tiles_a = count_a > 0 ? (range.y - 1) / kSegments - tile_a + 1 : 0;
+  const int tile_b = range.z / kSegments, tiles_b = range.w > range.z ? (range.w - 1) / kSegments - tile_b + 1 : 0;
+  auto sum_of = [&](int tile_index, int row, int& tile, int& plane) {
+    const bool in_a = tile_index < tiles_a;
+    tile = in_a ? tile_a + tile_index : tile_b + tile_index - tiles_a;
+    const int low = max(in_a ? range.x : range.z, tile * kSegments), high = min(in_a ? range.y : range.w, (tile + 1) * kSegments);
+    const float* from = results + (low - (in_a ? range.x : range.z - count_a)) * 16 + row;
+    float sum = 0;
+    for (int i = 0; i < high - low; i++) sum += from[i * 16];
+    plane = low > tile * kSegments;
+    if (!in_a) tile += args.rows_a / 16;
+    return sum;
+  };
+  int tile, plane;
+  if (EPILOGUE == kToSilu) {
+    __half* h = static_cast<__half*>(args.out);
+    for (int i = threadIdx.x; i < tiles_a * 8; i += kBlock) {
+      const float gate = sum_of(i >> 3, i & 7, tile, plane), up = sum_of(i >> 3, (i & 7) + 8, tile, plane);
+      h[tile * 8 + (i & 7)] = __float2half_rn(fminf(fmaxf(silu(gate) * up, -65504.0f), 65504.0f));
+    }
+  } else {
+    float* out = static_cast<float*>(args.out);
+    const size_t rows = EPILOGUE == kToLogits ? kVocabulary : PROLOGUE == kFromResidual ? kQkvRows : kHidden;
+    for (int i = threadIdx.x; i < (tiles_a + tiles_b) * 16; i += kBlock) {
+      const float sum = sum_of(i >> 4, i & 15, tile, plane);
+      out[plane * rows + tile * 16 + (i & 15)] = sum;
+    }
+  }
+}
+
+#define GEMV(name, units, type_a, type_b, prologue, epilogue)                                                        \
+  extern "C" __global__ void __launch_bounds__(kBlock, 2) name(const GemvArgs args) { gemv<units, type_a, type_b, prologue, epilogue>(args); }
+
+GEMV(gemv_qkv_v4, kHidden / 256, kQ4, kQ4, kFromResidual, kToPlanes)
+GEMV(gemv_qkv_v6, kHidden / 256, kQ4, kQ6, kFromResidual, kToPlanes)
+GEMV(gemv_o, kQueryRows / 256, kQ4, kQ4, kFromQ8, kToPlanes)
+GEMV(gemv_gate_up, kHidden / 256, kQ4, kQ4, kFromResidual, kToSilu)
+GEMV(gemv_down_q4, kFeedForward / 256, kQ4, kQ4, kFromHalf, kToPlanes)
+GEMV(gemv_down_q6, kFeedForward / 256, kQ6, kQ6, kFromHalf, kToPlanes)
+GEMV(gemv_head, kHidden / 256, kQ6, kQ6, kFromResidual, kToLogits)

@@ -1,0 +1,135 @@
+// The small kernels between the large ones: embedding rows, norm and quantisation for batches and prompts, SiLU for batches, row gathering.
+#include "activations.cuh"
+
+/// Weight (row, input) of a Q6 matrix in tile order; used for single embedding rows and by the tests.
+__device__ __forceinline__ float q6_weight(const uint8_t* matrix, int units, int row, int input) {
+  const uint8_t* unit = matrix + ((size_t)(row >> 4) * units + (input >> 8)) * kUnitBytes<kQ6>;
+  const int r = row & 15, k = input & 255, group = k >> 5, t = (k & 31) >> 3, e = k & 7;      // e: 0..3 low nibble, 4..7 high nibble
+  const int lane = (r & 7) * 4 + t, byte = e & 3;
+  const int word = (group & 1) * 2 + (r >> 3);
+  const uint32_t high = (unit[(group >> 1) * 512 + lane * 16 + word * 4 + byte] >> (e < 4 ? 0 : 4)) & 15;
+  const uint32_t low = (unit[2048 + (group >> 2) * 512 + lane * 16 + (group & 3) * 4 + byte] >> ((e < 4 ? 0 : 4) + (r >> 3) * 2)) & 3;
+  const int q = (int)(int8_t)(high << 4 | low << 2) >> 2;
+  const float scale = (float)(int8_t)unit[3072 + r * 16 + group * 2 + (t >> 1)];
+  return half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + r * 2)) * scale * (float)q;
+}
+__device__ __forceinline__ float q4_weight(const uint8_t* matrix, int units, int row, int input) {
+  const uint8_t* unit = matrix + ((size_t)(row >> 4) * units + (input >> 8)) * kUnitBytes<kQ4>;
+  const int r = row & 15, k = input & 255, group = k >> 5, t = (k & 31) >> 3, e = k & 7;
+  const int lane = (r & 7) * 4 + t;
+  const uint32_t q = (unit[(group >> 1) * 512 + lane * 16 + ((group & 1) * 2 + (r >> 3)) * 4 + (e & 3)] >> (e < 4 ? 0 : 4)) & 15;
+  const uint8_t* header = unit + 2048 + r * 16;
+  const uint8_t* three = header + 4 + (group >> 1) * 3;
+  const uint32_t pair = three[0] | three[1] << 8 | three[2] << 16;
+  const float scale = (float)((pair >> (6 * (group & 1))) & 63), least = (float)((pair >> (12 + 6 * (group & 1))) & 63);
+  const float d = half_from_bits(*reinterpret_cast<const uint16_t*>(header)), dmin = half_from_bits(*reinterpret_cast<const uint16_t*>(header + 2));
+  // The same roundings as the plain reference: two products and a difference, not fused.
+  return __fsub_rn(__fmul_rn(__fmul_rn(d, scale), (float)q), __fmul_rn(dmin, least));
+}
+
+/// out[rows][inputs] f32 of a matrix in tile order: the tests compare it bit for bit with the reference. Grid (rows), any block.
+extern "C" __global__ void dequantise_q4(const uint8_t* matrix, float* out, int inputs, int pairs) {
+  for (int k = threadIdx.x; k < inputs; k += blockDim.x) {
+    // With `pairs`, the matrix interleaves eight rows of gate with eight of up: show gate rows first, then up.
+    const int row = pairs ? (blockIdx.x >> 3) * 16 + (blockIdx.x & 7) : blockIdx.x;
+    out[(size_t)blockIdx.x * inputs + k] = q4_weight(matrix, inputs >> 8, row, k);
+  }
+}
+extern "C" __global__ void dequantise_q6(const uint8_t* matrix, float* out, int inputs) {
+  for (int k = threadIdx.x; k < inputs; k += blockDim.x) out[(size_t)blockIdx.x * inputs + k] = q6_weight(matrix, inputs >> 8, blockIdx.x, k);
+}
+
+/// x[b] = embedding of the last token of the b-th sequence's slot. Grid (batch).
+extern "C" __global__ void embed_slots(const uint8_t* embedding, const int* batch_slot, const int* slot_token, float* x) {
+  pdl_launch();
+  pdl_wait();
+  const int slot = batch_slot[blockIdx.x];
+  const int token = slot < 0 ? 0 : __ldcg(slot_token + slot);
+  for (int k = threadIdx.x; k < kHidden; k += blockDim.x) x[(size_t)blockIdx.x * kHidden + k] = q6_weight(embedding, kHidden >> 8, token, k);
+}
+/// x[i] = embedding of tokens[i]. Grid (tokens).
+extern "C" __global__ void embed_tokens(const uint8_t* embedding, const int* tokens, float* x) {
+  const int token = tokens[blockIdx.x];
+  for (int k = threadIdx.x; k < kHidden; k += blockDim.x) x[(size_t)blockIdx.x * kHidden + k] = q6_weight(embedding, kHidden >> 8, token, k);
+}
+/// out[i] = x[rows[i]]. Grid (rows).
+extern "C" __global__ void gather_rows(const float* x, const int* rows, float* out) {
+  const size_t from = (size_t)rows[blockIdx.x] * kHidden, to = (size_t)blockIdx.x * kHidden;
+  for (int k = threadIdx.x; k < kHidden; k += blockDim.x) out[to + k] = x[from + k];
+}
+
+/// Batches: x[b] += the planes of the product before; q8 of its norm. Grid (batch), kBlock threads.
+/// planes [count][columns][hidden]; split[tile] is where gemv_w4a8's second plane begins.
+extern "C" __global__ void __launch_bounds__(kBlock) norm_quantise_batch(float* x, const float* planes, int count, const uint8_t* split, const float* gain,
+                                                                         float epsilon, int8_t* q8, float2* q8_scales, int columns) {
+  __shared__ float scratch[kBlock / 32];
+  pdl_launch();
+  pdl_wait();
+  const int b = blockIdx.x;
+  auto sum = [&](int i) {
+    return planes ? sum_planes4(planes + (size_t)b * kHidden, (size_t)columns * kHidden, count, split[i >> 4], i) : make_float4(0, 0, 0, 0);
+  };
+  float* row = x + (size_t)b * kHidden;
+  norm_quantise(row, sum, planes ? row : nullptr, gain, epsilon, Q8Target{q8, q8_scales, columns, b}, scratch);
+}
+
+/// Batches: q8 of silu(gate) * up from the planes of batch_gate_up. Grid (ceil(feed_forward / 1024), batch), kBlock threads.
+extern "C" __global__ void __launch_bounds__(kBlock) silu_quantise_batch(const float* planes, int count, int8_t* q8, float2* q8_scales, int columns) {
+  pdl_launch();
+  pdl_wait();
+  const int i = (blockIdx.x * kBlock + threadIdx.x) * 4, b = blockIdx.y;
+  if (i >= kFeedForward) return;                                     // whole warps: feed_forward is a multiple of 128
+  const size_t stride = (size_t)columns * 2 * kFeedForward, at = (size_t)b * 2 * kFeedForward + (i >> 3) * 16 + (i & 7);
+  const float4 gate = sum_planes4(planes, stride, count, count, at), up = sum_planes4(planes, stride, count, count, at + 8);
+  auto one = [](float a, float c) { return __half2float(__float2half_rn(fminf(fmaxf(silu(a) * c, -65504.0f), 65504.0f))); };
+  float2 scale;
+  const uint32_t packed = quantise_group(make_float4(one(gate.x, up.x), one(gate.y, up.y), one(gate.z, up.z), one(gate.w, up.w)), scale);
+  Q8Target{q8, q8_scales, columns, b}.store(i, packed, scale);
+}
+
+/// Prompts: out[i] = f16(norm(x[i]) * gain). Grid (tokens), kBlock threads.
+extern "C" __global__ void __launch_bounds__(kBlock) norm_rows_f16(const float* x, const float* gain, float epsilon, __half* out) {
+  __shared__ float scratch[kBlock / 32];
+  constexpr int kSteps = (kHidden + 4 * kBlock - 1) / (4 * kBlock);
+  const float* row = x + (size_t)blockIdx.x * kHidden;
+  float4 v[kSteps];
+  float squares = 0;
+#pragma unroll
+  for (int s = 0; s < kSteps; s++) {
+    const int i = (s * kBlock + threadIdx.x) * 4;
+    if (i < kHidden) {
+      v[s] = *reinterpret_cast<const float4*>(row + i);
+      squares += v[s].x * v[s].x + v[s].y * v[s].y + v[s].z * v[s].z + v[s].w * v[s].w;
+    }
+  }
+  squares = warp_sum(squares);
+  if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = squares;
+  __syncthreads();
+  float total = 0;
+#pragma unroll
+  for (int i = 0; i < kBlock / 32; i++) total += scratch[i];
+  const float r = rsqrtf(total / kHidden + epsilon);
+#pragma unroll
+  for (int s = 0; s < kSteps; s++) {
+    const int i = (s * kBlock + threadIdx.x) * 4;
+    if (i < kHidden) {
+      const float4 w = *reinterpret_cast<const float4*>(gain + i);
+      *reinterpret_cast<uint2*>(out + (size_t)blockIdx.x * kHidden + i) =
+          make_uint2(half2_bits(v[s].x * r * w.x, v[s].y * r * w.y), half2_bits(v[s].z * r * w.z, v[s].w * r * w.w));
+    }
+  }
+}
+
+/// Sets `count` words: the engine's own fill, so that a start needs no second library.
+extern "C" __global__ void fill_words(uint32_t* out, uint32_t value, unsigned long long count) {
+  for (unsigned long long i = blockIdx.x * (unsigned long long)blockDim.x + threadIdx.x; i < count; i += gridDim.x * (unsigned long long)blockDim.x) out[i] = value;
+}
+/// Reads everything once: the memory bus's own speed, to hold the others against.
+extern "C" __global__ void read_all(const uint4* from, unsigned long long count, uint32_t* out) {
+  uint32_t sum = 0;
+  for (unsigned long long i = blockIdx.x * (unsigned long long)blockDim.x + threadIdx.x; i < count; i += gridDim.x * (unsigned long long)blockDim.x) {
+    const uint4 v = __ldcs(from + i);
+    sum ^= v.x ^ v.y ^ v.z ^ v.w;
+  }
+  if (sum == 0x12345) *out = sum;
+}

@@ -1,0 +1,66 @@
+// The one weight format of the engine: GGUF's Q4_K and Q6_K bits, reordered so that a thread's 16 bytes are its tensor-core fragments.
+// A *unit* is 16 output rows by 256 inputs; the units of a row tile follow one another along the inputs, then comes the next row tile.
+// In a unit, thread (g, t) of a warp owns rows g and g + 8 and, of every 32 inputs (a *group*), inputs 8t .. 8t + 7.
+//
+//   Q4 unit, 2304 bytes (4.5 bits a weight):
+//     [0, 2048)     pair p of groups, lane, {row g group 2p, row g+8 group 2p, row g group 2p+1, row g+8 group 2p+1}: one word each;
+//                   byte i of a word: low nibble input 8t + i, high nibble input 8t + 4 + i
+//     [2048, 2304)  row, {f16 d, f16 dmin, 12 bytes: per pair p three bytes = scale 2p | scale 2p+1 << 6 | min 2p << 12 | min 2p+1 << 18}
+//     weight = d * scale * q - dmin * min
+//   Q6 unit, 3360 bytes (6.5625 bits a weight): t = q - 32 in six bits of two's complement, so that (t >> 2) << 4 | (t & 3) << 2 is 4t as int8
+//     [0, 2048)     as in Q4, with nibbles t >> 2
+//     [2048, 3072)  half of the unit (4 groups), lane, group: a word whose byte i holds t & 3 of: row g input 8t+i (bits 0-1),
+//                   row g+8 input 8t+i (2-3), row g input 8t+4+i (4-5), row g+8 input 8t+4+i (6-7)
+//     [3072, 3328)  row, 16 int8 scales, one per 16 inputs
+//     [3328, 3360)  row, f16 d
+//     weight = d * scale * t
+#pragma once
+#include "common.cuh"
+
+constexpr int kQ4 = 0, kQ6 = 1;
+template <int TYPE> constexpr int kUnitBytes = TYPE == kQ4 ? 2304 : 3360;
+/// Two units are a *segment*: what one warp sums before it hands its result on. All batch sizes add segments in the same order, so a
+/// sequence's numbers do not depend on its company.
+constexpr int kSegmentUnits = 2;
+template <int TYPE> constexpr int kSegmentBytes = kSegmentUnits * kUnitBytes<TYPE>;
+
+struct Fragment { uint32_t a0, a1, a2, a3; };
+
+__device__ __forceinline__ Fragment q4_fragment(uint32_t row, uint32_t row8) {
+  return {row & 0x0f0f0f0fu, row8 & 0x0f0f0f0fu, (row >> 4) & 0x0f0f0f0fu, (row8 >> 4) & 0x0f0f0f0fu};
+}
+__device__ __forceinline__ Fragment q6_fragment(uint32_t row, uint32_t row8, uint32_t low) {
+  return {((row << 4) & 0xf0f0f0f0u) | ((low << 2) & 0x0c0c0c0cu), ((row8 << 4) & 0xf0f0f0f0u) | (low & 0x0c0c0c0cu),
+          (row & 0xf0f0f0f0u) | ((low >> 2) & 0x0c0c0c0cu), (row8 & 0xf0f0f0f0u) | ((low >> 4) & 0x0c0c0c0cu)};
+}
+/// The 24 bits of pair p in a Q4 row header (d and dmin are header.x).
+__device__ __forceinline__ uint32_t q4_pair(const uint4& header, int p) {
+  return p == 0 ? header.y : p == 1 ? __funnelshift_r(header.y, header.z, 24) : p == 2 ? __funnelshift_r(header.z, header.w, 16) : header.w >> 8;
+}
+__device__ __forceinline__ float low_half(uint32_t v) { return half_from_bits(v & 0xffff); }
+__device__ __forceinline__ float high_half(uint32_t v) { return half_from_bits(v >> 16); }
+/// Byte `i` of a word of int8 that was xored with 0x80808080, as a float.
+template <int I> __device__ __forceinline__ float biased_byte(uint32_t word) {
+  return __int_as_float(__byte_perm(word, 0x4B000000u, 0x7440 + I)) - 8388736.0f;
+}
+
+// ---- int8 activations: groups of 32 with scale d = max / 127 and s = d * sum of the 32 integers ----
+// Memory order for a batch of `columns` (1, 8, 16 or 32): [unit][column][8 groups][32], the group index xored with column & 7 so that
+// the eight columns of a fragment lie in different banks; {d, s} likewise as [unit][column][8].
+
+__device__ __forceinline__ int q8_group_at(int columns, int column, int group) {
+  return ((group >> 3) * columns + column) * 8 + ((group ^ column) & 7);
+}
+
+/// Quantises four consecutive values a lane, eight lanes a group. Every lane gets the group's {d, s}.
+__device__ __forceinline__ uint32_t quantise_group(float4 v, float2& scale) {
+  float largest = fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w)));
+  for (int o = 4; o; o >>= 1) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, o));
+  float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
+  int a = __float2int_rn(v.x * inverse), b = __float2int_rn(v.y * inverse), c = __float2int_rn(v.z * inverse), d = __float2int_rn(v.w * inverse);
+  int sum = a + b + c + d;
+  for (int o = 4; o; o >>= 1) sum += __shfl_xor_sync(~0u, sum, o);
+  scale.x = largest / 127.0f;
+  scale.y = scale.x * (float)sum;
+  return (a & 255) | ((b & 255) << 8) | ((c & 255) << 16) | ((uint32_t)(d & 255) << 24);
+}

@@ -1,0 +1,343 @@
+// One GPU as the engine uses it: a context, one stream, memory, kernels of one PTX file, events that are awaited without blocking the event
+// loop, and captured graphs. Everything that is acquired is freed with the device.
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { AppError } from "../../base/errors.ts";
+import { type Driver, type Handle, loadDriver, notReady } from "./bindings.ts";
+
+export interface DeviceFacts {
+  name: string;
+  /** 90 for compute capability 9.0. */
+  capability: number;
+  multiprocessors: number;
+  /** Shared memory one block may have. */
+  sharedBytes: number;
+  driverVersion: number;
+  totalBytes: number;
+  freeBytes: number;
+}
+
+const attribute = { multiprocessors: 16, major: 75, minor: 76, sharedOptin: 97 } as const;
+
+export interface LaunchShape {
+  grid: readonly [number, number?, number?];
+  block: number;
+  sharedBytes?: number;
+  /** Programmatic dependent launch: may come up while the kernel before still runs (the kernel itself waits). */
+  overlaps?: boolean;
+}
+
+/** A kernel's parameters: each a value by its C type, structs as bytes. */
+export type Argument = Uint8Array;
+
+export function i32(value: number): Argument {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setInt32(0, value, true);
+  return bytes;
+}
+export function f32(value: number): Argument {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setFloat32(0, value, true);
+  return bytes;
+}
+export function u64(value: number): Argument {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true);
+  return bytes;
+}
+/** A C struct: addresses first in order, then 32-bit fields; the order all argument structs of kernels/ keep. */
+export function struct(addresses: readonly Handle[], words: readonly Argument[] = []): Argument {
+  const bytes = new Uint8Array(Math.ceil((addresses.length * 8 + words.length * 4) / 8) * 8);
+  const view = new DataView(bytes.buffer);
+  for (const [index, address] of addresses.entries()) view.setBigUint64(index * 8, BigInt(address), true);
+  for (const [index, word] of words.entries()) bytes.set(word, addresses.length * 8 + index * 4);
+  return bytes;
+}
+
+export class Kernel {
+  readonly name: string;
+  readonly #device: Device;
+  readonly #function: Handle;
+  #sharedBytes = 48 * 1024;
+
+  constructor(device: Device, name: string, handle: Handle) {
+    this.#device = device;
+    this.name = name;
+    this.#function = handle;
+  }
+
+  /** Puts the kernel on the stream (or into the graph that is being captured). Parameters are copied during the call. */
+  launch(shape: LaunchShape, args: readonly Argument[]): void {
+    const { driver } = this.#device;
+    const { grid, block, sharedBytes = 0, overlaps = false } = shape;
+    if (sharedBytes > this.#sharedBytes) {
+      driver.call("cuFuncSetAttribute", [this.#function, 8, sharedBytes], `${this.name}: ${sharedBytes} bytes shared`);
+      this.#sharedBytes = sharedBytes;
+    }
+    const pointers = new BigUint64Array(args.length);
+    for (const [index, bytes] of args.entries()) pointers[index] = driver.addressOf(bytes);
+    const { config, view } = this.#device.launchConfig(overlaps);
+    view.setUint32(0, grid[0], true);
+    view.setUint32(4, grid[1] ?? 1, true);
+    view.setUint32(8, grid[2] ?? 1, true);
+    view.setUint32(12, block, true);
+    view.setUint32(24, sharedBytes, true);
+    const status = driver.status("cuLaunchKernelEx", config, this.#function, pointers, null);
+    if (status !== 0) {
+      throw driver.failure(status, `kernel ${this.name}, grid ${grid.join("x")}, block ${block}, ${sharedBytes} bytes`);
+    }
+  }
+}
+
+export interface HostMemory {
+  address: Handle;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+export class Device implements Disposable {
+  readonly driver: Driver;
+  readonly facts: DeviceFacts;
+  readonly stream: Handle;
+  readonly #ordinal: number;
+  readonly #memory = new Set<Handle>();
+  readonly #hostMemory = new Set<Handle>();
+  readonly #graphs = new Set<Handle>();
+  readonly #events: Handle[] = [];
+  readonly #idleEvents: Handle[] = [];
+  readonly #kernels = new Map<string, Kernel>();
+  readonly #configs: { plain: Uint8Array; overlapping: Uint8Array; attribute: Uint8Array };
+  #module: Handle | undefined;
+  #canWaitOnThread = true;
+  #allocatedBytes = 0;
+
+  private constructor(driver: Driver, ordinal: number, facts: DeviceFacts) {
+    this.driver = driver;
+    this.facts = facts;
+    this.#ordinal = ordinal;
+    this.stream = driver.get("cuStreamCreate", [1]);
+    const attributeBytes = new Uint8Array(72);
+    new DataView(attributeBytes.buffer).setInt32(0, 6, true); // CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+    new DataView(attributeBytes.buffer).setInt32(8, 1, true);
+    const config = (attributes: number): Uint8Array => {
+      const bytes = new Uint8Array(56);
+      const view = new DataView(bytes.buffer);
+      view.setUint32(16, 1, true);
+      view.setUint32(20, 1, true);
+      view.setBigUint64(32, BigInt(this.stream), true);
+      view.setBigUint64(40, driver.addressOf(attributeBytes), true);
+      view.setUint32(48, attributes, true);
+      return bytes;
+    };
+    this.#configs = { plain: config(0), overlapping: config(1), attribute: attributeBytes };
+  }
+
+  /** The first GPU. Throws AppError `unsupported` when there is none, or none that is new enough. */
+  static open(): Device {
+    const driver = loadDriver();
+    const ordinal = 0;
+    const facts = Device.inspect();
+    const context = driver.get("cuDevicePrimaryCtxRetain", [ordinal]);
+    driver.call("cuCtxSetCurrent", [context]);
+    const free: [number | bigint | null] = [null];
+    const total: [number | bigint | null] = [null];
+    driver.call("cuMemGetInfo", [free, total]);
+    return new Device(driver, ordinal, { ...facts, freeBytes: Number(free[0]), totalBytes: Number(total[0]) });
+  }
+
+  /** What is known without making a context; free and total bytes are 0. Throws AppError `unsupported`. */
+  static inspect(): DeviceFacts {
+    const driver = loadDriver();
+    if (driver.get("cuDeviceGetCount", []) === 0) {
+      throw new AppError("unsupported", "the NVIDIA driver shows no GPU.");
+    }
+    const device = driver.get("cuDeviceGet", [0]);
+    const read = (which: number): number => driver.get("cuDeviceGetAttribute", [which, device]);
+    const nameBytes = new Uint8Array(256);
+    driver.call("cuDeviceGetName", [nameBytes, 256, device]);
+    return {
+      name: new TextDecoder().decode(nameBytes.subarray(0, nameBytes.indexOf(0))),
+      capability: read(attribute.major) * 10 + read(attribute.minor),
+      multiprocessors: read(attribute.multiprocessors),
+      sharedBytes: read(attribute.sharedOptin),
+      driverVersion: driver.get("cuDriverGetVersion", []),
+      totalBytes: 0,
+      freeBytes: 0,
+    };
+  }
+
+  get allocatedBytes(): number {
+    return this.#allocatedBytes;
+  }
+
+  freeBytes(): number {
+    const free: [number | bigint | null] = [null];
+    this.driver.call("cuMemGetInfo", [free, [null]]);
+    return Number(free[0]);
+  }
+
+  /** Compiles a PTX file (the driver keeps the result for next time). Throws AppError `unsupported` when the driver is too old for it. */
+  loadKernels(file: string): void {
+    const text = Buffer.concat([readFileSync(file), Buffer.from([0])]);
+    const log = Buffer.alloc(8192);
+    // CU_JIT_ERROR_LOG_BUFFER and its size.
+    const options = Int32Array.of(5, 6);
+    const values = BigUint64Array.of(this.driver.addressOf(log), BigInt(log.length));
+    const out: [number | bigint | null] = [null];
+    const status = this.driver.status("cuModuleLoadDataEx", out, text, options.length, options, values);
+    if (status !== 0) {
+      const said = log.toString("utf8").replace(/\0.*$/s, "").trim();
+      const cause = this.driver.failure(status, `loading ${path.basename(file)}`);
+      throw new AppError("unsupported", `The NVIDIA driver cannot take the kernels: ${cause.message} ${said}`.trim(), {
+        hint: "Update the NVIDIA driver, or start with --engine llama.",
+        cause,
+      });
+    }
+    this.#module = Number(out[0]);
+  }
+
+  kernel(name: string): Kernel {
+    let kernel = this.#kernels.get(name);
+    if (!kernel) {
+      if (this.#module === undefined) throw new AppError("internal", "No kernels are loaded.");
+      kernel = new Kernel(this, name, this.driver.get("cuModuleGetFunction", [this.#module, name], name));
+      this.#kernels.set(name, kernel);
+    }
+    return kernel;
+  }
+
+  launchConfig(overlaps: boolean): { config: Uint8Array; view: DataView } {
+    const config = overlaps && this.facts.capability >= 90 ? this.#configs.overlapping : this.#configs.plain;
+    return { config, view: new DataView(config.buffer) };
+  }
+
+  alloc(bytes: number, about: string): Handle {
+    const address = this.driver.get("cuMemAlloc", [Math.max(bytes, 16)], `${about}: ${bytes} bytes`);
+    this.#memory.add(address);
+    this.#allocatedBytes += bytes;
+    return address;
+  }
+
+  /** Memory of zeros. */
+  zeros(bytes: number, about: string): Handle {
+    const address = this.alloc(bytes, about);
+    this.driver.call("cuMemsetD8Async", [address, 0, Math.max(bytes, 16), this.stream], about);
+    return address;
+  }
+
+  free(address: Handle): void {
+    this.#memory.delete(address);
+    this.driver.call("cuMemFree", [address]);
+  }
+
+  /** Host memory that the GPU reads and writes directly. */
+  host(bytes: number, about: string): HostMemory {
+    const address = this.driver.get("cuMemHostAlloc", [bytes, 3], `${about}: ${bytes} bytes pinned`);
+    this.#hostMemory.add(address);
+    return { address, bytes: new Uint8Array(this.driver.view(address, bytes)) };
+  }
+
+  freeHost(memory: HostMemory): void {
+    this.#hostMemory.delete(memory.address);
+    this.driver.call("cuMemFreeHost", [memory.address]);
+  }
+
+  toDevice(target: Handle, source: Handle, bytes: number): void {
+    this.driver.call("cuMemcpyHtoDAsync", [target, source, bytes, this.stream]);
+  }
+
+  /** Allocates and fills; for tables that never change. Synchronous. */
+  upload(data: ArrayBufferView<ArrayBuffer>, about: string): Handle {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const address = this.alloc(bytes.length, about);
+    this.write(address, bytes);
+    return address;
+  }
+
+  /** Copies through a pinned buffer and waits. */
+  write(target: Handle, bytes: Uint8Array): void {
+    const staging = this.host(Math.max(bytes.length, 16), "staging");
+    staging.bytes.set(bytes);
+    this.toDevice(target, staging.address, bytes.length);
+    this.synchronize();
+    this.freeHost(staging);
+  }
+
+  /** Copies back and waits: tests and diagnosis only. */
+  read(source: Handle, bytes: number): Uint8Array<ArrayBuffer> {
+    const staging = this.host(Math.max(bytes, 16), "staging");
+    this.driver.call("cuMemcpyDtoHAsync", [staging.address, source, bytes, this.stream]);
+    this.synchronize();
+    const copy = staging.bytes.slice(0, bytes);
+    this.freeHost(staging);
+    return copy;
+  }
+
+  synchronize(): void {
+    this.driver.call("cuStreamSynchronize", [this.stream]);
+  }
+
+  /** Captures what `record` launches into a graph; returns what launches it. */
+  graph(record: () => void): () => void {
+    this.driver.call("cuStreamBeginCapture", [this.stream, 2]);
+    const out: [number | bigint | null] = [null];
+    try {
+      record();
+    } finally {
+      this.driver.call("cuStreamEndCapture", [this.stream, out]);
+    }
+    const graph = Number(out[0]);
+    const executable = this.driver.get("cuGraphInstantiate", [graph, 0]);
+    this.driver.call("cuGraphDestroy", [graph]);
+    this.#graphs.add(executable);
+    return () => this.driver.call("cuGraphLaunch", [executable, this.stream], "decode step");
+  }
+
+  /** Marks this place in the stream. */
+  mark(): Handle {
+    const event = this.#idleEvents.pop() ?? this.#newEvent();
+    this.driver.call("cuEventRecord", [event, this.stream]);
+    return event;
+  }
+
+  /** Resolves when the stream has passed the mark, in a later turn of the event loop; the mark is used up. Rejects with AppError `device`. */
+  async passed(event: Handle): Promise<void> {
+    let status = this.#canWaitOnThread ? await this.driver.later("cuEventSynchronize", [event]) : notReady;
+    if (status === 201) this.#canWaitOnThread = false; // the driver wants a context on the waiting thread
+    if (status === 201) status = notReady;
+    while (status === notReady) {
+      await new Promise((resolve) => setImmediate(resolve));
+      status = this.driver.status("cuEventQuery", event);
+    }
+    if (status !== 0) throw this.driver.failure(status, "waiting for a step");
+    this.#idleEvents.push(event);
+  }
+
+  /** Milliseconds the stream takes for what `launch` puts there: for the bench. */
+  time(launch: () => void): number {
+    const [before, after] = [this.#newEvent(), this.#newEvent()];
+    this.driver.call("cuEventRecord", [before, this.stream]);
+    launch();
+    this.driver.call("cuEventRecord", [after, this.stream]);
+    this.driver.call("cuEventSynchronize", [after]);
+    return this.driver.get("cuEventElapsedTime", [before, after]);
+  }
+
+  [Symbol.dispose](): void {
+    const { driver } = this;
+    // After a device error all of these fail too; the process gives everything back when it ends.
+    driver.status("cuStreamSynchronize", this.stream);
+    for (const graph of this.#graphs) driver.status("cuGraphExecDestroy", graph);
+    for (const event of this.#events) driver.status("cuEventDestroy", event);
+    for (const address of this.#memory) driver.status("cuMemFree", address);
+    for (const address of this.#hostMemory) driver.status("cuMemFreeHost", address);
+    if (this.#module !== undefined) driver.status("cuModuleUnload", this.#module);
+    driver.status("cuStreamDestroy", this.stream);
+    driver.status("cuDevicePrimaryCtxRelease", this.#ordinal);
+  }
+
+  #newEvent(): Handle {
+    const event = this.driver.get("cuEventCreate", [0]);
+    this.#events.push(event);
+    return event;
+  }
+}

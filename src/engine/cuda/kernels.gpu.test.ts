@@ -1,0 +1,295 @@
+// Each kernel against its plain reference, on quern-mini's weights and on planted inputs: page borders, first and last tokens, all-equal and huge
+// values, odd batches. Tolerances are relative errors of whole vectors.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { i32, u64 } from "./device.ts";
+import {
+  attend,
+  floatsOf,
+  gpuMissing,
+  miniFile,
+  product,
+  ReferenceModel,
+  randomOf,
+  relativeError,
+  slotSettings,
+  turn,
+} from "./gpu-test-tools.ts";
+import { openCudaRunner } from "./open-cuda.ts";
+import { fromHalf, toHalf } from "./reference-quant.ts";
+
+const missing = gpuMissing();
+const reference = missing ? undefined : new ReferenceModel(miniFile);
+const opened = missing ? undefined : await openCudaRunner({ modelFile: miniFile, contextTokens: 4096, parallel: 32 });
+
+function there() {
+  assert.ok(reference && opened);
+  return { ...opened, reference, space: opened.runner.workspace };
+}
+
+/** int8 groups of 32 in the order of one column. */
+function quantiseGroups(x: ArrayLike<number>): {
+  values: Int8Array<ArrayBuffer>;
+  scales: Float32Array<ArrayBuffer>;
+  exact: Float64Array;
+} {
+  const values = new Int8Array(x.length);
+  const scales = new Float32Array(x.length / 16);
+  const exact = new Float64Array(x.length);
+  for (let group = 0; group < x.length / 32; group++) {
+    let largest = 0;
+    for (let k = 0; k < 32; k++) largest = Math.max(largest, Math.abs(Math.fround(x[group * 32 + k] ?? 0)));
+    const d = Math.fround(largest / 127);
+    let sum = 0;
+    for (let k = 0; k < 32; k++) {
+      const q = largest > 0 ? Math.round(((x[group * 32 + k] ?? 0) * 127) / largest) : 0;
+      values[group * 32 + k] = q;
+      exact[group * 32 + k] = q * d;
+      sum += q;
+    }
+    scales.set([d, Math.fround(d * sum)], group * 2);
+  }
+  return { values, scales, exact };
+}
+
+test("weights in tiles are the file's weights bit for bit", { skip: missing }, () => {
+  const { device, reference, runner } = there();
+  const { tensors, hidden, feedForward } = reference.shape;
+  const weights = runner.weights;
+  const check = (
+    name: string,
+    kernel: string,
+    address: number,
+    wanted: Float32Array,
+    inputs: number,
+    pairs?: number,
+  ): void => {
+    const rows = wanted.length / inputs;
+    const out = device.alloc(wanted.byteLength, "test");
+    const args = [u64(address), u64(out), i32(inputs), ...(pairs === undefined ? [] : [i32(pairs)])];
+    device.kernel(kernel).launch({ grid: [rows], block: 256 }, args);
+    const actual = floatsOf(device.read(out, wanted.byteLength));
+    device.free(out);
+    const at = wanted.findIndex((value, index) => !Object.is(value + 0, (actual[index] ?? Number.NaN) + 0));
+    assert.equal(at, -1, `${name}: weight ${at} is ${actual[at]}, the file says ${wanted[at]}`);
+  };
+  check("embedding", "dequantise_q6", weights.embedding, reference.weights(tensors.embedding), hidden);
+  for (const [index, layer] of tensors.layers.entries()) {
+    const on = weights.layers[index];
+    assert.ok(on);
+    const joined = (...parts: Float32Array[]): Float32Array => {
+      const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+      let at = 0;
+      for (const part of parts) {
+        all.set(part, at);
+        at += part.length;
+      }
+      return all;
+    };
+    const [q, k, v] = [reference.weights(layer.query), reference.weights(layer.key), reference.weights(layer.value)];
+    check(`qk ${index}`, "dequantise_q4", on.qkv, joined(q, k), hidden, 0);
+    check(`v ${index}`, `dequantise_${on.valueType}`, on.value, v, hidden, on.valueType === "q4" ? 0 : undefined);
+    check(
+      `o ${index}`,
+      "dequantise_q4",
+      on.attentionOutput,
+      reference.weights(layer.attentionOutput),
+      q.length / hidden,
+      0,
+    );
+    check(`gate ${index}`, "dequantise_q4", on.gateUp, reference.weights(layer.gate), hidden, 1);
+    check(
+      `down ${index}`,
+      `dequantise_${on.downType}`,
+      on.down,
+      reference.weights(layer.down),
+      feedForward,
+      on.downType === "q4" ? 0 : undefined,
+    );
+  }
+});
+
+for (const [about, make] of [
+  ["random", (random: () => number) => random() * 2 - 1],
+  ["all equal", () => 0.5],
+  ["huge", (random: () => number) => (random() - 0.5) * 60_000],
+  ["zero", () => 0],
+] as const) {
+  test(`matrix products for one sequence: ${about} inputs`, { skip: missing }, () => {
+    const { device, reference, runner, space } = there();
+    const { tensors, heads, headDim, hidden, feedForward } = reference.shape;
+    const random = randomOf(7);
+    for (const index of [0, 4, 7]) {
+      const layer = tensors.layers[index];
+      assert.ok(layer);
+      const attended = quantiseGroups(Array.from({ length: heads * headDim }, () => make(random)));
+      device.write(space.attention.values, new Uint8Array(attended.values.buffer));
+      device.write(space.attention.scales, new Uint8Array(attended.scales.buffer));
+      runner.steps.decodePart("o", index);
+      const planes = floatsOf(device.read(space.single.output, 2 * hidden * 4));
+      const sums = planes.slice(0, hidden).map((value, row) => value + (planes[hidden + row] ?? 0));
+      const wanted = product(reference.weights(layer.attentionOutput), attended.exact);
+      assert.ok(relativeError(sums, wanted) < 2e-6, `o ${index}: ${relativeError(sums, wanted)}`);
+
+      const h = Float64Array.from({ length: feedForward }, () => fromHalf(toHalf(make(random))));
+      device.write(space.single.h, new Uint8Array(Uint16Array.from(h, toHalf).buffer));
+      runner.steps.decodePart("down", index);
+      const downPlanes = floatsOf(device.read(space.single.down, 2 * hidden * 4));
+      const down = downPlanes.slice(0, hidden).map((value, row) => value + (downPlanes[hidden + row] ?? 0));
+      const downWanted = product(reference.weights(layer.down), quantiseGroups(h).exact);
+      assert.ok(relativeError(down, downWanted) < 1e-3, `down ${index}: ${relativeError(down, downWanted)}`);
+    }
+  });
+}
+
+/** Keys and values of earlier tokens planted into pages; returns what the cache holds, exactly. */
+function plantCache(position: number, random: () => number): { keys: Float64Array[]; values: Float64Array[] } {
+  const { device, reference, space } = there();
+  const { kvHeads, headDim } = reference.shape;
+  const [keys, values]: [Float64Array[], Float64Array[]] = [[], []];
+  for (let token = 0; token < position; token++) {
+    keys.push(new Float64Array(kvHeads * headDim));
+    values.push(new Float64Array(kvHeads * headDim));
+  }
+  for (let page = 0; page * 64 < Math.max(position, 1) + 64; page++) {
+    const bytes = new Uint8Array(kvHeads * 16_640).fill(0x7f); // scales of unused tokens are NaN: they must not matter
+    const view = new DataView(bytes.buffer);
+    for (let head = 0; head < kvHeads; head++) {
+      const base = head * 16_640;
+      for (let row = 0; row < 64 && page * 64 + row < position; row++) {
+        const token = page * 64 + row;
+        const [keyScale, valueScale] = [toHalf(0.005 + random() * 0.02), toHalf(0.002 + random() * 0.02)];
+        view.setUint16(base + 16_384 + row * 2, keyScale, true);
+        view.setUint16(base + 16_512 + row * 2, valueScale, true);
+        for (let k = 0; k < headDim; k++) {
+          const [key, value] = [Math.round((random() - 0.5) * 254), Math.round((random() - 0.5) * 254)];
+          view.setInt8(base + row * 128 + (k ^ ((row & 1) << 6)), key);
+          view.setInt8(base + 8192 + k * 64 + row, value);
+          (keys[token] ?? [])[head * headDim + k] = key * fromHalf(keyScale);
+          (values[token] ?? [])[head * headDim + k] = value * fromHalf(valueScale);
+        }
+      }
+    }
+    device.write(space.pool + page * kvHeads * 16_640, bytes);
+  }
+  return { keys, values };
+}
+
+function quantiseVector(x: ArrayLike<number>): Float64Array {
+  const largest = Math.max(...Array.from(x, Math.abs));
+  const d = fromHalf(toHalf(largest / 127));
+  return Float64Array.from(
+    { length: x.length },
+    (_, k) => Math.max(-127, Math.min(127, Math.round((x[k] ?? 0) / d))) * d,
+  );
+}
+
+for (const position of [0, 1, 15, 63, 64, 65, 127, 128, 511, 512, 513, 1000, 2500]) {
+  test(`attention of one new token at position ${position}`, { skip: missing }, async () => {
+    const { device, reference, runner, space } = there();
+    const { heads, kvHeads, headDim, ropeBase, rmsEpsilon, tensors } = reference.shape;
+    const random = randomOf(position + 1);
+    const [layer] = tensors.layers;
+    assert.ok(layer);
+    const { keys, values } = plantCache(position, random);
+    runner.fillSlot(0, slotSettings());
+    runner.setPages(
+      0,
+      0,
+      Int32Array.from({ length: 42 }, (_, page) => page),
+    );
+    device.write(space.batchSlot, new Uint8Array(Int32Array.of(0).buffer));
+    device.write(space.slotPosition, new Uint8Array(Int32Array.of(position).buffer));
+    const rows = (heads + 2 * kvHeads) * headDim;
+    const planes = Float32Array.from({ length: 2 * rows }, () => (random() - 0.5) * 4);
+    device.write(space.single.qkv, new Uint8Array(planes.buffer));
+    runner.steps.decodePart("attention", 0);
+    const qkv = Float64Array.from({ length: rows }, (_, row) => (planes[row] ?? 0) + (planes[rows + row] ?? 0));
+    const norm = { position, ropeBase, rmsEpsilon };
+    for (let head = 0; head < heads; head++)
+      turn(qkv, head * headDim, { ...norm, gain: reference.weights(layer.queryNorm) });
+    for (let head = heads; head < heads + kvHeads; head++) {
+      turn(qkv, head * headDim, { ...norm, gain: reference.weights(layer.keyNorm) });
+    }
+    keys.push(quantiseVector(qkv.subarray(heads * headDim, (heads + kvHeads) * headDim)));
+    values.push(quantiseVector(qkv.subarray((heads + kvHeads) * headDim)));
+    const wanted = attend(qkv, keys, values, { heads, kvHeads, headDim });
+    const digits = new Int8Array(device.read(space.attention.values, heads * headDim).buffer);
+    const scales = floatsOf(device.read(space.attention.scales, (heads * headDim) / 4));
+    const actual = Float64Array.from(digits, (digit, k) => digit * (scales[(k >> 5) * 2] ?? 0));
+    const error = relativeError(actual, wanted);
+    // The output is int8 per 32: about 0.4 % by itself.
+    assert.ok(error < 0.012, `relative error ${error}`);
+  });
+}
+
+test("one sequence and a batch of any size give the same logits bit for bit", { skip: missing }, async () => {
+  const { device, runner, space, kernels } = there();
+  const random = randomOf(3);
+  const count = 20;
+  const prompts = Array.from({ length: count }, (_, index) =>
+    Int32Array.from({ length: 1 + ((index * 37) % 150) }, () => Math.floor(random() * kernels.vocabularyTokens)),
+  );
+  const start = async (): Promise<void> => {
+    for (const [slot, tokens] of prompts.entries()) {
+      runner.fillSlot(slot, slotSettings());
+      runner.setPages(
+        slot,
+        0,
+        Int32Array.from({ length: 4 }, (_, page) => slot * 4 + page),
+      );
+      await runner.submit([{ slot, startPosition: 0, tokens, sample: true }]);
+    }
+  };
+  const logitsOf = (index: number): Uint32Array =>
+    new Uint32Array(
+      device.read(space.logits + index * kernels.vocabularyTokens * 4, kernels.vocabularyTokens * 4).buffer,
+    );
+  await start();
+  const alone: Uint32Array[] = [];
+  for (const [slot, { length }] of prompts.entries()) {
+    await runner.submit([{ slot, startPosition: length, sample: true }]);
+    alone.push(logitsOf(0));
+  }
+  for (const size of [2, 3, 8, 16, 20]) {
+    await start();
+    const together = prompts.slice(0, size).map(({ length }, slot) => ({ slot, startPosition: length, sample: true }));
+    await runner.submit(together);
+    for (let slot = 0; slot < size; slot++) {
+      assert.deepEqual(logitsOf(slot), alone[slot], `sequence ${slot} in a batch of ${size}`);
+    }
+  }
+});
+
+test("a prompt in chunks, at once, and token by token comes to the same logits", { skip: missing }, async () => {
+  const { device, reference, runner, space, kernels } = there();
+  const random = randomOf(5);
+  const ids = Int32Array.from({ length: 133 }, () => Math.floor(random() * kernels.vocabularyTokens));
+  const logits = (): Float32Array => floatsOf(device.read(space.logits, kernels.vocabularyTokens * 4));
+  const run = async (cuts: readonly number[]): Promise<Float32Array> => {
+    runner.fillSlot(0, slotSettings());
+    runner.setPages(0, 0, Int32Array.of(3, 1, 2));
+    let at = 0;
+    for (const to of [...cuts, ids.length]) {
+      await runner.submit([{ slot: 0, startPosition: at, tokens: ids.slice(at, to), sample: to === ids.length }]);
+      at = to;
+    }
+    return logits();
+  };
+  const whole = await run([]);
+  const rows = reference.residual(ids);
+  const wanted = reference.logits(rows.at(-1) ?? new Float64Array(0));
+  const error = relativeError(whole, wanted);
+  console.log(`prefill of ${ids.length} random tokens: relative error of the logits ${error.toFixed(5)}`);
+  assert.ok(error < 0.03, `at once: ${error}`);
+  for (const cuts of [[64], [1, 2, 65], [100], [32, 64, 96, 128]]) {
+    const chunked = relativeError(await run(cuts), whole);
+    assert.ok(chunked < 0.01, `in chunks at ${cuts}: ${chunked}`);
+  }
+  const single = await run(Array.from({ length: ids.length - 1 }, (_, index) => index + 1));
+  assert.ok(relativeError(single, wanted) < 0.03, `token by token: ${relativeError(single, wanted)}`);
+});
+
+test.after(async () => {
+  await opened?.runner[Symbol.asyncDispose]();
+});

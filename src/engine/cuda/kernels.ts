@@ -1,0 +1,189 @@
+// Which kernels serve which model, how much shared memory each asks for, and how a matrix's work is dealt over the GPU. The sizes here mirror
+// kernels/*.cu; a kernel that disagrees fails its test.
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { AppError } from "../../base/errors.ts";
+import type { Qwen3Shape } from "../../models/qwen3-shape.ts";
+
+/** What specialises the kernels: one PTX file each. */
+export interface KernelShape {
+  name: string;
+  hidden: number;
+  feedForward: number;
+  heads: number;
+  kvHeads: number;
+  vocabularyTokens: number;
+}
+
+export const kernelShapes: readonly KernelShape[] = [
+  { name: "quern-mini", hidden: 512, feedForward: 1536, heads: 4, kvHeads: 1, vocabularyTokens: 14_336 },
+  { name: "qwen3-4b", hidden: 2560, feedForward: 9728, heads: 32, kvHeads: 8, vocabularyTokens: 151_936 },
+];
+
+export const headDim = 128;
+export const pageTokens = 64;
+/** One page of one KV head in one layer: keys, values and their scales. */
+export const pageBytes = 16_640;
+export const maxBatch = 32;
+export const sampleSlices = 32;
+export const recentTokens = 4096;
+export const maxBiases = 1024;
+export const settingsBytes = 64;
+export const resultBytes = 176;
+export const maxSplits = 16;
+
+/** Batch sizes that have a graph, with the columns of their matrix products. */
+export const buckets = [
+  { batch: 1, columns: 1, tiles: 0 },
+  { batch: 2, columns: 8, tiles: 1 },
+  { batch: 4, columns: 8, tiles: 1 },
+  { batch: 8, columns: 8, tiles: 1 },
+  { batch: 16, columns: 16, tiles: 2 },
+  { batch: 32, columns: 32, tiles: 4 },
+] as const;
+export type Bucket = (typeof buckets)[number];
+
+export const leastCapability = 80;
+
+/** The kernels' shape for a model. Throws AppError `unsupported` that says what is supported. */
+export function kernelShapeOf(model: Qwen3Shape): KernelShape {
+  const found = kernelShapes.find(
+    (shape) =>
+      shape.hidden === model.hidden &&
+      shape.feedForward === model.feedForward &&
+      shape.heads === model.heads &&
+      shape.kvHeads === model.kvHeads &&
+      shape.vocabularyTokens === model.vocabularyTokens &&
+      model.headDim === headDim,
+  );
+  const refuse = (problem: string): never => {
+    throw new AppError("unsupported", `The native engine cannot run this model: ${problem}.`, {
+      hint: "It runs Q4_K_M files of Qwen3-4B (such as Qwen3-4B-Instruct-2507) and of quern-mini; --engine llama runs others.",
+    });
+  };
+  if (!found) {
+    return refuse(
+      `hidden ${model.hidden}, feed-forward ${model.feedForward}, ${model.heads}/${model.kvHeads} heads of ${model.headDim}, ${model.vocabularyTokens} tokens is not a shape it was built for`,
+    );
+  }
+  const { tensors } = model;
+  if (!model.isOutputTied) refuse("its output matrix is not the embedding");
+  const wants = (name: string, type: string, ...allowed: string[]): void => {
+    if (!allowed.includes(type)) refuse(`${name} is ${type} where ${allowed.join(" or ")} is needed (Q4_K_M)`);
+  };
+  wants(tensors.embedding.name, tensors.embedding.type, "Q6_K");
+  wants(tensors.outputNorm.name, tensors.outputNorm.type, "F32");
+  for (const layer of tensors.layers) {
+    for (const tensor of [layer.query, layer.key, layer.attentionOutput, layer.gate, layer.up]) {
+      wants(tensor.name, tensor.type, "Q4_K");
+    }
+    for (const tensor of [layer.value, layer.down]) wants(tensor.name, tensor.type, "Q4_K", "Q6_K");
+    for (const tensor of [layer.attentionNorm, layer.feedForwardNorm, layer.queryNorm, layer.keyNorm]) {
+      wants(tensor.name, tensor.type, "F32");
+    }
+  }
+  return found;
+}
+
+/** The PTX for a shape on a GPU: Hopper's own from compute capability 9.0, else the portable one. */
+export function kernelFile(shape: KernelShape, capability: number): string {
+  const architecture = capability >= 90 ? "sm_90" : "sm_80";
+  const file = path.join(import.meta.dirname, "../../../kernels/ptx", `${shape.name}.${architecture}.ptx`);
+  if (!existsSync(file)) {
+    throw new AppError("unsupported", `The kernels for ${shape.name} on ${architecture} are not built.`, {
+      hint: "Run `npm run kernels` (it needs nvcc), or start with --engine llama.",
+    });
+  }
+  return file;
+}
+
+export type Quantisation = "q4" | "q6";
+export const unitBytes = { q4: 2304, q6: 3360 } as const;
+const segmentUnits = 2;
+
+/** A matrix as the kernels see it: row tiles of 16, part a of one type and perhaps a part b of another. */
+export interface MatrixPlan {
+  inputs: number;
+  tilesA: number;
+  typeA: Quantisation;
+  tilesB: number;
+  typeB: Quantisation;
+}
+
+export const segmentsOf = ({ inputs }: Pick<MatrixPlan, "inputs">): number => inputs / 256 / segmentUnits;
+
+/** Per block of gemv_w4a8, segments [from, to) of part a and of part b; per row tile, the segment where its second plane begins. */
+export interface Deal {
+  ranges: Int32Array<ArrayBuffer>;
+  splits: Uint8Array<ArrayBuffer>;
+  blocks: number;
+  /** The most segments a block has: its results take 64 bytes each of shared memory. */
+  mostSegments: number;
+}
+
+/**
+ * Deals a matrix's segments over blocks so that all read about the same bytes. Part b goes by whole tiles; part a by segments, so a tile may
+ * end in the next block (never in a third), or, with `whole`, by whole tiles.
+ */
+export function dealSegments(plan: MatrixPlan, { blocks, whole }: { blocks: number; whole: boolean }): Deal {
+  const segments = segmentsOf(plan);
+  const tiles = plan.tilesA + plan.tilesB;
+  const bytesA = plan.tilesA * segments * unitBytes[plan.typeA];
+  const bytesB = plan.tilesB * segments * unitBytes[plan.typeB];
+  const share = (bytesA + bytesB) / blocks;
+  const ranges = new Int32Array(blocks * 4);
+  const splits = new Uint8Array(tiles).fill(segments);
+  const tilesOfB = (block: number): number => Math.floor((block * plan.tilesB) / blocks);
+  const room = Array.from({ length: blocks }, (_, block) => {
+    const count = tilesOfB(block + 1) - tilesOfB(block);
+    return Math.max(0, share - count * segments * unitBytes[plan.typeB]);
+  });
+  const allRoom = room.reduce((sum, value) => sum + value, 0);
+  let before = 0;
+  let from = 0;
+  let mostSegments = 0;
+  for (let block = 0; block < blocks; block++) {
+    before += room[block] ?? 0;
+    const grain = whole ? segments : 1;
+    const last = block === blocks - 1;
+    const to = last
+      ? plan.tilesA * segments
+      : Math.min(plan.tilesA * segments, Math.round(((before / allRoom) * plan.tilesA * segments) / grain) * grain);
+    // A tile that began in the block before must end here, else it would need a third plane.
+    const until = Math.max(
+      from,
+      !last && from % segments !== 0 ? Math.max(to, Math.ceil(from / segments) * segments) : to,
+    );
+    const fromB = tilesOfB(block) * segments;
+    const toB = tilesOfB(block + 1) * segments;
+    ranges.set([from, until, fromB, toB], block * 4);
+    mostSegments = Math.max(mostSegments, until - from + toB - fromB);
+    if (until % segments !== 0) splits[Math.floor(until / segments)] = until % segments;
+    from = until;
+  }
+  return { ranges, splits, blocks, mostSegments };
+}
+
+/** Shared memory of a gemv_w4a8 kernel. */
+export function gemvSharedBytes(plan: MatrixPlan, { mostSegments }: Deal, { isHopper }: { isHopper: boolean }): number {
+  const slot = segmentUnits * Math.max(unitBytes[plan.typeA], plan.tilesB ? unitBytes[plan.typeB] : 0);
+  const depth = isHopper ? (slot > 5000 ? 2 : 3) : slot > 5000 ? 1 : 2;
+  return 8 * depth * slot + plan.inputs + (plan.inputs / 32) * 8 + 8 * depth * 8 + 32 + mostSegments * 64;
+}
+
+/** Shared memory of a gemm_batch_w4a8 kernel. */
+export function batchSharedBytes(plan: MatrixPlan, { tiles }: Bucket, { isHopper }: { isHopper: boolean }): number {
+  const slot = segmentUnits * Math.max(unitBytes[plan.typeA], plan.tilesB ? unitBytes[plan.typeB] : 0);
+  const usual = isHopper ? (tiles === 4 ? 2 : 3) : 1;
+  const depth = slot > 5000 && usual > 2 ? 2 : usual;
+  const columns = tiles * 8;
+  return 8 * depth * slot + 2 * segmentUnits * columns * (256 + 64) + 8 * depth * 8 + 16;
+}
+
+export function prefillSharedBytes(type: Quantisation, { isHopper }: { isHopper: boolean }): number {
+  return 2 * 8 * unitBytes[type] + (isHopper ? 3 : 2) * 128 * 64 * 2 + 128 * 8 * 4;
+}
+
+export const attentionSharedBytes = ({ isHopper }: { isHopper: boolean }): number => 4 * (isHopper ? 2 : 1) * pageBytes;
+export const flashSharedBytes = 2 * pageBytes + 2 * 32_768;
+export const sampleSharedBytes = 2048 * 12 + 2048 * 8 + 32 * 8 + 1024 * 4 + 64;

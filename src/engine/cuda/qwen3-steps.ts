@@ -1,0 +1,377 @@
+// The model as launches: which kernel reads what and writes where. decodeStep is what a graph captures for a batch size; prefillStep runs a
+// prompt chunk. Nothing here waits for the device.
+//
+// One sequence: five kernels a layer, norms and quantisation inside the products. More: eight, because a block per sequence then does once what
+// every block would repeat.
+import type { Device, LaunchShape } from "./device.ts";
+import { type Argument, f32, i32, struct, u64 } from "./device.ts";
+import {
+  attentionSharedBytes,
+  type Bucket,
+  batchSharedBytes,
+  buckets,
+  type Deal,
+  dealSegments,
+  flashSharedBytes,
+  gemvSharedBytes,
+  headDim,
+  type KernelShape,
+  type MatrixPlan,
+  maxBatch,
+  prefillSharedBytes,
+  sampleSharedBytes,
+  sampleSlices,
+  segmentsOf,
+} from "./kernels.ts";
+import type { LayerWeights, Weights } from "./weights.ts";
+import { splitPlaces, type Workspace } from "./workspace.ts";
+
+interface Matrix {
+  plan: MatrixPlan;
+  deal: Deal;
+  ranges: number;
+  splits: number;
+}
+
+type MatrixName = "qkv_v4" | "qkv_v6" | "o" | "gate_up" | "down_q4" | "down_q6" | "head";
+
+export interface PrefillChunk {
+  /** Tokens of all sequences in the step, one after another; already in the workspace's prompt arrays. */
+  tokens: number;
+  /** Blocks of up to 32 queries. */
+  blocks: number;
+  /** The longest context any of them sees. */
+  contextTokens: number;
+}
+
+export class Qwen3Steps {
+  readonly #device: Device;
+  readonly #shape: KernelShape;
+  readonly #weights: Weights;
+  readonly #space: Workspace;
+  readonly #epsilon: Argument;
+  readonly #matrices: Record<MatrixName, Matrix>;
+  readonly #isHopper: boolean;
+  readonly #results: { address: number; ring: number };
+
+  constructor(
+    device: Device,
+    options: {
+      shape: KernelShape;
+      weights: Weights;
+      workspace: Workspace;
+      epsilon: number;
+      /** Pinned results, a ring of `ring` steps. */
+      results: { address: number; ring: number };
+    },
+  ) {
+    this.#device = device;
+    this.#shape = options.shape;
+    this.#weights = options.weights;
+    this.#space = options.workspace;
+    this.#epsilon = f32(options.epsilon);
+    this.#results = options.results;
+    this.#isHopper = device.facts.capability >= 90;
+    const { hidden, feedForward, heads, kvHeads, vocabularyTokens } = options.shape;
+    const qkTiles = ((heads + kvHeads) * headDim) / 16;
+    const valueTiles = (kvHeads * headDim) / 16;
+    const plain = (inputs: number, rows: number, typeA: "q4" | "q6"): MatrixPlan => ({
+      ...{ inputs, tilesA: rows / 16, typeA, tilesB: 0, typeB: typeA },
+    });
+    const blocks = device.facts.multiprocessors;
+    const matrix = (plan: MatrixPlan, whole = false, times = 1): Matrix => {
+      const deal = dealSegments(plan, { blocks: blocks * times, whole });
+      return {
+        plan,
+        deal,
+        ranges: device.upload(deal.ranges, "work ranges"),
+        splits: device.upload(deal.splits, "work splits"),
+      };
+    };
+    // Results of a block take shared memory, so on a small GPU the head's work is dealt over several blocks a multiprocessor.
+    const headTimes = Math.ceil(((vocabularyTokens / 16) * segmentsOf({ inputs: hidden })) / blocks / 384);
+    this.#matrices = {
+      qkv_v4: matrix(plain(hidden, (qkTiles + valueTiles) * 16, "q4")),
+      qkv_v6: matrix({ inputs: hidden, tilesA: qkTiles, typeA: "q4", tilesB: valueTiles, typeB: "q6" }),
+      o: matrix(plain(heads * headDim, hidden, "q4")),
+      gate_up: matrix(plain(hidden, 2 * feedForward, "q4"), true),
+      down_q4: matrix(plain(feedForward, hidden, "q4")),
+      down_q6: matrix(plain(feedForward, hidden, "q6")),
+      head: matrix(plain(hidden, vocabularyTokens, "q6"), true, headTimes),
+    };
+  }
+
+  /** One token for each sequence of the decode batch, from embedding to the sampled token in its slot. */
+  decodeStep(bucket: Bucket): void {
+    const { x, batchSlot, slotToken } = this.#space;
+    this.#launch("embed_slots", { grid: [bucket.batch], block: 256 }, [
+      ...[u64(this.#weights.embedding), u64(batchSlot), u64(slotToken), u64(x[0])],
+    ]);
+    for (const [index, layer] of this.#weights.layers.entries()) {
+      if (bucket.columns === 1) this.#decodeLayer(index, layer);
+      else this.#decodeLayerBatch(index, layer, bucket);
+    }
+    this.#head(bucket, { afterLayers: true });
+    this.#sample(bucket.batch, { fromPrompt: false });
+  }
+
+  /** A layer's parts by themselves, for the bench: what each kernel of a decode step costs. */
+  decodePart(part: "qkv" | "attention" | "o" | "gate_up" | "down" | "head" | "sample", layer: number): void {
+    const weights = this.#weights.layers[layer];
+    const bucket = buckets[0];
+    if (part === "head") this.#head(bucket, { afterLayers: true });
+    else if (part === "sample") this.#sample(1, { fromPrompt: false });
+    else if (weights) this.#decodeLayer(layer, weights, part);
+  }
+
+  #decodeLayer(index: number, layer: LayerWeights, only?: string): void {
+    const { single, x, attention } = this.#space;
+    const residual = (gain: number, planes: number, from: number): GemvInput => ({
+      kind: "residual",
+      ...{ x: x[from] ?? 0, planes, out: x[1 - from] ?? 0, gain },
+    });
+    const wants = (part: string): boolean => only === undefined || only === part;
+    if (wants("qkv")) {
+      const input = residual(layer.attentionNorm, index === 0 ? 0 : single.down, 0);
+      this.#gemv(layer.valueType === "q6" ? "qkv_v6" : "qkv_v4", layer.qkv, input, single.qkv, layer.value);
+    }
+    if (wants("attention")) this.#attention(index, layer, buckets[0]);
+    if (wants("o")) {
+      this.#gemv("o", layer.attentionOutput, { kind: "q8", ...attention }, single.output);
+    }
+    if (wants("gate_up")) {
+      this.#gemv("gate_up", layer.gateUp, residual(layer.feedForwardNorm, single.output, 1), single.h);
+    }
+    if (wants("down")) {
+      this.#gemv(
+        layer.downType === "q6" ? "down_q6" : "down_q4",
+        layer.down,
+        { kind: "half", h: single.h },
+        single.down,
+      );
+    }
+  }
+
+  #decodeLayerBatch(index: number, layer: LayerWeights, bucket: Bucket): void {
+    const { batch, attention } = this.#space;
+    const value = layer.valueType === "q6" ? "qkv_v6" : "qkv_v4";
+    const down = layer.downType === "q6" ? "down_q6" : "down_q4";
+    const before = this.#weights.layers[index - 1];
+    const plane = before && {
+      planes: batch.down,
+      matrix: this.#matrices[before.downType === "q6" ? "down_q6" : "down_q4"],
+    };
+    this.#normBatch(layer.attentionNorm, bucket, plane);
+    this.#gemm(value, layer.qkv, batch.normed, batch.qkv, bucket, layer.value);
+    this.#attention(index, layer, bucket);
+    this.#gemm("o", layer.attentionOutput, attention, batch.output, bucket);
+    this.#normBatch(layer.feedForwardNorm, bucket, { planes: batch.output, matrix: this.#matrices.o });
+    this.#gemm("gate_up", layer.gateUp, batch.normed, batch.gateUp, bucket);
+    this.#launch(
+      "silu_quantise_batch",
+      { grid: [Math.ceil(this.#shape.feedForward / 1024), bucket.batch], block: 256, overlaps: true },
+      [
+        ...[u64(batch.gateUp), i32(segmentsOf(this.#matrices.gate_up.plan)), u64(batch.h.values), u64(batch.h.scales)],
+        i32(bucket.columns),
+      ],
+    );
+    this.#gemm(down, layer.down, batch.h, batch.down, bucket);
+  }
+
+  #normBatch(gain: number, bucket: Bucket, before: { planes: number; matrix: Matrix } | undefined): void {
+    const { x, batch } = this.#space;
+    this.#launch("norm_quantise_batch", { grid: [bucket.batch], block: 256, overlaps: true }, [
+      ...[u64(x[0]), u64(before?.planes ?? 0), i32(before ? segmentsOf(before.matrix.plan) : 0)],
+      ...[u64(before?.matrix.splits ?? 0), u64(gain), this.#epsilon],
+      ...[u64(batch.normed.values), u64(batch.normed.scales), i32(bucket.columns)],
+    ]);
+  }
+
+  #gemv(name: MatrixName, weights: number, input: GemvInput, out: number, partB = 0): void {
+    const { plan, deal, ranges } = this.#matrices[name];
+    const isResidual = input.kind === "residual";
+    const addresses = [
+      ...[weights, partB, ranges],
+      ...(isResidual ? [input.x, input.planes, input.out, input.gain] : [0, 0, 0, 0]),
+      ...(input.kind === "q8" ? [input.values, input.scales] : [0, 0]),
+      ...[input.kind === "half" ? input.h : 0, out],
+    ];
+    const sharedBytes = gemvSharedBytes(plan, deal, { isHopper: this.#isHopper });
+    this.#launch(`gemv_${name}`, { grid: [deal.blocks], block: 256, sharedBytes, overlaps: true }, [
+      struct(addresses, [i32(plan.tilesA * 16), this.#epsilon]),
+    ]);
+  }
+
+  #gemm(
+    name: MatrixName,
+    weights: number,
+    input: { values: number; scales: number },
+    out: number,
+    bucket: Bucket,
+    partB = 0,
+  ): void {
+    const { plan } = this.#matrices[name];
+    const sharedBytes = batchSharedBytes(plan, bucket, { isHopper: this.#isHopper });
+    const grid = [this.#device.facts.multiprocessors] as const;
+    this.#launch(`batch_${name}_${bucket.tiles}`, { grid, block: 256, sharedBytes, overlaps: true }, [
+      struct(
+        [weights, partB, input.values, input.scales, out],
+        [i32(plan.tilesA / 8), i32((plan.tilesA + plan.tilesB) / 8)],
+      ),
+    ]);
+  }
+
+  #attention(index: number, layer: LayerWeights, bucket: Bucket): void {
+    const space = this.#space;
+    const matrix = this.#matrices[layer.valueType === "q6" ? "qkv_v6" : "qkv_v4"];
+    const isSingle = bucket.columns === 1;
+    const splits = isSingle ? 16 : Math.max(1, Math.min(16, 32 / bucket.batch));
+    const shape: LaunchShape = {
+      grid: [splits, this.#shape.kvHeads, bucket.batch],
+      block: 128,
+      sharedBytes: attentionSharedBytes({ isHopper: this.#isHopper }),
+      overlaps: true,
+    };
+    this.#launch("attention_decode", shape, [
+      struct(
+        [
+          ...[isSingle ? space.single.qkv : space.batch.qkv, isSingle ? 0 : matrix.splits],
+          ...[layer.queryNorm, layer.keyNorm, space.turns, space.pool + index * space.poolLayerBytes],
+          ...[space.batchSlot, space.slotPosition, space.pageTable, space.partials, space.tickets],
+          ...[space.attention.values, space.attention.scales],
+        ],
+        [...[i32(isSingle ? 2 : segmentsOf(matrix.plan)), i32(bucket.columns), i32(space.tableStride), this.#epsilon]],
+      ),
+    ]);
+  }
+
+  /** Final norm and logits of the residual rows. `afterLayers`: the last layer's product is still in its planes. */
+  #head(bucket: Bucket, { afterLayers }: { afterLayers: boolean }): void {
+    const { x, single, batch, logits } = this.#space;
+    const gain = this.#weights.outputNorm;
+    if (bucket.columns === 1) {
+      const input: GemvInput = { kind: "residual", x: x[0], planes: afterLayers ? single.down : 0, out: 0, gain };
+      this.#gemv("head", this.#weights.embedding, input, logits);
+      return;
+    }
+    const last = this.#weights.layers.at(-1);
+    const before = { planes: batch.down, matrix: this.#matrices[last?.downType === "q6" ? "down_q6" : "down_q4"] };
+    this.#normBatch(gain, bucket, afterLayers ? before : undefined);
+    this.#gemm("head", this.#weights.embedding, batch.normed, logits, bucket);
+  }
+
+  #sample(batch: number, { fromPrompt }: { fromPrompt: boolean }): void {
+    const space = this.#space;
+    this.#launch("scan_logits", { grid: [sampleSlices, batch], block: 256, overlaps: !fromPrompt }, [
+      ...[u64(space.logits), u64(space.slices)],
+    ]);
+    this.#launch(
+      "sample_token",
+      { grid: [batch], block: 1024, sharedBytes: sampleSharedBytes, overlaps: !fromPrompt },
+      [
+        struct(
+          [
+            ...[space.logits, space.slices, space.settings, space.recent, space.biasIds, space.biasValues, space.masks],
+            ...(fromPrompt ? [space.promptSlot, space.promptMask] : [space.batchSlot, space.batchMask]),
+            ...[space.slotToken, space.slotPosition, fromPrompt ? space.promptPosition : 0],
+            ...[space.changed, this.#results.address, space.counter],
+          ],
+          [i32(this.#results.ring)],
+        ),
+      ],
+    );
+  }
+
+  /** All layers for a chunk of prompt tokens; their KV goes to the pages. */
+  prefillStep(chunk: PrefillChunk): void {
+    const { prompt, pageTable, tableStride, pool, poolLayerBytes, turns } = this.#space;
+    const { hidden, feedForward, heads, kvHeads } = this.#shape;
+    const { tokens, blocks } = chunk;
+    const queryRows = heads * headDim;
+    const qkvRows = queryRows + 2 * kvHeads * headDim;
+    const queryKeyRows = queryRows + kvHeads * headDim;
+    const splits = this.#prefillSplits(chunk);
+    this.#launch("embed_tokens", { grid: [tokens], block: 256 }, [
+      ...[u64(this.#weights.embedding), u64(prompt.tokens), u64(prompt.x)],
+    ]);
+    const norm = (gain: number): void =>
+      this.#launch("norm_rows_f16", { grid: [tokens], block: 256 }, [
+        ...[u64(prompt.x), u64(gain), this.#epsilon, u64(prompt.normed)],
+      ]);
+    const gemm = (
+      name: string,
+      weights: number,
+      x: number,
+      out: { at: number; rows: number; stride: number; offset?: number },
+    ) =>
+      this.#launch(
+        name,
+        {
+          grid: [Math.ceil(tokens / 128), out.rows / 128],
+          block: 128,
+          sharedBytes: prefillSharedBytes(name.endsWith("q6") ? "q6" : "q4", { isHopper: this.#isHopper }),
+        },
+        [struct([weights, x, out.at], [i32(tokens), i32(out.stride), i32(out.offset ?? 0)])],
+      );
+    for (const [index, layer] of this.#weights.layers.entries()) {
+      const pages = pool + index * poolLayerBytes;
+      norm(layer.attentionNorm);
+      gemm("prefill_qkv_q4", layer.qkv, prompt.normed, { at: prompt.qkv, rows: queryKeyRows, stride: qkvRows });
+      gemm(`prefill_qkv_${layer.valueType}`, layer.value, prompt.normed, {
+        ...{ at: prompt.qkv, rows: kvHeads * headDim, stride: qkvRows, offset: queryKeyRows },
+      });
+      this.#launch("kv_write_prefill", { grid: [tokens, Math.ceil((heads + 2 * kvHeads) / 8)], block: 256 }, [
+        struct(
+          [
+            ...[prompt.qkv, layer.queryNorm, layer.keyNorm, turns, prompt.slots, prompt.positions],
+            ...[pageTable, pages, prompt.q],
+          ],
+          [i32(tableStride), this.#epsilon],
+        ),
+      ]);
+      const flash = struct(
+        [prompt.q, pages, pageTable, prompt.blocks, prompt.attended, prompt.partials],
+        [i32(tableStride), i32(splits), i32(blocks)],
+      );
+      this.#launch(
+        "attention_prefill",
+        { grid: [blocks, kvHeads, splits], block: 256, sharedBytes: flashSharedBytes },
+        [flash],
+      );
+      if (splits > 1) this.#launch("attention_merge", { grid: [blocks, kvHeads, 128], block: 32 }, [flash]);
+      gemm("prefill_o", layer.attentionOutput, prompt.attended, { at: prompt.x, rows: hidden, stride: hidden });
+      norm(layer.feedForwardNorm);
+      gemm("prefill_gate_up", layer.gateUp, prompt.normed, {
+        at: prompt.h,
+        rows: 2 * feedForward,
+        stride: feedForward,
+      });
+      gemm(`prefill_down_${layer.downType}`, layer.down, prompt.h, { at: prompt.x, rows: hidden, stride: hidden });
+    }
+  }
+
+  /** Samples after the last positions of up to 32 prompts; rows, slots, masks and positions are in the workspace's prompt arrays. */
+  sampleAfterPrefill(count: number): void {
+    const { prompt, promptRow, x } = this.#space;
+    this.#launch("gather_rows", { grid: [count], block: 256 }, [u64(prompt.x), u64(promptRow), u64(x[0])]);
+    const bucket = buckets.find(({ batch }) => batch >= count) ?? buckets[5];
+    this.#head(bucket, { afterLayers: false });
+    this.#sample(Math.min(bucket.batch, maxBatch), { fromPrompt: true });
+  }
+
+  /** Few queries against a long context leave most of the GPU idle: then the pages are dealt over blocks too. */
+  #prefillSplits({ blocks, contextTokens }: PrefillChunk): number {
+    const places = blocks * this.#shape.kvHeads;
+    const wanted = Math.floor(this.#device.facts.multiprocessors / places);
+    return Math.max(1, Math.min(wanted, 16, Math.ceil(contextTokens / 256), Math.floor(splitPlaces / places)));
+  }
+
+  #launch(name: string, shape: LaunchShape, args: readonly Argument[]): void {
+    this.#device.kernel(name).launch(shape, args);
+  }
+}
+
+type GemvInput =
+  | { kind: "residual"; x: number; planes: number; out: number; gain: number }
+  | { kind: "q8"; values: number; scales: number }
+  | { kind: "half"; h: number };

@@ -1,0 +1,355 @@
+// The runner on a real GPU: turns the scheduler's steps into uploads and launches on one stream and hands the sampled tokens back. A step's
+// prompt chunks run first, all together, then its decode tokens as one captured graph. What a graph reads (positions, last tokens, page
+// tables) lives on the device and moves on by itself, so a decode step like the one before it costs the host one call.
+//
+// The device is trusted until a call fails; then the runner is lost and every later step is refused with that error.
+import assert from "node:assert/strict";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { AppError, toAppError } from "../../base/errors.ts";
+import type { EngineStatus } from "../contract.ts";
+import type { Device, HostMemory } from "./device.ts";
+import {
+  type Bucket,
+  buckets,
+  type KernelShape,
+  maxBatch,
+  maxBiases,
+  pageTokens,
+  recentTokens,
+  resultBytes,
+  settingsBytes,
+} from "./kernels.ts";
+import { Qwen3Steps } from "./qwen3-steps.ts";
+import type { Runner, RunnerLimits, SampledToken, SlotSettings, StepEntry } from "./runner-contract.ts";
+import { UploadRing } from "./upload-ring.ts";
+import type { Weights } from "./weights.ts";
+import { allocateWorkspace, type Workspace } from "./workspace.ts";
+
+export interface CudaRunnerOptions {
+  device: Device;
+  shape: KernelShape;
+  weights: Weights;
+  layers: number;
+  epsilon: number;
+  ropeBase: number;
+  slots: number;
+  stepTokens: number;
+  contextTokens: number;
+  pages: number;
+}
+
+const ringSteps = 64;
+const uploadBytes = 16 * 1024 * 1024;
+
+/** Where a sampled token will appear. */
+interface Expected {
+  step: number;
+  index: number;
+  slot: number;
+  /** Alternatives wanted with it; -1: no log-probabilities. */
+  alternatives: number;
+}
+
+export class CudaRunner implements Runner {
+  readonly limits: RunnerLimits;
+  readonly kvType = "int8";
+  readonly device: string;
+  readonly steps: Qwen3Steps;
+  readonly workspace: Workspace;
+  readonly #device: Device;
+  readonly #options: CudaRunnerOptions;
+  readonly #results: HostMemory;
+  readonly #resultView: DataView;
+  readonly #ring: UploadRing;
+  readonly #graphs = new Map<Bucket, () => void>();
+  /** Position of each slot's next decode token as the device has it, to catch a plan that disagrees. */
+  readonly #positions: Int32Array;
+  readonly #topLogprobs: Int32Array;
+  #batchOnDevice: Int32Array = new Int32Array(maxBatch).fill(-2);
+  #maskOnDevice: Int32Array = new Int32Array(maxBatch).fill(-2);
+  /** Sampling launches so far: the device counts alike. */
+  #sampled = 0;
+  #lost: AppError | undefined;
+  #isClosed = false;
+
+  constructor(options: CudaRunnerOptions) {
+    const { device, shape, slots, stepTokens, contextTokens, pages, layers, ropeBase } = options;
+    assert.ok(slots <= maxBatch, `at most ${maxBatch} slots`);
+    this.#options = options;
+    this.#device = device;
+    this.device = device.facts.name;
+    this.limits = {
+      ...{ slots, pageTokens, pages, stepTokens, contextTokens },
+      vocabularyTokens: shape.vocabularyTokens,
+    };
+    this.workspace = allocateWorkspace(device, shape, { slots, stepTokens, contextTokens, pages, layers, ropeBase });
+    this.#results = device.host(ringSteps * maxBatch * resultBytes, "results");
+    this.#resultView = new DataView(this.#results.bytes.buffer, this.#results.bytes.byteOffset);
+    this.#ring = new UploadRing(device, uploadBytes);
+    this.#positions = new Int32Array(slots).fill(-1);
+    this.#topLogprobs = new Int32Array(slots).fill(-1);
+    this.steps = new Qwen3Steps(device, {
+      ...{ shape, weights: options.weights, workspace: this.workspace, epsilon: options.epsilon },
+      results: { address: this.#results.address, ring: ringSteps },
+    });
+  }
+
+  /** Captures every graph and runs each path once, so that the first request is as fast as the tenth. */
+  async warmUp(): Promise<void> {
+    const plain = {
+      temperature: 0,
+      topK: 0,
+      topP: 1,
+      minP: 0,
+      repeatPenalty: 1,
+      presencePenalty: 0,
+      frequencyPenalty: 0,
+    };
+    const settings: SlotSettings = {
+      ...{ sampling: { ...plain, penaltyTokens: 0, logitBias: new Map() }, seed: 0, drawn: 0 },
+      recentTokens: new Int32Array(0),
+    };
+    const { slots, pages, stepTokens } = this.limits;
+    for (let slot = 0; slot < slots; slot++) {
+      this.fillSlot(slot, settings);
+      // All slots write the same few pages: nothing reads what comes out.
+      this.setPages(slot, 0, Int32Array.of(0, Math.min(1, pages - 1)));
+    }
+    for (const count of new Set([Math.min(96, stepTokens), Math.min(16, stepTokens)])) {
+      await this.submit([{ slot: 0, startPosition: 0, tokens: new Int32Array(count).fill(1), sample: true }]);
+    }
+    for (const { batch } of buckets) {
+      const count = Math.min(batch, slots);
+      const prompts = Array.from({ length: count }, (_, slot) => ({
+        ...{ slot, startPosition: 0, tokens: Int32Array.of(1), sample: true },
+      }));
+      await this.submit(prompts);
+      await this.submit(prompts.map(({ slot }) => ({ slot, startPosition: 1, sample: true })));
+      if (count < batch) break;
+    }
+    this.#positions.fill(-1);
+  }
+
+  get weights(): Weights {
+    return this.#options.weights;
+  }
+
+  memory(): EngineStatus["memory"] {
+    const kvBytes = this.workspace.poolLayerBytes * this.#options.layers;
+    const weightBytes = this.#options.weights.bytes;
+    return {
+      ...{ weightBytes, kvBytes, otherBytes: this.#device.allocatedBytes - weightBytes - kvBytes },
+      totalBytes: this.#device.facts.totalBytes,
+    };
+  }
+
+  fillSlot(slot: number, settings: SlotSettings): void {
+    this.#refuseIfLost();
+    const { sampling, seed, drawn } = settings;
+    if (sampling.logitBias.size > maxBiases) {
+      throw new AppError("unsupported", `${sampling.logitBias.size} logit biases; this engine takes ${maxBiases}.`, {
+        param: "logitBias",
+      });
+    }
+    if (sampling.penaltyTokens > recentTokens) {
+      throw new AppError("unsupported", `Penalties look at the last ${recentTokens} tokens at most.`, {
+        param: "penaltyTokens",
+      });
+    }
+    const space = this.workspace;
+    const recent = settings.recentTokens.subarray(Math.max(0, settings.recentTokens.length - recentTokens));
+    const top = settings.topLogprobs;
+    const words = new ArrayBuffer(settingsBytes);
+    new Float32Array(words, 0, 6).set([
+      ...[sampling.temperature, sampling.topP, sampling.minP],
+      ...[sampling.repeatPenalty, sampling.presencePenalty, sampling.frequencyPenalty],
+    ]);
+    new Int32Array(words, 24, 6).set([
+      ...[sampling.topK, sampling.penaltyTokens, sampling.logitBias.size, top ?? 0, top === undefined ? 0 : 1, 0],
+    ]);
+    new Uint32Array(words, 48, 4).set([seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, drawn, recent.length]);
+    this.#ring.write(space.settings + slot * settingsBytes, new Uint8Array(words));
+    this.#ring.write(space.recent + slot * recentTokens * 4, recent);
+    if (sampling.logitBias.size > 0) {
+      const biases = [...sampling.logitBias];
+      this.#ring.write(
+        space.biasIds + slot * maxBiases * 4,
+        Int32Array.from(biases, ([id]) => id),
+      );
+      this.#ring.write(
+        space.biasValues + slot * maxBiases * 4,
+        Float32Array.from(biases, ([, value]) => value),
+      );
+    }
+    this.#positions[slot] = -1;
+    this.#topLogprobs[slot] = top ?? -1;
+  }
+
+  setPages(slot: number, firstPage: number, pages: Int32Array): void {
+    this.#refuseIfLost();
+    const { pageTable, tableStride } = this.workspace;
+    assert.ok(firstPage + pages.length <= tableStride, `slot ${slot} has no room for page ${firstPage + pages.length}`);
+    this.#ring.write(pageTable + (slot * tableStride + firstPage) * 4, pages);
+  }
+
+  async submit(plan: readonly StepEntry[]): Promise<readonly SampledToken[]> {
+    this.#refuseIfLost();
+    if (plan.length === 0) return [];
+    const expected: Expected[] = [];
+    let mark: number;
+    let place: number;
+    try {
+      const prompts = plan.filter(({ tokens }) => tokens);
+      const decodes = plan.filter(({ tokens }) => !tokens);
+      if (prompts.length > 0) expected.push(...this.#prefill(prompts));
+      if (decodes.length > 0) expected.push(...this.#decode(decodes));
+      mark = this.#device.mark();
+      place = this.#ring.place;
+    } catch (error) {
+      throw this.#lose(error);
+    }
+    try {
+      await this.#device.passed(mark);
+      await nextTurn();
+    } catch (error) {
+      throw this.#lose(error);
+    }
+    this.#ring.release(place);
+    // In the plan's order, whatever order they were computed in.
+    const bySlot = new Map(expected.map((one) => [one.slot, one]));
+    return plan.flatMap(({ slot, sample }) => {
+      const found = sample ? bySlot.get(slot) : undefined;
+      return found ? [this.#result(found)] : [];
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#lost ??= new AppError("device", "The engine is closed.");
+    this.#device[Symbol.dispose]();
+  }
+
+  #decode(entries: readonly StepEntry[]): Expected[] {
+    const bucket = buckets.find(({ batch }) => batch >= entries.length);
+    assert.ok(bucket, `${entries.length} sequences in one step`);
+    const slots = new Int32Array(maxBatch).fill(-1);
+    const masks = new Int32Array(maxBatch);
+    for (const [index, { slot, startPosition, mask }] of entries.entries()) {
+      assert.equal(this.#positions[slot], startPosition, `slot ${slot} is not at the planned position`);
+      this.#positions[slot] = startPosition + 1;
+      slots[index] = slot;
+      if (mask) {
+        masks[index] = 1;
+        this.#writeMask(index, mask);
+      }
+    }
+    const space = this.workspace;
+    if (!isEqual(slots, this.#batchOnDevice)) this.#ring.write(space.batchSlot, slots);
+    if (!isEqual(masks, this.#maskOnDevice)) this.#ring.write(space.batchMask, masks);
+    this.#batchOnDevice = slots;
+    this.#maskOnDevice = masks;
+    let launch = this.#graphs.get(bucket);
+    if (!launch) {
+      launch = this.#device.graph(() => this.steps.decodeStep(bucket));
+      this.#graphs.set(bucket, launch);
+    }
+    launch();
+    const step = this.#sampled++;
+    return entries.flatMap(({ slot, sample }, index) => (sample ? [this.#expect(step, index, slot)] : []));
+  }
+
+  #expect(step: number, index: number, slot: number): Expected {
+    return { step, index, slot, alternatives: this.#topLogprobs[slot] ?? -1 };
+  }
+
+  #prefill(entries: readonly StepEntry[]): Expected[] {
+    const space = this.workspace.prompt;
+    const lengths = entries.map(({ tokens }) => tokens?.length ?? 0);
+    const total = lengths.reduce((sum, length) => sum + length, 0);
+    assert.ok(total <= this.limits.stepTokens, `${total} prompt tokens in a step of ${this.limits.stepTokens}`);
+    const tokens = new Int32Array(total);
+    const slots = new Int32Array(total);
+    const positions = new Int32Array(total);
+    const blocks: number[] = [];
+    const lastRows: number[] = [];
+    let row = 0;
+    let contextTokens = 0;
+    for (const { slot, startPosition, tokens: chunk = new Int32Array(0) } of entries) {
+      tokens.set(chunk, row);
+      slots.fill(slot, row, row + chunk.length);
+      for (let index = 0; index < chunk.length; index++) positions[row + index] = startPosition + index;
+      for (let at = 0; at < chunk.length; at += 32) {
+        blocks.push(slot, row + at, Math.min(32, chunk.length - at), startPosition + at);
+      }
+      row += chunk.length;
+      lastRows.push(row - 1);
+      contextTokens = Math.max(contextTokens, startPosition + chunk.length);
+      this.#positions[slot] = startPosition + chunk.length;
+    }
+    this.#ring.write(space.tokens, tokens);
+    this.#ring.write(space.slots, slots);
+    this.#ring.write(space.positions, positions);
+    this.#ring.write(space.blocks, Int32Array.from(blocks));
+    this.steps.prefillStep({ tokens: total, blocks: blocks.length / 4, contextTokens });
+    return this.#sampleAfter(entries, lastRows);
+  }
+
+  #sampleAfter(entries: readonly StepEntry[], lastRows: readonly number[]): Expected[] {
+    const space = this.workspace;
+    const sampling = entries.flatMap((entry, index) => (entry.sample ? [{ entry, row: lastRows[index] ?? 0 }] : []));
+    if (sampling.length === 0) return [];
+    const slots = new Int32Array(maxBatch).fill(-1);
+    const masks = new Int32Array(maxBatch);
+    const positions = new Int32Array(maxBatch);
+    const rows = new Int32Array(maxBatch);
+    for (const [index, { entry, row }] of sampling.entries()) {
+      slots[index] = entry.slot;
+      rows[index] = row;
+      positions[index] = this.#positions[entry.slot] ?? 0;
+      if (entry.mask) {
+        masks[index] = 1;
+        this.#writeMask(index, entry.mask);
+      }
+    }
+    this.#ring.write(space.promptSlot, slots);
+    this.#ring.write(space.promptMask, masks);
+    this.#ring.write(space.promptPosition, positions);
+    this.#ring.write(space.promptRow, rows);
+    this.steps.sampleAfterPrefill(sampling.length);
+    const step = this.#sampled++;
+    return sampling.map(({ entry }, index) => this.#expect(step, index, entry.slot));
+  }
+
+  #writeMask(index: number, mask: Int32Array): void {
+    const words = Math.ceil(this.limits.vocabularyTokens / 32);
+    assert.ok(mask.length >= words, `a mask of ${mask.length} words for ${this.limits.vocabularyTokens} tokens`);
+    this.#ring.write(this.workspace.masks + index * words * 4, mask.subarray(0, words));
+  }
+
+  #result({ step, index, slot, alternatives }: Expected): SampledToken {
+    const at = ((step % ringSteps) * maxBatch + index) * resultBytes;
+    const view = this.#resultView;
+    const id = view.getInt32(at, true);
+    if (alternatives < 0) return { slot, id };
+    const count = Math.min(view.getInt32(at + 8, true), alternatives);
+    const top = Array.from({ length: count }, (_, place) => ({
+      id: view.getInt32(at + 16 + place * 4, true),
+      logprob: view.getFloat32(at + 96 + place * 4, true),
+    }));
+    return { slot, id, logprob: view.getFloat32(at + 4, true), ...(alternatives > 0 ? { top } : {}) };
+  }
+
+  #lose(error: unknown): AppError {
+    this.#lost ??= toAppError(error);
+    return this.#lost;
+  }
+
+  #refuseIfLost(): void {
+    if (this.#lost) throw this.#lost;
+  }
+}
+
+function isEqual(a: Int32Array, b: Int32Array): boolean {
+  return a.every((value, index) => value === b[index]);
+}
