@@ -114,6 +114,16 @@ test("with no queue at all, a request still starts when a sequence is free", () 
   assert.throws(() => admission.enter(ticket("b")), { code: "busy" });
 });
 
+test("a full queue can be seen before a request is looked at", () => {
+  const { admission, admitAll } = desk({ sequences: 1, queueLimit: 1 });
+  for (const name of ["runs", "waits"]) {
+    admission.refuseIfFull();
+    admission.enter(ticket(name));
+    admitAll();
+  }
+  assert.throws(() => admission.refuseIfFull(), { code: "busy" });
+});
+
 test("leaving while waiting moves the others up; leaving twice is harmless", () => {
   const { admission, admitAll } = desk({ sequences: 1 });
   const [a, b, c] = [ticket("a"), ticket("b"), ticket("c")];

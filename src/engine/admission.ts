@@ -53,6 +53,13 @@ export class Admission<T extends Ticket> {
     return this.#reservedTokens;
   }
 
+  /** Throws `busy` when nothing more can be taken in, whatever its size: asked before the work of reading a prompt. */
+  refuseIfFull(): void {
+    const { sequences, queueLimit } = this.#options;
+    const mustWait = this.#waiting.length > 0 || this.#running.size >= sequences;
+    if (mustWait && this.#waiting.length >= queueLimit) throw this.#busy();
+  }
+
   /** Takes a request in; admit() may then start it. Throws `busy` when it cannot start at once and the queue is full. */
   enter(ticket: T): void {
     const { kvTokens, queueLimit } = this.#options;
@@ -63,12 +70,7 @@ export class Admission<T extends Ticket> {
       });
     }
     const startsAtOnce = this.#waiting.length === 0 && this.#fits(ticket);
-    if (!startsAtOnce && this.#waiting.length >= queueLimit) {
-      throw new AppError("busy", `All sequences are at work and ${this.#waiting.length} requests wait already.`, {
-        hint: "Send it again later, or start with a larger --queue.",
-        details: { retryAfterSeconds: this.retryAfterSeconds(), queuedRequests: this.#waiting.length },
-      });
-    }
+    if (!startsAtOnce && this.#waiting.length >= queueLimit) throw this.#busy();
     const place = this.#waiting.findIndex((other) => rank[other.priority] > rank[ticket.priority]);
     this.#waiting.splice(place < 0 ? this.#waiting.length : place, 0, ticket);
   }
@@ -133,6 +135,13 @@ export class Admission<T extends Ticket> {
     for (const since of this.#running.values()) runningMs = Math.max(runningMs ?? 0, now - since);
     if (this.#averageServiceMs === undefined) return runningMs;
     return Math.max(this.#averageServiceMs, runningMs === undefined ? 0 : runningMs / 2);
+  }
+
+  #busy(): AppError {
+    return new AppError("busy", `All sequences are at work and ${this.#waiting.length} requests wait already.`, {
+      hint: "Send it again later, or start with a larger --queue.",
+      details: { retryAfterSeconds: this.retryAfterSeconds(), queuedRequests: this.#waiting.length },
+    });
   }
 
   #fits(ticket: T): boolean {

@@ -52,6 +52,7 @@ async function open(settings: EngineSettings): Promise<void> {
     setInterval(() => {
       const status = engine?.status();
       if (!status) return;
+      if (status.state === "failed") die(new AppError("device", "The engine's device failed."));
       const isWorking = status.runningRequests > 0 || status.queuedRequests > 0;
       if (isWorking || wasWorking) send({ type: "status", status });
       wasWorking = isWorking;

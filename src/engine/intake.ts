@@ -80,6 +80,7 @@ export class Intake {
         throw new AppError("bad_request", `${id} is not a token id of this model.`, { param: "logitBias" });
       }
     }
+    this.#admission.refuseIfFull();
     const promptIds = await arrival.promptIds();
     checkPromptIds(promptIds, vocabularyTokens);
     const limits = {

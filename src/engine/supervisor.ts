@@ -29,6 +29,7 @@ const failedAfter = 5;
 /** A process that served this long was no part of a crash loop. */
 const steadyMs = 60_000;
 const stopWaitMs = 10_000;
+const lastWordsMs = 1000;
 const keptOutput = 2000;
 
 export class Supervisor {
@@ -105,10 +106,17 @@ export class Supervisor {
     }
     child.on("message", (message) => this.#receive(message as FromHost));
     child.once("error", (error) => this.#ended(child, `could not be started: ${error.message}`));
-    // "close" comes after the last of its output, "exit" need not.
-    child.once("close", (code, signal) =>
-      this.#ended(child, signal ? `ended by ${signal}` : `ended with code ${code}`),
-    );
+    child.once("exit", (code, signal) => {
+      const how = signal ? `ended by ${signal}` : `ended with code ${code}`;
+      // Its last messages and output may still be on their way; a process that it started could hold its output open for ever.
+      const timer = setTimeout(() => this.#ended(child, how), lastWordsMs);
+      const isDrained = [new Promise((resolve) => child.once("close", resolve))];
+      if (child.connected) isDrained.push(new Promise((resolve) => child.once("disconnect", resolve)));
+      void Promise.all(isDrained).then(() => {
+        clearTimeout(timer);
+        this.#ended(child, how);
+      });
+    });
     child.send({ type: "open", settings } satisfies ToHost, () => undefined);
   }
 
