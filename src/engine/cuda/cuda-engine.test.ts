@@ -8,6 +8,7 @@ import { readGguf } from "../../models/gguf.ts";
 import { openTokenizer } from "../../models/tokenizer.ts";
 import { type Engine, type GenerateEvent, type GenerateRequest, type ModelInfo, plainSampling } from "../contract.ts";
 import { openEngineOverRunner, type RunnerEngineOptions } from "./cuda-engine.ts";
+import type { FollowingConstraint, Grammars } from "./grammar.ts";
 import { SimulatedRunner, type SimulationOptions, simulatedToken } from "./simulated-runner.ts";
 
 const file = path.join(import.meta.dirname, "../../../models/quern-mini/quern-mini-q4_k_m.gguf");
@@ -204,6 +205,23 @@ test("an answer under a grammar fits it, beside one that has none; a bad grammar
   assert.deepEqual(free.value.ids, expected("y", 20));
   assert.ok(bad.status === "rejected" && refused("unsupported")(bad.reason));
   await assert.rejects(read(engine, ask("x", { grammar: { kind: "json" }, ignoreEos: true })), refused("unsupported"));
+});
+
+test("an abort does not wait for a grammar, nor for the rest of a long text", async () => {
+  const opened = Promise.withResolvers<FollowingConstraint>();
+  const grammars: Grammars = { open: () => opened.promise, [Symbol.asyncDispose]: async () => undefined };
+  await using engine = open({}, { grammars });
+  const abort = new AbortController();
+  const answer = read(engine, ask("x", { grammar: { kind: "json" } }), abort.signal);
+  await new Promise((resolve) => setImmediate(resolve));
+  abort.abort();
+  assert.equal((await answer).done.reason, "aborted");
+  const isClosed = Promise.withResolvers<void>();
+  const late = { mask: () => undefined, accept: () => undefined, [Symbol.dispose]: () => isClosed.resolve() };
+  opened.resolve(late);
+  await isClosed.promise;
+  const { done } = await read(engine, ask("一二三 ".repeat(100_000)), AbortSignal.abort());
+  assert.equal(done.reason, "aborted");
 });
 
 test("a prompt without an answer is computed and kept", async () => {

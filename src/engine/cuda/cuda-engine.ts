@@ -92,6 +92,11 @@ class RunnerEngine implements Engine {
   ): AsyncGenerator<GenerateEvent, void, undefined> {
     this.#totals.requests++;
     using accepted = await this.#accept(request, signal);
+    if (!accepted) {
+      this.#totals.aborts++;
+      yield goneBeforeAccepted;
+      return;
+    }
     const { active, sequence } = accepted;
     const leave = (): void => {
       sequence.isLeaving = true;
@@ -108,7 +113,8 @@ class RunnerEngine implements Engine {
     }
   }
 
-  async #accept(request: GenerateRequest, signal: AbortSignal | undefined): Promise<Accepted> {
+  /** Undefined when the caller aborted before the request could be accepted. */
+  async #accept(request: GenerateRequest, signal: AbortSignal | undefined): Promise<Accepted | undefined> {
     const stack = new DisposableStack();
     try {
       this.#refuseIfClosed();
@@ -120,16 +126,22 @@ class RunnerEngine implements Engine {
         }
       }
       const promptIds = await this.#promptIds(request.prompt, signal);
+      if (signal?.aborted) return undefined;
       checkPromptIds(promptIds, vocabularyTokens);
       const maxTokens = answerRoom(promptIds.length, this.#runner.limits.contextTokens, request.maxTokens);
       let sequence: Sequence | undefined;
-      const constraint = await this.#constraint(request, {
+      let failure: AppError | undefined;
+      const opening = this.#constraint(request, {
         onMask: () => this.#news.tell(),
         onFailure: (error) => {
+          failure = error;
           if (sequence) this.#scheduler.fail(sequence, error);
         },
       });
+      const constraint = opening && (await unlessAborted(opening, signal));
       if (constraint) stack.use(constraint);
+      if (signal?.aborted) return undefined;
+      if (failure) throw failure;
       this.#refuseIfClosed();
       const active = new ActiveRequest(request, promptIds, this.#limitsOf(request, maxTokens), this.#now());
       sequence = this.#sequenceOf(active, constraint);
@@ -153,17 +165,18 @@ class RunnerEngine implements Engine {
   async #promptIds(prompt: Prompt, signal: AbortSignal | undefined): Promise<readonly number[]> {
     if (prompt.kind === "tokens") return prompt.ids;
     const ids: number[] = [];
+    let parts = 0;
     for (const piece of prompt.pieces) {
-      let parts = 0;
       for (const part of this.#options.tokenizer.encodeParts(piece, { special: true })) {
         for (const id of part) ids.push(id);
-        if (++parts % 4 === 0 && !signal?.aborted) await nextTurn();
+        if (signal?.aborted) return ids;
+        if (++parts % 4 === 0) await nextTurn();
       }
     }
     return ids;
   }
 
-  async #constraint(request: GenerateRequest, told: Told): Promise<FollowingConstraint | undefined> {
+  #constraint(request: GenerateRequest, told: Told): Promise<FollowingConstraint> | undefined {
     if (!request.grammar) return undefined;
     // The grammar alone says when the answer is complete.
     for (const param of ["ignoreEos", "minTokens"] as const) {
@@ -314,6 +327,32 @@ class RunnerEngine implements Engine {
     await this.#loop;
     await this.#grammars[Symbol.asyncDispose]();
     await this.#runner[Symbol.asyncDispose]();
+  }
+}
+
+const goneBeforeAccepted: GenerateEvent = {
+  type: "done",
+  reason: "aborted",
+  usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
+  timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 },
+};
+
+/** What is being opened, or undefined once the signal is aborted; what is opened after that is closed again. */
+async function unlessAborted<T extends Disposable>(
+  opening: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T | undefined> {
+  if (!signal) return opening;
+  const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
+  const abort = (): void => resolve(undefined);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    const opened = await Promise.race([opening, aborted]);
+    if (!opened) opening.then((late) => late[Symbol.dispose](), abort);
+    return opened;
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 
