@@ -1,6 +1,7 @@
 // What the page can do, apart from how it looks: conversations, branches, answers. Holds the state as signals, writes every
 // change to the store before it counts as kept, and reports a write that failed. Answers of several conversations may run at
 // once; leaving a conversation does not stop them.
+import { heldAnswers, holdAnswer } from "./answer-lock.ts";
 import type { ChatRequest } from "./api.ts";
 import {
   type Attachment,
@@ -58,7 +59,7 @@ export class Workbench {
   constructor(store: Store) {
     this.store = store;
     this.open = new Signal(this.#blank());
-    store.subscribe(() => void this.#refreshHeads());
+    store.subscribe(() => void this.#guard(() => this.#follow()));
   }
 
   async start(): Promise<void> {
@@ -83,10 +84,10 @@ export class Workbench {
       const loaded = this.#loaded.get(id) ?? { head, messages: byId(await this.store.messages(id)) };
       const isShown =
         leafThrough === undefined || pathTo(loaded.messages, head.leafId).some(({ id: at }) => at === leafThrough);
+      const shown = isShown ? loaded.head : { ...head, leafId: newestLeafBelow(loaded.messages, leafThrough) };
+      const messages = await this.#closeInterrupted(loaded.messages);
       this.wanted.value = leafThrough;
-      this.#show(
-        isShown ? loaded : { ...loaded, head: { ...head, leafId: newestLeafBelow(loaded.messages, leafThrough) } },
-      );
+      this.open.value = { head: shown, messages };
     });
   }
 
@@ -231,6 +232,7 @@ export class Workbench {
     const path = pathTo(started.messages, answer.id);
     const running = new LiveAnswer({ conversationId: head.id, messageId: answer.id }, answer.text);
     this.answers.value = new Map(this.answers.value).set(answer.id, running);
+    const release = holdAnswer(answer.id);
     const leave = running.live.subscribe(() => this.engine.showAnswer(answer.id, running.live.value));
     await this.#guard(async () => {
       await this.store.save(head, [...unsaved, answer]);
@@ -257,6 +259,7 @@ export class Workbench {
       await this.store.save(kept.head, [done]);
       await this.#refreshHeads();
     });
+    release();
   }
 
   #request(head: ConversationHead, path: readonly Message[], sampling: { temperature?: number }): ChatRequest {
@@ -286,13 +289,22 @@ export class Workbench {
     return next;
   }
 
-  #show(conversation: OpenConversation): void {
-    this.open.value = { ...conversation, messages: this.#closeInterrupted(conversation.messages) };
+  /** Another tab changed something: the list, and what is in view unless this tab is writing it. */
+  async #follow(): Promise<void> {
+    await this.#refreshHeads();
+    const { id } = this.open.value.head;
+    const head = this.heads.value.find((each) => each.id === id);
+    if (head === undefined || this.#loaded.has(id)) return;
+    const messages = await this.#closeInterrupted(byId(await this.store.messages(id)));
+    if (this.open.value.head.id === id && !this.#loaded.has(id)) this.open.value = { head, messages };
   }
 
-  /** A stored answer that still says `streaming` and is not running here was cut off with its page. */
-  #closeInterrupted(messages: Messages): Messages {
-    const open = [...messages.values()].filter(({ id, state }) => state === "streaming" && !this.answers.value.has(id));
+  /** A stored answer that still says `streaming` and that no tab is writing was cut off with its page. */
+  async #closeInterrupted(messages: Messages): Promise<Messages> {
+    const held = await heldAnswers();
+    const open = [...messages.values()].filter(
+      ({ id, state }) => state === "streaming" && !this.answers.value.has(id) && !held.has(id),
+    );
     if (open.length === 0) return messages;
     const closed = new Map(messages);
     for (const message of open) closed.set(message.id, { ...message, state: "failed", error: interrupted });

@@ -7,6 +7,7 @@ import type { Engine, EngineStatus } from "../../src/engine/contract.ts";
 import { openScriptedEngine, type ScriptedOptions } from "../../src/engine/scripted/scripted-engine.ts";
 import { openChatTemplate } from "../../src/models/chat-template.ts";
 import { createApp } from "../../src/server/app.ts";
+import type { Keys } from "../../src/server/keys.ts";
 import { listen } from "../../src/server/listen.ts";
 import { toModelDefaults } from "../../src/server/sampling-fields.ts";
 
@@ -19,7 +20,10 @@ export interface PageServer extends AsyncDisposable {
   claim: Partial<EngineStatus>;
 }
 
-export async function openPageServer(options: ScriptedOptions = {}): Promise<PageServer> {
+export async function openPageServer(
+  options: ScriptedOptions = {},
+  { keys }: { keys?: Keys } = {},
+): Promise<PageServer> {
   if (!existsSync(path.join(pageFolder, "index.html"))) throw new Error("The page is not built; run: npm run build");
   const scripted = openScriptedEngine({ contextTokens: 200_000, ...options });
   const server = { claim: {} as Partial<EngineStatus> };
@@ -40,6 +44,7 @@ export async function openPageServer(options: ScriptedOptions = {}): Promise<Pag
     version: "0.0.0-test",
     limits: { bodyBytes: 64 * 1024 * 1024, perKey: 64 },
     pageFolder,
+    ...(keys === undefined ? {} : { keys }),
   });
   const listening = await listen(app, { host: "127.0.0.1", port: 0 });
   return Object.assign(server, {

@@ -178,3 +178,37 @@ test("a hidden page does not ask for the status", { skip }, async () => {
     document.dispatchEvent(new Event("visibilitychange"))`);
   while (asked === 0) await page.waitForRequest(isStatus);
 });
+
+test("a server that wants a key gets it from the reader, once", { skip }, async () => {
+  const keys = { count: 1, nameOf: (presented: string) => (presented === "sesame" ? "me" : undefined) };
+  await using server = await openPageServer({ answer: () => "welcome" }, { keys });
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  const field = page.getByLabel(strings.en.errors.invalid_api_key ?? "");
+  await field.fill("wrong");
+  await page.keyboard.press("Enter");
+  await page.waitForResponse((response) => response.status() === 401);
+  await field.fill("sesame");
+  await page.keyboard.press("Enter");
+  await field.waitFor({ state: "hidden" });
+  await page.reload();
+  await ask(page, "open");
+  await lastAnswer(page).getByText("welcome").waitFor();
+});
+
+test("a second tab follows the answer that the first one is writing", { skip }, async () => {
+  const words = Array.from({ length: 60 }, (_, n) => `w${n} `);
+  await using server = await openPageServer({ answer: () => words, tokensPerSecond: 20 });
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  await page.locator(".composer textarea").fill("together");
+  await page.keyboard.press("Enter");
+  await lastAnswer(page).getByText("w2").waitFor();
+  const second = await page.context().newPage();
+  await second.goto(server.url);
+  await second.getByRole("button", { name: "together", exact: true }).click();
+  await lastAnswer(second).getByText(strings.en.answerElsewhere).waitFor();
+  await lastAnswer(second).getByText("w59").waitFor();
+  await lastAnswer(second).getByText(strings.en.answerElsewhere).waitFor({ state: "hidden" });
+  assert.equal(await second.getByRole("alert").count(), 0);
+});

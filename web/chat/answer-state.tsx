@@ -49,7 +49,8 @@ export function AnswerTrouble({
 }): ReactElement | undefined {
   const t = useStrings();
   const { language } = usePreferences();
-  if (message.state === "complete" || message.state === "streaming") return;
+  if (message.state === "complete") return;
+  if (message.state === "streaming") return <div className="note">{t.answerElsewhere}</div>;
   const goOn = isLast && message.text !== "" && (
     <Button icon="play" onClick={() => void workbench.continueAnswer(message)}>
       {t.continueAnswer}
