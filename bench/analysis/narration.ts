@@ -1,0 +1,92 @@
+// How many unsupported numbers reach the reader, over 200 seeded workbooks:
+//   node bench/analysis/narration.ts lying            the scripted engine that lies on purpose
+//   node bench/analysis/narration.ts mini             quern-mini through llama.cpp
+// The delivered text is judged by independent-check.ts, against truth computed from the rows. Ends in one JSON line.
+import { writeXlsx } from "hucre/xlsx";
+import { OpenWorkbook } from "../../src/analysis/analyse.ts";
+import { silentLog } from "../../src/base/log.ts";
+import type { Engine } from "../../src/engine/contract.ts";
+import { untrueFigures } from "./independent-check.ts";
+import { openLyingEngine } from "./lying-engine.ts";
+import { randomWorkbook } from "./random-workbook.ts";
+
+export interface NarrationFigures {
+  workbooks: number;
+  sentences: number;
+  fromModel: number;
+  rewritten: number;
+  replaced: number;
+  numbers: number;
+  untrue: number;
+  examples: string[];
+}
+
+/** Narrates `count` workbooks and counts what reaches the reader. */
+export async function measureNarration(
+  engineFor: (seed: number) => Engine | Promise<Engine>,
+  { count, closes }: { count: number; closes: boolean },
+): Promise<NarrationFigures> {
+  const figures: NarrationFigures = {
+    workbooks: 0,
+    sentences: 0,
+    fromModel: 0,
+    rewritten: 0,
+    replaced: 0,
+    numbers: 0,
+    untrue: 0,
+    examples: [],
+  };
+  for (let seed = 1; seed <= count; seed++) {
+    const book = randomWorkbook(seed);
+    const zh = book.language === "zh";
+    const engine = await engineFor(seed);
+    using workbook = await OpenWorkbook.open({
+      name: book.name,
+      bytes: await writeXlsx({ sheets: [{ name: "S", rows: book.rows }] }),
+    });
+    const plan = {
+      kind: "change" as const,
+      comparison: "previous" as const,
+      filters: [
+        { column: zh ? "区域" : "Region", is: "in" as const, values: [book.region] },
+        { column: zh ? "品类" : "Category", is: "in" as const, values: [book.category] },
+      ],
+      breakdown: [zh ? "产品" : "Product"],
+      period: { column: zh ? "月份" : "Month", grain: "quarter" as const },
+    };
+    for await (const event of workbook.analyse({ plan, language: book.language, engine })) {
+      if (event.type !== "sentence") continue;
+      const { text, source } = event.sentence;
+      figures.sentences++;
+      if (source === "model") figures.fromModel++;
+      if (source === "rewritten") figures.rewritten++;
+      if (source === "template") figures.replaced++;
+      figures.numbers += [...text.matchAll(/\d[\d,.]*/g)].length;
+      const untrue = untrueFigures(text, book.truth);
+      figures.untrue += untrue.length;
+      if (untrue.length > 0 && figures.examples.length < 10)
+        figures.examples.push(`${seed} ${source}: ${text} [${untrue.join(", ")}]`);
+    }
+    figures.workbooks++;
+    if (closes) await engine[Symbol.asyncDispose]();
+  }
+  return figures;
+}
+
+if (import.meta.main) {
+  const which = process.argv[2] ?? "lying";
+  const count = Number(process.argv[3] ?? 200);
+  const started = performance.now();
+  let figures: NarrationFigures;
+  if (which === "mini") {
+    const { openMini } = await import("./mini-engine.ts");
+    const engine = await openMini(silentLog);
+    figures = await measureNarration(() => engine, { count, closes: false });
+    await engine[Symbol.asyncDispose]();
+  } else figures = await measureNarration((seed) => openLyingEngine(seed), { count, closes: true });
+  const { examples, ...rest } = figures;
+  for (const example of examples) process.stdout.write(`${example}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ bench: "analysis-narration", engine: which, ...rest, seconds: Math.round((performance.now() - started) / 100) / 10 })}\n`,
+  );
+}
