@@ -120,7 +120,7 @@ export function htmlOf(pages: readonly string[]): string {
 
 export function oneColumnPage(random: () => number, number: number): KnownPage {
   const heading = `第${number}节 经营情况说明`;
-  const paragraphs = Array.from({ length: 5 }, () => prose(random, 4));
+  const paragraphs = Array.from({ length: 6 }, () => prose(random, 6));
   return {
     html: `<h2>${heading}</h2>${paragraphs.map((text) => `<p>${text}</p>`).join("")}`,
     text: [heading, ...paragraphs].join(""),
@@ -129,7 +129,7 @@ export function oneColumnPage(random: () => number, number: number): KnownPage {
 
 export function twoColumnPage(random: () => number, number: number): KnownPage {
   const heading = `Report ${number} 双栏版面阅读顺序`;
-  const paragraphs = Array.from({ length: 9 }, (_, index) => `${number}.${index}甲。${prose(random, 3)}`);
+  const paragraphs = Array.from({ length: 11 }, (_, index) => `${number}.${index}甲。${prose(random, 3)}`);
   return {
     html: `<h2>${heading}</h2><div class="cols">${paragraphs.map((text) => `<p>${text}</p>`).join("")}</div>`,
     text: [heading, ...paragraphs].join(""),

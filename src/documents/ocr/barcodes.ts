@@ -6,7 +6,8 @@ import type { RasterImage } from "../pdfium.ts";
 import type { RecognisedPage } from "../reader.ts";
 import { resized } from "./raster.ts";
 
-const longestSide = 1600;
+/** Codes are large on a page; at this size a code of 3 cm on A4 still has 5 pixels a module. */
+const longestSide = 1200;
 let preparing: Promise<unknown> | undefined;
 
 async function prepare(): Promise<void> {
@@ -28,7 +29,7 @@ export async function readBarcodes(image: RasterImage): Promise<RecognisedPage["
     rgba.set(small.data.subarray(from, from + 3), to);
   const codes = await readCodes(
     { data: rgba, width: small.width, height: small.height, colorSpace: "srgb" },
-    { tryHarder: false, maxNumberOfSymbols: 50 },
+    { tryHarder: false, tryInvert: false, tryDownscale: false, tryDenoise: false, maxNumberOfSymbols: 50 },
   );
   return codes
     .filter((code) => code.isValid)

@@ -71,7 +71,8 @@ function decode(
   const height = box.bottom - box.top;
   const inset = height * 0.14;
   return {
-    text: text.join(""),
+    // The model often gives the wide comma inside a number.
+    text: text.join("").replaceAll(/(?<=\d)，(?=\d)/g, ","),
     lefts,
     left: box.left + inset,
     right: box.right - inset,

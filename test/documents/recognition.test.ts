@@ -1,0 +1,116 @@
+// Recognition on two small images made by bench/documents/make-fixtures.ts, and the reading process around it.
+import assert from "node:assert/strict";
+import { readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import test from "node:test";
+import { AppError } from "../../src/base/errors.ts";
+import { segmentsOf } from "../../src/documents/document.ts";
+import { DocumentCache } from "../../src/documents/document-cache.ts";
+import { readDocument } from "../../src/documents/read.ts";
+import { ReadWorkers } from "../../src/documents/read-in-worker.ts";
+import { makePdf } from "./fixtures.ts";
+
+const image = (name: string): Promise<Buffer> => readFile(path.join(import.meta.dirname, "images", name));
+
+test("a screenshot of a table comes out as a table, its merged cell and the QR code beside it too", async () => {
+  const document = await readDocument({ bytes: await image("table-screenshot.png") }, { name: "table-screenshot.png" });
+  const table = segmentsOf(document).find((segment) => segment.kind === "table");
+  assert.ok(table?.kind === "table", document.text);
+  const at = (row: number, column: number): string | undefined =>
+    table.cells.find((cell) => cell.row === row && cell.column === column)?.text;
+  assert.deepEqual([table.rows, table.columns], [4, 3]);
+  assert.deepEqual([at(0, 0), at(1, 0), at(1, 2), at(2, 1), at(3, 2)], ["区域", "华东", "1,234.50", "耳机", "560.25"]);
+  assert.equal(table.cells.find((cell) => cell.text === "华东")?.rowSpan, 2);
+  const code = segmentsOf(document).find((segment) => segment.kind === "barcode");
+  assert.equal(code?.kind === "barcode" && code.text, "https://example.com/contract/42");
+  assert.equal(document.pages[0]?.source, "ocr");
+  assert.ok((document.pages[0]?.confidence ?? 0) > 0.9);
+});
+
+test("a noisy scan that lies on its side, askew, inside a PDF is turned, levelled and read", async () => {
+  const bytes = await image("scan-on-its-side.jpg");
+  const { width, height } = await (await import("sharp")).default(bytes).metadata();
+  const rgb = await (await import("sharp")).default(bytes).toColourspace("srgb").jpeg({ quality: 90 }).toBuffer();
+  const document = await readDocument(
+    { bytes: makePdf([{ jpeg: { bytes: rgb, width, height } }]) },
+    { name: "scan.pdf" },
+  );
+  const text = document.text.replaceAll(/\s/g, "");
+  for (const part of ["付款通知", "2025年11月30日", "45,600元", "财务部", "finalpaymentisdue"])
+    assert.ok(text.includes(part), `${part} not in ${document.text}`);
+  assert.equal(document.pages[0]?.source, "ocr");
+  assert.ok((document.pages[0]?.turnedBy ?? 0) % 180 === 90);
+});
+
+test("a document is read in a process of its own, once, and kept by its content", async () => {
+  const folder = path.join(tmpdir(), `quern-cache-${process.pid}`);
+  try {
+    await using workers = new ReadWorkers();
+    const cache = new DocumentCache({ folder, workers });
+    const bytes = makePdf([{ texts: [{ text: "Kept by content", x: 60, y: 80 }] }]);
+    const pages: number[] = [];
+    const first = await cache.read(bytes, { name: "a.pdf", ocr: false, onProgress: ({ page }) => pages.push(page) });
+    const again = await cache.read(bytes, { name: "b.pdf", ocr: false });
+    assert.deepEqual([first.isFromCache, again.isFromCache], [false, true]);
+    assert.deepEqual(
+      [first.document.name, again.document.name, again.document.text],
+      ["a.pdf", "b.pdf", "Kept by content"],
+    );
+    assert.deepEqual(pages, [1]);
+    const png = await cache.pageImage(bytes, { name: "a.pdf", page: 1, pixels: 200 });
+    assert.deepEqual([...png.subarray(1, 4)], [...Buffer.from("PNG")]);
+    await assert.rejects(cache.pageImage(bytes, { name: "a.pdf", page: 7, pixels: 200 }), { code: "not_found" });
+    await assert.rejects(
+      cache.read(Buffer.from("%PDF-1.7"), { name: "bad.pdf" }),
+      (error) => error instanceof AppError && error.code === "unreadable" && error.message.includes("bad.pdf"),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+const long = makePdf(
+  Array.from({ length: 300 }, (_, page) => ({
+    texts: Array.from({ length: 30 }, (_, line) => ({
+      text: `Line ${line} of page ${page} with some more words`,
+      x: 60,
+      y: 60 + line * 20,
+    })),
+  })),
+);
+
+test("cancelling ends the reading at once and leaves room for the next document", async () => {
+  await using workers = new ReadWorkers();
+  const controller = new AbortController();
+  const reading = workers.read(
+    { bytes: long },
+    { name: "long.pdf", signal: controller.signal, onProgress: () => controller.abort(new Error("cancelled")) },
+  );
+  await assert.rejects(reading, { message: "cancelled" });
+  assert.equal((await workers.read({ bytes: Buffer.from("next") }, { name: "next.txt" })).text, "next");
+});
+
+test("a document over its time or memory limit is refused with a sentence that names it", async () => {
+  await using slow = new ReadWorkers({ timeoutMs: 1 });
+  await assert.rejects(
+    slow.read({ bytes: long }, { name: "long.pdf" }),
+    (error) => error instanceof AppError && error.code === "timeout" && error.message.includes("long.pdf"),
+  );
+  await using small = new ReadWorkers({ memoryBytes: 96 * 2 ** 20 });
+  await assert.rejects(
+    small.read({ bytes: long }, { name: "long.pdf" }),
+    (error) => error instanceof AppError && error.code === "too_large" && error.message.includes("long.pdf"),
+  );
+});
+
+test("a caller who leaves the queue does not hold up the one behind", async () => {
+  await using workers = new ReadWorkers({ parallel: 1 });
+  const controller = new AbortController();
+  const first = workers.read({ bytes: Buffer.from("one") }, { name: "one.txt" });
+  const second = workers.read({ bytes: Buffer.from("two") }, { name: "two.txt", signal: controller.signal });
+  const third = workers.read({ bytes: Buffer.from("three") }, { name: "three.txt" });
+  controller.abort(new Error("left"));
+  await assert.rejects(second, { message: "left" });
+  assert.deepEqual([(await first).text, (await third).text], ["one", "three"]);
+});
