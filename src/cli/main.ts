@@ -10,6 +10,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("./serve.ts")).serve,
   chat: async () => (await import("./chat.ts")).chat,
   run: async () => (await import("./run.ts")).run,
+  read: async () => (await import("./read.ts")).read,
+  analyze: async () => (await import("./analyze.ts")).analyze,
   models: async () => (await import("./models.ts")).models,
   key: async () => (await import("./key.ts")).key,
   doctor: async () => (await import("./doctor.ts")).doctor,

@@ -1,24 +1,29 @@
-// Files of `quern run -f`, as prompt text: each between plain delimiters with its name, so that the model can tell them apart.
-import { readFile } from "node:fs/promises";
-import path from "node:path";
-import { AppError } from "../base/errors.ts";
+// The prompt of `quern run`: the question alone, or files and piped text between delimiters that their content cannot close, each page
+// marked, so that the answer can say where it found what.
+import { documentPrompt } from "../documents/citations.ts";
+import { readDocument } from "../documents/read.ts";
+import type { CommandContext } from "./command.ts";
+import { readFiles } from "./read-files.ts";
 
-/** Reads text files. Throws `not_found` for a missing one and `unsupported` for what is not UTF-8 text. */
-export async function readPromptFiles(files: readonly string[], signal: AbortSignal): Promise<string> {
-  const parts = await Promise.all(files.map((file) => readOne(file, signal)));
-  return parts.join("\n\n");
+export interface PromptSource {
+  question: string;
+  files: readonly string[];
+  /** Standard input, when it is not a terminal. */
+  piped: string;
 }
 
-async function readOne(file: string, signal: AbortSignal): Promise<string> {
-  const bytes = await readFile(file, { signal }).catch((cause: NodeJS.ErrnoException) => {
-    const what = cause.code === "ENOENT" ? "does not exist" : `cannot be read (${cause.code})`;
-    throw new AppError("not_found", `${file} ${what}.`, { param: "-f", cause });
-  });
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new AppError("unsupported", `${file} is not UTF-8 text.`, { param: "-f", hint: "Give a text file.", cause });
+export async function promptOf({ question, files, piped }: PromptSource, context: CommandContext): Promise<string> {
+  // Piped text without files is the plainest use: it stands as it came, above the question.
+  if (files.length === 0) return [piped.trimEnd(), question].filter((part) => part !== "").join("\n\n");
+  const documents = await readFiles(files, context);
+  if (piped.trim() !== "") {
+    documents.push(
+      await readDocument({ bytes: Buffer.from(piped) }, { name: "standard-input.txt", signal: context.signal }),
+    );
   }
-  return `<file name="${path.basename(file)}">\n${text.trimEnd()}\n</file>`;
+  const language = /\p{Script=Han}/u.test(question) ? "zh" : "en";
+  return documentPrompt(
+    documents.map((document) => ({ document })),
+    { question, language },
+  ).text;
 }

@@ -4,7 +4,7 @@ import { toAppError } from "../base/errors.ts";
 import { type ChatMessage, streamChat } from "./api-client.ts";
 import { type Command, type CommandContext, parseWords } from "./command.ts";
 import { connect } from "./connect.ts";
-import { readPromptFiles } from "./prompt-files.ts";
+import { promptOf } from "./prompt-files.ts";
 
 export const run: Command = {
   about: "Ask once and print the answer; standard input and files join the prompt.",
@@ -23,12 +23,10 @@ export const run: Command = {
       const text = values.get(name)?.at(-1);
       return text === undefined ? undefined : Number(text);
     };
-    const instruction = words.join(" ");
+    const question = words.join(" ");
     const files = [...(values.get("-f") ?? []), ...(values.get("--file") ?? [])];
     const piped = process.stdin.isTTY ? "" : await readAll(process.stdin);
-    const prompt = [await readPromptFiles(files, context.signal), piped.trimEnd(), instruction]
-      .filter((part) => part !== "")
-      .join("\n\n");
+    const prompt = await promptOf({ question, files, piped }, context);
     if (prompt === "") {
       context.terminal.note('quern run needs a question: quern run "…", or text on standard input.');
       return 2;

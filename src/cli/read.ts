@@ -1,0 +1,36 @@
+// `quern read`: what Quern sees in a file, as Markdown or JSON on standard output.
+import { AppError } from "../base/errors.ts";
+import { toJson, toMarkdown } from "../documents/document.ts";
+import { type Command, parseWords } from "./command.ts";
+import { readFiles } from "./read-files.ts";
+
+export const read: Command = {
+  about: "Read PDF, Office, mail, text and images (with OCR) and print Markdown or JSON.",
+  usage: "FILE... [--json] [--pages] [--password TEXT] [--no-ocr] [--raw]",
+  async run(context) {
+    const { terminal } = context;
+    const { values, words } = parseWords(context.args, {
+      "--json": "switch",
+      "--pages": "switch",
+      "--password": "value",
+      "--no-ocr": "switch",
+      "--raw": "switch",
+    });
+    if (words.length === 0)
+      throw new AppError("bad_request", "quern read needs a file.", { hint: "quern read contract.pdf" });
+    const password = values.get("--password")?.at(-1);
+    const documents = await readFiles(words, context, {
+      ...(password === undefined ? {} : { password }),
+      ocr: !values.has("--no-ocr"),
+      clean: !values.has("--raw"),
+    });
+    for (const document of documents) {
+      if (values.has("--json")) terminal.out(`${toJson(document)}\n`);
+      else {
+        const title = documents.length > 1 ? `<!-- ${document.name} -->\n\n` : "";
+        terminal.out(`${title}${toMarkdown(document, { pageMarks: values.has("--pages") }).trimEnd()}\n`);
+      }
+    }
+    return 0;
+  },
+};
