@@ -145,6 +145,8 @@ const en = {
     count === 1 ? "Leave out the oldest message" : `Leave out the ${count} oldest messages`,
   leaveOutFile: (name: string) => `Leave out “${name}”`,
   sendInNewChat: "Send in a new chat",
+  modelIsFull: (tokens: string) => `This model holds no more than ${tokens} tokens.`,
+  aboutTokens: (tokens: string) => `about ${tokens} tokens`,
   raiseContext: "A larger context: start Quern with",
 
   settings: "Settings",
@@ -363,6 +365,8 @@ const zh: Strings = {
   leaveOutOldest: (count) => `略去最早的 ${count} 条消息`,
   leaveOutFile: (name) => `略去“${name}”`,
   sendInNewChat: "在新对话中发送",
+  modelIsFull: (tokens) => `这个模型最多只能容纳 ${tokens} 词元。`,
+  aboutTokens: (tokens) => `约 ${tokens} 词元`,
   raiseContext: "需要更大的上下文，启动 Quern 时用",
 
   settings: "设置",

@@ -51,7 +51,7 @@ function random(seed: number): () => number {
 
 test("rendering the blocks one by one equals rendering the whole", () => {
   const next = random(7);
-  for (let round = 0; round < 300; round++) {
+  for (let round = 0; round < 120; round++) {
     const count = 2 + Math.floor(next() * 6);
     const text = Array.from({ length: count }, () => pieces[Math.floor(next() * pieces.length)]).join("\n\n");
     assert.deepEqual(splitBlocks(text).flatMap(treeOf), treeOf(text), text);

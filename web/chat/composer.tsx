@@ -145,6 +145,7 @@ export function Composer({
       {isOver && (
         <OverBudget
           budget={budget}
+          modelTokens={status?.model.trainedContextTokens ?? 0}
           attachments={attachments}
           onRemoveFile={(id) => change({ attachments: attachments.filter((each) => each.id !== id) })}
           onLeaveOut={(ids) =>
@@ -165,7 +166,7 @@ export function Composer({
         {dropping && <div className="drop-hint">{t.dropHere}</div>}
         <AttachmentChips
           attachments={attachments}
-          tokensOf={(attachment) => `≈ ${shortCount(workbench.counter.count(attachment.text).tokens)}`}
+          tokensOf={(attachment) => t.aboutTokens(shortCount(workbench.counter.count(attachment.text).tokens))}
           onRemove={(id) => change({ attachments: attachments.filter((each) => each.id !== id) })}
           onInline={(attachment) =>
             change({

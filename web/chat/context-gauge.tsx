@@ -62,19 +62,23 @@ export function ContextGauge({ budget }: { budget: Budget | undefined }): ReactE
 /** Too much for the context: nothing is cut by itself, these are the ways out. */
 export function OverBudget({
   budget,
+  modelTokens,
   attachments,
   onLeaveOut,
   onRemoveFile,
   onNewChat,
 }: {
   budget: Budget;
+  /** The longest context the model was made for; 0 when it does not say. */
+  modelTokens: number;
   attachments: readonly Attachment[];
   onLeaveOut: (ids: readonly string[]) => void;
   onRemoveFile: (id: string) => void;
   onNewChat: () => void;
 }): ReactElement {
   const t = useStrings();
-  const wanted = 2 ** Math.ceil(Math.log2((budget.contextTokens + budget.overTokens) / 1024 + 1));
+  const wanted = 2 ** Math.ceil(Math.log2((budget.contextTokens + budget.overTokens) / 1024));
+  const canGrow = modelTokens === 0 || wanted * 1024 <= modelTokens;
   return (
     <div className="over-budget" role="alert">
       <Icon name="alert" />
@@ -92,7 +96,13 @@ export function OverBudget({
           {budget.history > 0 && <Button onClick={onNewChat}>{t.sendInNewChat}</Button>}
         </div>
         <p className="hint">
-          {t.raiseContext} <code>npm start -- --context {wanted}K</code>
+          {canGrow ? (
+            <>
+              {t.raiseContext} <code>npm start -- --context {wanted}K</code>
+            </>
+          ) : (
+            t.modelIsFull(shortCount(modelTokens))
+          )}
         </p>
       </div>
     </div>
