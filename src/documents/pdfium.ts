@@ -27,9 +27,6 @@ export interface Style {
   isInvisible: boolean;
   /** 0 = upright; degrees clockwise as seen on the page, -180..180. */
   angle: number;
-  /** 0 = black, 255 = white. */
-  lightness: number;
-  alpha: number;
 }
 
 export interface PageBox {
@@ -142,6 +139,7 @@ export class PdfFile implements Disposable {
   readonly #handle: number;
   readonly #data: number;
   readonly #scratch: number;
+  #memory: DataView | undefined;
 
   constructor(module: Pdfium, opened: { native: Native; handle: number; data: number }) {
     this.#module = module;
@@ -183,6 +181,9 @@ export class PdfFile implements Disposable {
       const height = round(this.#f32("FPDF_GetPageHeightF", page));
       const text = this.#readText(page, toPage);
       return { width, height, ...text, ...this.#readObjects(page, toPage, { width, height }) };
+    } catch (error) {
+      if (!(error instanceof AppError)) discardPdfium();
+      throw error;
     } finally {
       this.#native("FPDF_ClosePage", page);
     }
@@ -266,8 +267,11 @@ export class PdfFile implements Disposable {
     return { a: (x1 - x0) / 100, b: (y1 - y0) / 100, c: (x2 - x0) / 100, d: (y2 - y0) / 100, x: x0, y: y0 };
   }
 
+  /** The module's memory; a new view only when it has grown. */
   #view(): DataView {
-    return new DataView(this.#module.HEAPU8.buffer);
+    const { buffer } = this.#module.HEAPU8;
+    if (this.#memory?.buffer !== buffer) this.#memory = new DataView(buffer);
+    return this.#memory;
   }
 
   #readText(page: number, toPage: Mapping): Pick<PdfPage, "characters" | "unmapped"> {
@@ -276,7 +280,7 @@ export class PdfFile implements Disposable {
     if (textPage === 0) return { characters: [], unmapped: 0 };
     const characters: Character[] = [];
     let unmapped = 0;
-    const styles = new Map<number, Style>();
+    const styles = new Map<number, { style: Style; isMapped: boolean; baseline: number | undefined }>();
     const {
       FPDFText_GetUnicode: unicode,
       FPDFText_GetTextObject: textObject,
@@ -291,33 +295,43 @@ export class PdfFile implements Disposable {
       const at = this.#scratch;
       for (let index = 0; index < count; index++) {
         const code = unicode(textPage, index);
-        const object = textObject(textPage, index);
-        if (code === 13 || code === 10 || code === 0) {
-          if (code === 0) unmapped++;
+        if (code === 13 || code === 10) continue;
+        if (code === 0) {
+          unmapped++;
           continue;
         }
+        const object = textObject(textPage, index);
+        let shared = styles.get(object);
+        if (!shared) {
+          const style = this.#styleOf(textPage, index, object, toPage);
+          shared = { style, isMapped: mapError(textPage, index) !== 1, baseline: undefined };
+          if (object !== 0) styles.set(object, shared);
+        }
+        if (!shared.isMapped && mapError(textPage, index) === 1) unmapped++;
         // PDFium writes U+0002 for a hyphen that it takes for the end of a broken word.
         const text = code === 2 ? "-" : code > 0x10ffff ? "\ufffd" : String.fromCodePoint(code);
-        if (mapError(textPage, index) === 1) unmapped++;
-        let style = styles.get(object);
-        if (!style) {
-          style = this.#styleOf(textPage, index, object, toPage);
-          if (object !== 0) styles.set(object, style);
-        }
         const isBoxed = looseBox(textPage, index, at) !== 0;
-        origin(textPage, index, at + 16, at + 24);
-        const view = this.#view();
-        const [left, top, right, bottom] = isBoxed
-          ? [
-              view.getFloat32(at, true),
-              view.getFloat32(at + 4, true),
-              view.getFloat32(at + 8, true),
-              view.getFloat32(at + 12, true),
-            ]
-          : [0, 0, 0, 0];
-        const start = apply(toPage, view.getFloat64(at + 16, true), view.getFloat64(at + 24, true));
-        const box = bounds(toPage, { left, top, right, bottom });
-        characters.push({ text, ...box, originX: start.x, baseline: start.y, style });
+        let view = this.#view();
+        const box = isBoxed
+          ? bounds(toPage, {
+              left: view.getFloat32(at, true),
+              top: view.getFloat32(at + 4, true),
+              right: view.getFloat32(at + 8, true),
+              bottom: view.getFloat32(at + 12, true),
+            })
+          : { left: 0, top: 0, right: 0, bottom: 0 };
+        // Upright letters of one object stand on one line: its place is asked for once.
+        let { baseline } = shared;
+        let originX = box.left;
+        if (baseline === undefined) {
+          origin(textPage, index, at + 16, at + 24);
+          view = this.#view();
+          const start = apply(toPage, view.getFloat64(at + 16, true), view.getFloat64(at + 24, true));
+          baseline = start.y;
+          originX = start.x;
+          if (shared.style.angle === 0 && object !== 0) shared.baseline = baseline;
+        }
+        characters.push({ text, ...box, originX, baseline, style: shared.style });
       }
     } finally {
       native("FPDFText_ClosePage", textPage);
@@ -334,16 +348,12 @@ export class PdfFile implements Disposable {
     const matrix = [0, 1, 2, 3].map((part) => view.getFloat32(at + part * 4, true)) as [number, number, number, number];
     const [a, b, c, d] = matrix;
     const nameBytes = native("FPDFText_GetFontInfo", textPage, index, at, 200, at + 204);
-    const fontName = new TextDecoder("latin1").decode(
-      this.#module.HEAPU8.slice(at, at + Math.max(0, Math.min(200, nameBytes) - 1)),
-    );
+    const fontName = latin1.decode(this.#module.HEAPU8.subarray(at, at + Math.max(0, Math.min(200, nameBytes) - 1)));
     const weight = native("FPDFText_GetFontWeight", textPage, index);
     const mode = object === 0 ? 0 : native("FPDFTextObj_GetTextRenderMode", object);
     const isFilled = native("FPDFText_GetFillColor", textPage, index, at, at + 4, at + 8, at + 12) !== 0;
     view = this.#view();
-    const [red, green, blue, alpha] = isFilled
-      ? [0, 4, 8, 12].map((step) => view.getUint32(at + step, true))
-      : [0, 0, 0, 255];
+    const alpha = isFilled ? view.getUint32(at + 12, true) : 255;
     // Direction of the baseline on the upright page.
     const along = { x: a * toPage.a + b * toPage.c, y: a * toPage.b + b * toPage.d };
     return {
@@ -351,8 +361,6 @@ export class PdfFile implements Disposable {
       isBold: weight >= 600 || /bold|black|heavy|semibold|demi/i.test(fontName) || mode === 2,
       isInvisible: mode === 3 || mode === 7 || alpha === 0,
       angle: Math.round((Math.atan2(along.y, along.x) * 180) / Math.PI),
-      lightness: Math.round((red ?? 0) * 0.299 + (green ?? 0) * 0.587 + (blue ?? 0) * 0.114),
-      alpha: alpha ?? 255,
     };
   }
 
@@ -448,6 +456,8 @@ export class PdfFile implements Disposable {
     else into.push(...bordersOf(found));
   }
 }
+
+const latin1 = new TextDecoder("latin1");
 
 const thinnest = 2.5;
 const shortest = 6;
