@@ -126,10 +126,17 @@ test("more distinct words than the cache holds still give the same ids", () => {
 test("the parts of a long text are together what the whole is", () => {
   const text = golden.prompts.map(({ prompt }) => prompt).join("");
   const parts = [...tokenizer.encodeParts(text, { special: true })];
-  assert.ok(parts.length > 3 && parts.every((part) => part.length < 1100));
+  assert.ok(parts.length > 3 && parts.every(({ ids }) => ids.length < 1100));
+  const whole = [...tokenizer.encode(text, { special: true })];
   assert.deepEqual(
-    parts.flatMap((part) => [...part]),
-    [...tokenizer.encode(text, { special: true })],
+    parts.flatMap(({ ids }) => [...ids]),
+    whole,
+  );
+  const second = parts.slice(1).flatMap(({ ids }) => [...ids]);
+  const from = parts[0]?.end ?? 0;
+  assert.deepEqual(
+    [...tokenizer.encodeParts(text, { special: true, from })].flatMap(({ ids }) => [...ids]),
+    second,
   );
 });
 

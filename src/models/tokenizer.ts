@@ -13,8 +13,13 @@ export interface Tokenizer {
   readonly tokens: readonly string[];
   /** Ids of a text. `special`: text that spells a special token becomes that token (default false: it is only text). */
   encode(text: string, options?: { special?: boolean }): Int32Array;
-  /** The same ids in parts of about a thousand, so that a caller with other work can do it between them. */
-  encodeParts(text: string, options?: { special?: boolean }): Iterable<Int32Array>;
+  /**
+   * The same ids in parts of about a thousand, so that a caller with other work can do it between them. `from` (default 0) must be
+   * the beginning of a word or of a special token.
+   */
+  encodeParts(text: string, options?: { special?: boolean; from?: number }): Iterable<EncodedPart>;
+  /** Characters of the longest special token. */
+  readonly longestSpecial: number;
   /** Text of ids, whole characters; what is no UTF-8 becomes U+FFFD. `special`: spell control tokens out (default: they are ""). */
   decode(ids: Iterable<number>, options?: { special?: boolean }): string;
   /** The bytes one token stands for; a character may be spread over several tokens. A view: do not write to it. */
@@ -23,6 +28,12 @@ export interface Tokenizer {
   isControl(id: number): boolean;
   /** The id of a special token by its text. */
   specialId(text: string): number | undefined;
+}
+
+/** Ids of the stretch of text that ends before character `end`, at the end of a word or of a special token. */
+export interface EncodedPart {
+  ids: Int32Array;
+  end: number;
 }
 
 type Metadata = Pick<ReadonlyMap<string, unknown>, "get">;
@@ -69,6 +80,7 @@ function typesOf(metadata: Metadata): ArrayLike<number> {
 
 class ByteLevelBpe implements Tokenizer {
   readonly tokens: readonly string[];
+  readonly longestSpecial: number;
   readonly #types: ArrayLike<number>;
   readonly #merges: MergeTable;
   /** Id of each single byte. */
@@ -101,6 +113,7 @@ class ByteLevelBpe implements Tokenizer {
     }
     this.#merges = new MergeTable(merges, ids);
     const specials = [...this.#specialIds.keys()].filter((text) => text !== "").sort((a, b) => b.length - a.length);
+    this.longestSpecial = specials[0]?.length ?? 0;
     if (specials.length > 0) {
       this.#specialPattern = new RegExp(
         specials.map((text) => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"),
@@ -116,46 +129,50 @@ class ByteLevelBpe implements Tokenizer {
 
   encode(text: string, options: { special?: boolean } = {}): Int32Array {
     const out = new IdList(Math.ceil(text.length / 2) + 8);
-    for (const part of this.#parts(text, { ...options, partTokens: Number.POSITIVE_INFINITY })) out.pushAll(part);
+    for (const { ids } of this.#parts(text, { ...options, partTokens: Number.POSITIVE_INFINITY })) out.pushAll(ids);
     return out.taken();
   }
 
-  *encodeParts(text: string, options: { special?: boolean } = {}): Generator<Int32Array, void, undefined> {
-    for (const part of this.#parts(text, { ...options, partTokens })) yield part.slice();
+  *encodeParts(
+    text: string,
+    options: { special?: boolean; from?: number } = {},
+  ): Generator<EncodedPart, void, undefined> {
+    for (const { ids, end } of this.#parts(text, { ...options, partTokens })) yield { ids: ids.slice(), end };
   }
 
-  /** Ids in stretches of about `partTokens`, each a view that is good until the next one. */
+  /** Parts of about `partTokens` ids, which are a view that is good until the next part. */
   *#parts(
     text: string,
-    { special = false, partTokens }: { special?: boolean; partTokens: number },
-  ): Generator<Int32Array, void, undefined> {
+    { special = false, from = 0, partTokens }: { special?: boolean; from?: number; partTokens: number },
+  ): Generator<EncodedPart, void, undefined> {
     const out = new IdList(1024);
-    for (const run of this.#runs(text, special)) {
-      if (typeof run === "number") {
-        out.push(run);
-        continue;
-      }
+    for (const { start: runStart, run, id } of this.#runs(text, special, from)) {
       for (let start = 0; start < run.length; ) {
         start = this.#encodeWord(run, start, out);
         if (out.count < partTokens) continue;
-        yield out.view();
+        yield { ids: out.view(), end: runStart + start };
         out.clear();
       }
+      if (id !== undefined) out.push(id);
     }
-    yield out.view();
+    yield { ids: out.view(), end: text.length };
   }
 
-  /** The stretches of text between special tokens, and the ids of these. A cut is the end of the text for the words before it. */
-  *#runs(text: string, special: boolean): Generator<string | number, void, undefined> {
-    let done = 0;
+  /** The stretches of text between special tokens, each with the id of the one behind it. A cut is the end of the text for the words before it. */
+  *#runs(
+    text: string,
+    special: boolean,
+    from: number,
+  ): Generator<{ start: number; run: string; id?: number }, void, undefined> {
+    let start = from;
+    const rest = text.slice(from);
     if (special && this.#specialPattern) {
-      for (const match of text.matchAll(this.#specialPattern)) {
-        yield text.slice(done, match.index);
-        yield this.#specialIds.get(match[0]) ?? 0;
-        done = match.index + match[0].length;
+      for (const match of rest.matchAll(this.#specialPattern)) {
+        yield { start, run: text.slice(start, from + match.index), id: this.#specialIds.get(match[0]) ?? 0 };
+        start = from + match.index + match[0].length;
       }
     }
-    yield text.slice(done);
+    yield { start, run: text.slice(start) };
   }
 
   /** Encodes the word at `start`; returns its end. */

@@ -7,6 +7,7 @@ import { randomInt } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError, toAppError } from "../../base/errors.ts";
 import { type Log, silentLog } from "../../base/log.ts";
+import { PromptEncoder } from "../../models/prompt-encoder.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import { ActiveRequest } from "../active-request.ts";
 import { answerRoom, checkPromptIds, checkRequest } from "../check-request.ts";
@@ -43,6 +44,7 @@ class RunnerEngine implements Engine {
   readonly #scheduler: Scheduler;
   readonly #now: () => number;
   readonly #log: Log;
+  readonly #prompts: PromptEncoder;
   readonly #grammars: Grammars;
   readonly #news = new News();
   readonly #stop = new AbortController();
@@ -64,6 +66,7 @@ class RunnerEngine implements Engine {
     this.#now = now;
     this.#log = log;
     const { tokenizer, model } = options;
+    this.#prompts = new PromptEncoder(tokenizer);
     this.#grammars = options.grammars ?? openGrammars({ tokenizer, stopTokenIds: model.eosTokenIds, log });
     this.#scheduler = new Scheduler({
       limits: runner.limits,
@@ -167,7 +170,7 @@ class RunnerEngine implements Engine {
     const ids: number[] = [];
     let parts = 0;
     for (const piece of prompt.pieces) {
-      for (const part of this.#options.tokenizer.encodeParts(piece, { special: true })) {
+      for (const part of this.#prompts.encode(piece)) {
         for (const id of part) ids.push(id);
         if (signal?.aborted) return ids;
         if (++parts % 4 === 0) await nextTurn();
