@@ -97,4 +97,21 @@ for (const [sequences, promptTokens] of [
   });
 }
 console.table(rows);
-console.log(JSON.stringify({ bench: "engine-overhead", node: process.version, rows }));
+
+// A second question about a document of some 30,000 tokens, as text: what stands between the request and its first token on the host.
+const document = Array.from({ length: 2600 }, (_, line) => `第${line}行 the amount is ${line * 37} 元；`).join("\n");
+const firstTokenMs: number[] = [];
+{
+  const runner = new IdleRunner();
+  await using engine = openEngineOverRunner({ runner, tokenizer, model, parallel: 4, queueLimit: 4 });
+  for (let question = 0; question < 8; question++) {
+    const prompt = { kind: "text", pieces: [`${document}\n问题 ${question}`] } as const;
+    const start = performance.now();
+    for await (const event of engine.generate({ id: `q${question}`, prompt, sampling: plainSampling, maxTokens: 1 })) {
+      if (event.type === "tokens") firstTokenMs.push(Number((performance.now() - start).toFixed(2)));
+    }
+  }
+}
+const documentTokens = tokenizer.encode(document).length;
+console.log("first token, ms:", { documentTokens, firstTokenMs });
+console.log(JSON.stringify({ bench: "engine-overhead", node: process.version, rows, documentTokens, firstTokenMs }));

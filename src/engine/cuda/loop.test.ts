@@ -30,7 +30,7 @@ interface Run extends Disposable {
   stop: AbortController;
 }
 
-function start(runner: SimulatedRunner, maxTokens = 30): Run {
+function start(runner: SimulatedRunner, maxTokens = 30, promptIds = [1, 2, 3]): Run {
   const scheduler = new Scheduler({ limits, parallel: 2, queueLimit: 4 });
   const [news, stop, ends] = [new News(), new AbortController(), [] as unknown[]];
   let taken = 0;
@@ -43,7 +43,7 @@ function start(runner: SimulatedRunner, maxTokens = 30): Run {
     failed: (error) => ends.push(error),
   };
   const settings = { sampling: plainSampling, seed: 1 };
-  scheduler.enter(new Sequence({ promptIds: [1, 2, 3], priority: "interactive", maxTokens, settings, reader }));
+  scheduler.enter(new Sequence({ promptIds, priority: "interactive", maxTokens, settings, reader }));
   const done = runLoop({ scheduler, runner, news, stop: stop.signal });
   const halt = (): void => {
     stop.abort();
@@ -69,6 +69,24 @@ test("two steps are in flight behind the one whose result is awaited, and no mor
   }
   await run.done;
   assert.ok(run.ends[0] instanceof AppError && run.ends[0].code === "busy");
+});
+
+test("of steps full of prompt tokens one runs and one waits, so that a newcomer is not behind three", async () => {
+  const runner = new HeldRunner({ limits });
+  const run = start(
+    runner,
+    1,
+    Array.from({ length: 60 }, (_, index) => index),
+  );
+  await turn();
+  assert.equal(runner.submitted, 2);
+  while (run.ends.length === 0) {
+    runner.held.shift()?.();
+    await turn();
+  }
+  assert.deepEqual(run.ends, ["length"]);
+  run[Symbol.dispose]();
+  await run.done;
 });
 
 test("steps planned past the end of an answer are waited for and their tokens dropped", async () => {

@@ -44,7 +44,7 @@ export async function runLoop(options: LoopOptions): Promise<void> {
   const inFlight: { step: Step; sampled: Promise<readonly SampledToken[]> }[] = [];
   try {
     while (!stop.aborted) {
-      while (inFlight.length <= stepsAhead) {
+      while (inFlight.length <= stepsAhead && promptTokensIn(inFlight) <= runner.limits.stepTokens) {
         const step = scheduler.plan();
         if (!step) break;
         inFlight.push({ step, sampled: launch(step, runner) });
@@ -65,6 +65,14 @@ export async function runLoop(options: LoopOptions): Promise<void> {
     // The runner may be closed only when nothing of it is in flight.
     await Promise.allSettled(inFlight.map(({ sampled }) => sampled));
   }
+}
+
+/**
+ * Decode steps are short and run ahead in numbers; of steps full of prompt tokens one runs and one waits, no more: whoever comes or
+ * leaves meanwhile takes effect only behind them.
+ */
+function promptTokensIn(inFlight: readonly { step: Step }[]): number {
+  return inFlight.reduce((sum, { step }) => sum + step.promptTokens, 0);
 }
 
 function launch(step: Step, runner: Runner): Promise<readonly SampledToken[]> {
