@@ -7,7 +7,8 @@
 // leave most of the memory idle. When pages run out after all, the least important and latest sequence is pre-empted: its full pages
 // stay in the prefix tree as long as memory allows, and it comes back in its old place and computes what is missing.
 //
-// The first of the most important sequences is never pre-empted and every sequence alone fits the pool, so everything ends.
+// The first of the most important sequences is never pre-empted and every sequence alone fits the pool, so everything ends, as long as
+// more important ones do not come without end: a priority is strict, there is no ageing.
 import assert from "node:assert/strict";
 import { AppError } from "../../base/errors.ts";
 import type { FinishReason, Priority } from "../contract.ts";
