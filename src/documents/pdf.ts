@@ -42,7 +42,8 @@ export async function readPdf(bytes: Uint8Array, context: ReadContext): Promise<
     // A turn of the loop per page lets a cancel message in.
     await turn();
   }
-  if (pages.every((page) => page.source === "unreadable"))
+  // A page that could not even be opened has no size; a scan that nobody recognised has one.
+  if (pages.every((page) => page.source === "unreadable" && page.width === 0))
     throw new AppError("unreadable", `None of the ${pageCount} pages of ${name} can be read: the file is damaged.`);
   return { kind: "pdf", pages: withHeadings(pages) };
 }

@@ -223,6 +223,14 @@ const seeds: [string, Uint8Array, number][] = [
   ["f.html", Buffer.from("<html><body><table><tr><td rowspan=3 colspan='2'>a<ul><li>b</table><pre>c"), 80],
   ["f.md", Buffer.from("# a\n\n**b** [c](d)\n\n| e | f |\n|---|---|\n> - g\n```\nh\n"), 60],
   ["f.csv", Buffer.from('a,b\n"c,d\n1,2\n'), 60],
+  [
+    "f.png",
+    Buffer.from(
+      "89504e470d0a1a0a0000000d49484452000000040000000408020000002693092900000010494441547801636060f8cf8013e09700004a6a01ff2b6d1f1d0000000049454e44ae426082",
+      "hex",
+    ),
+    40,
+  ],
   ["f.json", Buffer.from('[{"a":1},{"a":"\\u00e9"}]'), 60],
   [
     "f.eml",

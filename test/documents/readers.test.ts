@@ -305,6 +305,16 @@ test("without recognition an invisible text layer is used and said to be doubtfu
   assert.equal(document.pages[1]?.source, "unreadable");
 });
 
+test("a file of nothing but scans, read without recognition, is empty with a warning, not damaged", async () => {
+  const sharp = (await import("sharp")).default;
+  const bytes = await sharp({ create: { width: 60, height: 80, channels: 3, background: "#eee" } })
+    .jpeg()
+    .toBuffer();
+  const document = await read("scan.pdf", makePdf([{ jpeg: { bytes, width: 60, height: 80 } }]));
+  assert.equal(document.text, "");
+  assert.equal(document.warnings[0]?.code, "no_ocr");
+});
+
 test("a correction by a person changes the text and keeps what was read", async () => {
   const document = await read("a.txt", "合同金额 l00 万元");
   const fixed = withCorrection(document, { page: 1, segment: 0 }, "合同金额 100 万元");
