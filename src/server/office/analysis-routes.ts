@@ -1,0 +1,134 @@
+// Analyses and what is made of them. POST /v1/analysis takes a stored file, an uploaded one or rows, and a plan or a question; it gives the
+// finished analysis, or with `stream` each part as it is ready: figures and chart first, sentences as they pass their check.
+// POST /v1/deliverables makes a file of a finished analysis or of any Markdown.
+import {
+  type Analysis,
+  type AnalysisEvent,
+  type AnalysisRequest,
+  OpenWorkbook,
+  type RowTable,
+} from "../../analysis/analyse.ts";
+import { chartKinds } from "../../analysis/chart.ts";
+import type { Plan, PlanInput } from "../../analysis/plan.ts";
+import { AppError } from "../../base/errors.ts";
+import { deliver, deliverableFormats } from "../../deliverables/deliver.ts";
+import { answerWith } from "../answer-sink.ts";
+import type { Api } from "../api.ts";
+import { refuse, toHttpFailure } from "../errors.ts";
+import { type Fields, given, isObject } from "../fields.ts";
+import { sinkOf } from "../serve-answer.ts";
+import { type StreamEvent, streamEvents } from "../workspace/event-stream.ts";
+import { download } from "./file-routes.ts";
+import type { OfficeDoor, OfficeHandler } from "./office-door.ts";
+import { parseUpload, type Upload } from "./upload.ts";
+
+/** The tables of a stored workbook: columns, types and the decisions behind them, before any question. */
+export const fileTables: OfficeHandler = async (context, _api, office) => {
+  const workbook = await office.workbook(office.files.get(context.req.param("id") ?? ""));
+  return context.json({ name: workbook.name, tables: workbook.summaries(), notes: workbook.notes });
+};
+
+export const analysisRoute: OfficeHandler = async (context, api, office) => {
+  const upload = await parseUpload(context, api, office);
+  const request = requestOf(upload.fields, api);
+  if (upload.fields.boolean("stream")) {
+    return streamEvents(context, api, (signal) => toldEvents(analysed(upload, { ...request, signal }, office)));
+  }
+  return answerWith(sinkOf(context, api), async (sink) => {
+    for await (const event of analysed(upload, { ...request, signal: sink.signal }, office)) {
+      if (event.type === "done") return context.json(event.analysis);
+    }
+    throw new AppError("internal", "The analysis ended without a result.");
+  });
+};
+
+export const deliverableRoute: OfficeHandler = async (context, api, office) => {
+  const { fields } = await parseUpload(context, api, office);
+  const format = fields.required("format", fields.choice("format", deliverableFormats));
+  const limit = fields.integer("limit", 20, 100_000);
+  const [markdown, analysis] = [fields.string("markdown"), fields.raw("analysis")];
+  if ((markdown === undefined) === (analysis === undefined)) {
+    throw refuse("analysis", "Give either a finished analysis or a text in Markdown.");
+  }
+  if (markdown !== undefined) {
+    const language = fields.choice("language", ["zh", "en"]);
+    return download(
+      context,
+      await deliver(
+        { markdown, ...given("title", fields.string("title")), ...given("language", language) },
+        format,
+        given("limit", limit),
+      ),
+    );
+  }
+  const finished = finishedAnalysis(analysis);
+  const fileId = fields.string("file_id");
+  const workbook = fileId === undefined ? undefined : await office.workbook(office.files.get(fileId));
+  const table = workbook?.tables.find(({ id }) => id === finished.table.id);
+  return download(
+    context,
+    await deliver({ analysis: finished, ...given("table", table) }, format, given("limit", limit)),
+  );
+};
+
+async function* analysed(upload: Upload, request: AnalysisRequest, office: OfficeDoor): AsyncGenerator<AnalysisEvent> {
+  const { file, fields } = upload;
+  if (file?.id !== undefined) {
+    yield* (await office.workbook(office.files.get(file.id))).analyse(request);
+    return;
+  }
+  const rows = fields.raw("rows");
+  if ((file === undefined) === (rows === undefined)) throw refuse("file", "Give one of file, file_id and rows.");
+  const name = fields.string("name") ?? file?.name ?? "rows";
+  using workbook = await OpenWorkbook.open(
+    file ? { name, bytes: file.bytes, ...given("signal", request.signal) } : { name, tables: [rowTable(rows, name)] },
+  );
+  yield* workbook.analyse(request);
+}
+
+/** A failure in mid-stream is an event like the others, with the same body as everywhere. */
+async function* toldEvents(events: AsyncIterable<AnalysisEvent>): AsyncGenerator<StreamEvent> {
+  try {
+    for await (const event of events) yield { data: event };
+  } catch (error) {
+    yield { data: { type: "error", error: toHttpFailure(error).error } };
+  }
+}
+
+function requestOf(fields: Fields, api: Api): AnalysisRequest {
+  const plan = fields.raw("plan");
+  const previous = fields.raw("previous");
+  if (plan !== undefined && !isObject(plan)) throw refuse("plan", "plan must be an object.");
+  if (previous !== undefined && !isObject(previous)) throw refuse("previous", "previous must be a plan.");
+  const wantsModel = fields.boolean("narrate") ?? true;
+  return {
+    ...given("table", fields.string("table")),
+    // Names, values and ranges are checked against the table by checkPlan, with a sentence for each fault.
+    ...given("plan", plan as PlanInput | undefined),
+    ...given("previous", previous as Plan | undefined),
+    ...given("question", fields.string("question")),
+    ...given("language", fields.choice("language", ["zh", "en"])),
+    ...given("chartKind", fields.choice("chart", chartKinds)),
+    ...(wantsModel ? { engine: api.engine } : {}),
+    renderChat: (messages) => ({ kind: "text", pieces: api.template.render({ messages }) }),
+  };
+}
+
+function rowTable(rows: unknown, name: string): RowTable {
+  const isCell = (cell: unknown): boolean => cell === null || ["string", "number", "boolean"].includes(typeof cell);
+  const isTable = Array.isArray(rows) && rows.every((row) => Array.isArray(row) && row.every(isCell));
+  if (!isTable)
+    throw refuse("rows", "rows must be an array of rows, each an array of texts, numbers, booleans and nulls.");
+  return { name, rows: rows as RowTable["rows"] };
+}
+
+function finishedAnalysis(value: unknown): Analysis {
+  const isFinished =
+    isObject(value) &&
+    isObject(value.table) &&
+    isObject(value.plan) &&
+    Array.isArray(value.facts) &&
+    Array.isArray(value.sentences);
+  if (!isFinished) throw refuse("analysis", "This is not an analysis as /v1/analysis gives it.");
+  return value as unknown as Analysis;
+}

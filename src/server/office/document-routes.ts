@@ -1,0 +1,41 @@
+// POST /v1/documents: reads a file and gives back what was found, without asking the model anything. JSON has every page and segment with
+// its place; Markdown is what a model would be given. With `stream` the pages read so far are told while it goes.
+import { toMarkdown } from "../../documents/document.ts";
+import type { ReadProgress } from "../../documents/reader.ts";
+import { answerWith } from "../answer-sink.ts";
+import { given } from "../fields.ts";
+import { sinkOf } from "../serve-answer.ts";
+import { streamEvents } from "../workspace/event-stream.ts";
+import type { OfficeHandler } from "./office-door.ts";
+import { progressEvents } from "./progress-events.ts";
+import { needFile, parseUpload } from "./upload.ts";
+
+export const readDocumentRoute: OfficeHandler = async (context, api, office) => {
+  const upload = await parseUpload(context, api, office);
+  const file = needFile(upload);
+  const { fields } = upload;
+  const format = fields.choice("format", ["json", "markdown"]) ?? "json";
+  const request = {
+    ...given("password", fields.string("password")),
+    ...given("ocr", fields.boolean("ocr")),
+    ...given("clean", fields.boolean("clean")),
+  };
+  const read = async (signal: AbortSignal, onProgress?: (progress: ReadProgress) => void) => {
+    const { hash, document, isFromCache } = await office.read(file, {
+      ...request,
+      signal,
+      ...given("onProgress", onProgress),
+    });
+    const content = format === "markdown" ? { markdown: toMarkdown(document, { pageMarks: true }) } : { document };
+    return { sha256: hash, from_cache: isFromCache, ...content };
+  };
+  if (fields.boolean("stream")) {
+    return streamEvents(context, api, (signal) =>
+      progressEvents<ReadProgress, Awaited<ReturnType<typeof read>>>(
+        (onProgress) => read(signal, onProgress),
+        "document",
+      ),
+    );
+  }
+  return answerWith(sinkOf(context, api), async (sink) => context.json(await read(sink.signal)));
+};

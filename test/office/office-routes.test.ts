@@ -1,0 +1,174 @@
+// Files, documents, analyses and deliverables over HTTP, with the flagship workbook and an engine that says nothing useful, so that every
+// sentence has to come from the facts.
+import assert from "node:assert/strict";
+import { mkdtempSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import test, { after } from "node:test";
+import { makeSalesRows, makeSalesWorkbook } from "../../bench/analysis/make-sales.ts";
+import type { Analysis } from "../../src/analysis/analyse.ts";
+import { silentLog } from "../../src/base/log.ts";
+import { plainSampling } from "../../src/engine/contract.ts";
+import { openScriptedEngine } from "../../src/engine/scripted/scripted-engine.ts";
+import { openChatTemplate } from "../../src/models/chat-template.ts";
+import { createApp } from "../../src/server/app.ts";
+import { OfficeDoor } from "../../src/server/office/office-door.ts";
+import { openWorkspace } from "../../src/workspace/workspace.ts";
+
+const dataFolder = mkdtempSync(path.join(os.tmpdir(), "quern-office-"));
+const workspace = openWorkspace(dataFolder);
+const office = new OfficeDoor({ files: workspace.files, dataFolder });
+const engine = openScriptedEngine({ answer: () => "增长了99%。", contextTokens: 32_768 });
+const app = createApp({
+  engine,
+  template: openChatTemplate(undefined, { specialTokens: [] }),
+  defaults: { sampling: plainSampling },
+  log: silentLog,
+  version: "test",
+  limits: { bodyBytes: 16 * 1024 * 1024, perKey: 100 },
+  checkHost: false,
+  office,
+});
+const workbook = await makeSalesWorkbook(makeSalesRows());
+
+after(async () => {
+  await office[Symbol.asyncDispose]();
+  await engine[Symbol.asyncDispose]();
+  workspace[Symbol.dispose]();
+});
+
+function post(url: string, body: object | FormData): Promise<Response> {
+  const isForm = body instanceof FormData;
+  return Promise.resolve(
+    app.request(url, {
+      method: "POST",
+      body: isForm ? body : JSON.stringify(body),
+      ...(isForm ? {} : { headers: { "content-type": "application/json" } }),
+    }),
+  );
+}
+
+async function upload(bytes: Uint8Array | string, name: string): Promise<string> {
+  const form = new FormData();
+  form.set("purpose", "user_data");
+  form.set("file", new File([bytes as Uint8Array<ArrayBuffer>], name));
+  const response = await post("/v1/files", form);
+  const body = (await response.json()) as { id: string; object: string; filename: string; bytes: number };
+  assert.deepEqual([response.status, body.object, body.filename], [200, "file", name]);
+  return body.id;
+}
+
+const flagship = {
+  plan: {
+    kind: "change",
+    comparison: "previous",
+    metric: "销售额",
+    filters: [
+      { column: "区域", is: "in", values: ["华东"] },
+      { column: "品类", is: "in", values: ["手机"] },
+    ],
+  },
+  language: "zh",
+};
+
+test("a file goes in and comes out as it was, is listed, and can be deleted", async () => {
+  const id = await upload("付款条款：三十天。", "合同.txt");
+  const content = await app.request(`/v1/files/${id}/content`);
+  assert.equal(await content.text(), "付款条款：三十天。");
+  assert.match(content.headers.get("content-disposition") ?? "", /filename\*=UTF-8''%E5%90%88%E5%90%8C\.txt/);
+  const listed = (await (await app.request("/v1/files")).json()) as { data: { id: string }[] };
+  assert.ok(listed.data.some((file) => file.id === id));
+  assert.equal((await app.request(`/v1/files/${id}`, { method: "DELETE" })).status, 200);
+  const gone = await app.request(`/v1/files/${id}`);
+  assert.equal(gone.status, 404);
+  assert.equal(((await gone.json()) as { error: { code: string } }).error.code, "not_found");
+});
+
+test("a document is read to segments or to Markdown, and the second time from the cache", async () => {
+  const id = await upload("# 合同\n\n付款条款：三十天。\n", "合同.md");
+  const first = (await (await post("/v1/documents", { file_id: id })).json()) as {
+    from_cache: boolean;
+    document: { pages: { segments: { kind: string }[] }[] };
+  };
+  assert.equal(first.from_cache, false);
+  assert.deepEqual(
+    first.document.pages[0]?.segments.map(({ kind }) => kind),
+    ["heading", "paragraph"],
+  );
+  const second = (await (await post("/v1/documents", { file_id: id, format: "markdown" })).json()) as {
+    from_cache: boolean;
+    markdown: string;
+  };
+  assert.equal(second.from_cache, true);
+  assert.match(second.markdown, /# 合同\n\n付款条款：三十天。/);
+});
+
+test("a file that cannot be read is refused with a sentence that names it", async () => {
+  const id = await upload("%PDF-1.7 and then nothing of the sort", "broken.pdf");
+  const response = await post("/v1/documents", { file_id: id });
+  const { error } = (await response.json()) as { error: { message: string } };
+  assert.ok(response.status >= 400 && response.status < 500, `status ${response.status}`);
+  assert.match(error.message, /broken\.pdf/);
+});
+
+test("the flagship analysis: computed figures, and no number of the model's that the facts do not have", async () => {
+  const id = await upload(workbook, "sales.xlsx");
+  const response = await post("/v1/analysis", { file_id: id, ...flagship });
+  const analysis = (await response.json()) as Analysis;
+  assert.equal(response.status, 200, JSON.stringify(analysis));
+  const text = analysis.sentences.map((sentence) => sentence.text).join("");
+  assert.match(text, /23\s*%/);
+  assert.match(JSON.stringify(analysis.facts), /小米 14 系列[^}]*68\s*%/);
+  assert.doesNotMatch(text, /99/);
+  assert.equal(analysis.charts.length, 1);
+});
+
+test("a streamed analysis gives figures and chart before the sentences, and ends in done", async () => {
+  const form = new FormData();
+  form.set("file", new File([workbook as Uint8Array<ArrayBuffer>], "sales.xlsx"));
+  form.set("plan", JSON.stringify(flagship.plan));
+  form.set("stream", "true");
+  const response = await post("/v1/analysis", form);
+  const types = [...(await response.text()).matchAll(/^data: \{"type":"(\w+)"/gm)].map((match) => match[1]);
+  assert.deepEqual([...new Set(types)], ["tables", "quality", "plan", "facts", "chart", "sentence", "done"]);
+});
+
+test("a plan that names what is not in the table is refused with what is", async () => {
+  const id = await upload(workbook, "sales.xlsx");
+  const response = await post("/v1/analysis", { file_id: id, plan: { metric: "利润率" } });
+  const { error } = (await response.json()) as { error: { message: string; hint: string } };
+  assert.equal(response.status, 400);
+  assert.match(`${error.message}${error.hint}`, /利润率[\s\S]*销售额/);
+});
+
+test("rows in JSON are analysed like a file", async () => {
+  const rows = [
+    ["区域", "销售额"],
+    ["华东", 300],
+    ["华南", 100],
+    ["华北", 100],
+  ];
+  const response = await post("/v1/analysis", {
+    rows,
+    plan: { kind: "ranking", metric: "销售额", breakdown: ["区域"] },
+    narrate: false,
+  });
+  const analysis = (await response.json()) as Analysis;
+  assert.match(analysis.sentences.map((sentence) => sentence.text).join(""), /华东[\s\S]*60\s*%/);
+});
+
+test("an analysis becomes slides, a workbook and a post; any answer becomes a document", async () => {
+  const id = await upload(workbook, "sales.xlsx");
+  const analysis = await (await post("/v1/analysis", { file_id: id, ...flagship, narrate: false })).json();
+  for (const format of ["pptx", "xlsx", "docx"]) {
+    const response = await post("/v1/deliverables", { analysis, format, file_id: id });
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    assert.equal(response.status, 200);
+    assert.deepEqual([...bytes.subarray(0, 2)], [0x50, 0x4b], `${format} is no ZIP container`);
+    assert.match(response.headers.get("content-disposition") ?? "", new RegExp(`\\.${format}"`));
+  }
+  const report = await post("/v1/deliverables", { markdown: "# 标题\n\n正文。", format: "docx" });
+  assert.equal(report.status, 200);
+  const neither = await post("/v1/deliverables", { format: "pptx" });
+  assert.equal(neither.status, 400);
+});
