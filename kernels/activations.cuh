@@ -1,10 +1,10 @@
-// The beginnings of the matrix kernels: residual sum, RMSNorm and int8 quantisation of one token by one block of 256 threads. The same
+// The beginnings of the matrix kernels: residual sum, RMSNorm and int8 quantisation of one token by one block of kBlock threads. The same
 // code runs as a kernel's prologue (one sequence, every block for itself) and as a kernel of its own (a block a sequence), so both give the
 // same bits.
 #pragma once
 #include "tiles.cuh"
 
-constexpr int kBlock = 256;
+constexpr int kBlock = 512;
 
 /// Where quantised activations go: a block's shared memory (columns = 1) or the batch layout of tiles.cuh.
 struct Q8Target {
@@ -29,8 +29,7 @@ __device__ __forceinline__ float4 sum_planes4(const float* planes, size_t stride
   return make_float4(low.x + high.x, low.y + high.y, low.z + high.z, low.w + high.w);
 }
 
-/// x = x_in (+ planes); x_out = x where wanted; q8(x * rsqrt(mean(x^2) + epsilon) * gain). `split_of` gives for a row tile the first
-/// segment of the second plane (null: one plane each).
+/// x = x_in + plane_sum(index); x_out = x where wanted; q8(x * rsqrt(mean(x^2) + epsilon) * gain).
 template <typename PlaneSum>
 __device__ __forceinline__ void norm_quantise(const float* x_in, PlaneSum plane_sum, float* x_out, const float* gain, float epsilon, Q8Target target,
                                               float* scratch) {
@@ -46,16 +45,19 @@ __device__ __forceinline__ void norm_quantise(const float* x_in, PlaneSum plane_
       float4 p = plane_sum(i);
       v[s].x += p.x; v[s].y += p.y; v[s].z += p.z; v[s].w += p.w;
       if (x_out) *reinterpret_cast<float4*>(x_out + i) = v[s];
-      squares += v[s].x * v[s].x + v[s].y * v[s].y + v[s].z * v[s].z + v[s].w * v[s].w;
+      // Spelt out, so that the compiler cannot round differently in the two places this is used.
+      squares = fmaf(v[s].x, v[s].x, squares);
+      squares = fmaf(v[s].y, v[s].y, squares);
+      squares = fmaf(v[s].z, v[s].z, squares);
+      squares = fmaf(v[s].w, v[s].w, squares);
     }
   }
   squares = warp_sum(squares);
   if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = squares;
   __syncthreads();
-  float total = 0;
-#pragma unroll
-  for (int i = 0; i < kBlock / 32; i++) total += scratch[i];
-  float r = rsqrtf(total / kHidden + epsilon);
+  float total = (threadIdx.x & 31) < kBlock / 32 ? scratch[threadIdx.x & 31] : 0.0f;
+  total = warp_sum(total);
+  float r = rsqrtf(__fadd_rn(__fmul_rn(total, 1.0f / kHidden), epsilon));
 #pragma unroll
   for (int s = 0; s < kSteps; s++) {
     int i = (s * kBlock + threadIdx.x) * 4;

@@ -11,8 +11,9 @@
 #include "activations.cuh"
 #include "kv.cuh"
 
-constexpr int kAttentionWarps = 4, kAttentionDepth = HOPPER ? 2 : 1;
-constexpr int kMaxSplits = 16, kPagesUnsplit = 8;
+// One page in flight per warp: two blocks then share a multiprocessor, and a short context leaves room for the neighbours' weights.
+constexpr int kAttentionWarps = 4, kAttentionDepth = 1;
+constexpr int kMaxSplits = 32, kPagesUnsplit = 8;
 constexpr int kPartial = 4 * kHeadDim + 8;                 // floats: output, maximum and sum of four heads
 
 struct AttentionArgs {
@@ -285,30 +286,17 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
       if (!is_last) continue;
       __threadfence();
       const float* all = args.partials + (size_t)ticket * kMaxSplits * kPartial;
-      float maxima[kMaxSplits], sums[kMaxSplits];
-      float4 outs[kMaxSplits];
-#pragma unroll
-      for (int i = 0; i < kMaxSplits; i++) {
-        if (i < splits) {
-          maxima[i] = __ldcg(all + i * kPartial + 4 * kHeadDim + warp);
-          sums[i] = __ldcg(all + i * kPartial + 4 * kHeadDim + 4 + warp);
-          outs[i] = __ldcg(reinterpret_cast<const float4*>(all + i * kPartial + warp * kHeadDim + 4 * lane));
-        } else {
-          maxima[i] = -1e30f;
-          sums[i] = 0;
-          outs[i] = make_float4(0, 0, 0, 0);
-        }
-      }
-      top = -1e30f;
-#pragma unroll
-      for (int i = 0; i < kMaxSplits; i++) top = fmaxf(top, maxima[i]);
-      total = 0;
+      const bool mine = lane < splits;                                       // lane l looks at split l
+      const float my_max = mine ? __ldcg(all + lane * kPartial + 4 * kHeadDim + warp) : -1e30f;
+      const float my_sum = mine ? __ldcg(all + lane * kPartial + 4 * kHeadDim + 4 + warp) : 0.0f;
+      const float my_factor = exp2_fast(my_max - warp_max(my_max));
+      total = warp_sum(my_sum * my_factor);
       o = make_float4(0, 0, 0, 0);
-#pragma unroll
-      for (int i = 0; i < kMaxSplits; i++) {
-        const float f = exp2_fast(maxima[i] - top);
-        total += sums[i] * f;
-        o.x += outs[i].x * f; o.y += outs[i].y * f; o.z += outs[i].z * f; o.w += outs[i].w * f;
+#pragma unroll 8
+      for (int i = 0; i < splits; i++) {
+        const float f = __shfl_sync(~0u, my_factor, i);
+        const float4 v = __ldcg(reinterpret_cast<const float4*>(all + i * kPartial + warp * kHeadDim + 4 * lane));
+        o.x += v.x * f; o.y += v.y * f; o.z += v.z * f; o.w += v.w * f;
       }
     }
     const float r = 1.0f / total;

@@ -4,7 +4,7 @@
 // numbers are the same bit for bit, whoever runs beside it. The LM head keeps the running sum itself and writes logits.
 #include "activations.cuh"
 
-constexpr int kBatchWarps = kBlock / 32;
+constexpr int kBatchBlock = 256, kBatchWarps = kBatchBlock / 32;
 
 struct BatchArgs {
   const uint8_t* part_a;
@@ -153,8 +153,8 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
                    "l"(__cvta_generic_to_global(s)), "r"(kScaleBytes), "r"(shared_address(bar)) : "memory");
     }
 #else
-    for (int i = threadIdx.x * 16; i < kValues; i += kBlock * 16) *reinterpret_cast<uint4*>(stage + i) = __ldcg(reinterpret_cast<const uint4*>(q + i));
-    for (int i = threadIdx.x * 16; i < kScaleBytes; i += kBlock * 16)
+    for (int i = threadIdx.x * 16; i < kValues; i += kBatchBlock * 16) *reinterpret_cast<uint4*>(stage + i) = __ldcg(reinterpret_cast<const uint4*>(q + i));
+    for (int i = threadIdx.x * 16; i < kScaleBytes; i += kBatchBlock * 16)
       *reinterpret_cast<uint4*>(stage + kValues + i) = __ldcg(reinterpret_cast<const uint4*>(s + i));
 #endif
   };
@@ -204,7 +204,7 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
 }
 
 #define BATCH_GEMM(name, units, type_a, type_b, whole, nt)                                                                                      \
-  extern "C" __global__ void __launch_bounds__(kBlock, 1) name##_##nt(const BatchArgs args) { gemm_batch<units, type_a, type_b, whole, nt>(args); }
+  extern "C" __global__ void __launch_bounds__(kBatchBlock, 1) name##_##nt(const BatchArgs args) { gemm_batch<units, type_a, type_b, whole, nt>(args); }
 #define BATCH_GEMMS(nt)                                                           \
   BATCH_GEMM(batch_qkv_v4, kHidden / 256, kQ4, kQ4, false, nt)                    \
   BATCH_GEMM(batch_qkv_v6, kHidden / 256, kQ4, kQ6, false, nt)                    \

@@ -34,15 +34,17 @@ struct GemvArgs {
 __device__ __forceinline__ void unit_q4(const uint8_t* unit, const int8_t* xq, const float2* xs, int lane, float& row, float& row8) {
   const int g = lane >> 2, t = lane & 3;
   const uint2 x = *reinterpret_cast<const uint2*>(xq + g * 32 + t * 8);
-  int c[4] = {kMagic, kMagic, kMagic, kMagic};
+  int c[4] = {kMagic, kMagic, kMagic, kMagic}, odd[4] = {0, 0, 0, 0};      // two chains: a product's latency is what a unit costs
 #pragma unroll
   for (int p = 0; p < 4; p++) {
     const uint4 v = *reinterpret_cast<const uint4*>(unit + p * 512 + lane * 16);
     Fragment a = q4_fragment(v.x, v.y);
     mma_s8(c, a.a0, a.a1, a.a2, a.a3, g == 2 * p ? x.x : 0, g == 2 * p ? x.y : 0);
     a = q4_fragment(v.z, v.w);
-    mma_s8(c, a.a0, a.a1, a.a2, a.a3, g == 2 * p + 1 ? x.x : 0, g == 2 * p + 1 ? x.y : 0);
+    mma_s8(odd, a.a0, a.a1, a.a2, a.a3, g == 2 * p + 1 ? x.x : 0, g == 2 * p + 1 ? x.y : 0);
   }
+#pragma unroll
+  for (int i = 0; i < 4; i++) c[i] += odd[i];
   const float4 s = *reinterpret_cast<const float4*>(xs + 2 * t);
 #pragma unroll
   for (int r = 0; r < 2; r++) {
@@ -94,30 +96,18 @@ __device__ __forceinline__ void unit_q6(const uint8_t* unit, const int8_t* xq, c
 }
 
 template <int TYPE>
-__device__ __forceinline__ void segment(const uint8_t* data, const int8_t* xq, const float2* xs, int lane, float* out) {
-  float row = 0, row8 = 0;
-#pragma unroll
-  for (int u = 0; u < kSegmentUnits; u++) {
-    if (TYPE == kQ4) unit_q4(data + u * kUnitBytes<TYPE>, xq + u * 256, xs + u * 8, lane, row, row8);
-    else unit_q6(data + u * kUnitBytes<TYPE>, xq + u * 256, xs + u * 8, lane, row, row8);
-  }
-  row += __shfl_xor_sync(~0u, row, 1);
-  row8 += __shfl_xor_sync(~0u, row8, 1);
-  row += __shfl_xor_sync(~0u, row, 2);
-  row8 += __shfl_xor_sync(~0u, row8, 2);
-  if ((lane & 3) == 0) {
-    out[lane >> 2] = row;
-    out[(lane >> 2) + 8] = row8;
-  }
+__device__ __forceinline__ void unit(const uint8_t* data, const int8_t* xq, const float2* xs, int lane, float& row, float& row8) {
+  if (TYPE == kQ4) unit_q4(data, xq, xs, lane, row, row8);
+  else unit_q6(data, xq, xs, lane, row, row8);
 }
 
-/// Segments in flight per warp: enough that a block's ring covers memory's latency, small enough that the next kernel's block fits beside it.
-template <int SLOT> constexpr int kGemvDepth = HOPPER ? (SLOT > 5000 ? 2 : SHAPE_GEMV_DEPTH) : (SLOT > 5000 ? 1 : 2);
+/// Units in flight per warp: enough that a block's ring covers memory's latency, small enough that the next kernel's block fits beside it.
+template <int SLOT> constexpr int kGemvDepth = HOPPER ? 2 : (SLOT > 3000 ? 1 : 2);
 
 template <int UNITS, int TYPE_A, int TYPE_B, Prologue PROLOGUE, Epilogue EPILOGUE>
 __device__ __forceinline__ void gemv(const GemvArgs& args) {
   constexpr int kInputs = UNITS * 256, kSegments = UNITS / kSegmentUnits;
-  constexpr int kSlot = kSegmentBytes<(TYPE_A > TYPE_B ? TYPE_A : TYPE_B)>;
+  constexpr int kSlot = kUnitBytes<(TYPE_A > TYPE_B ? TYPE_A : TYPE_B)>;
   constexpr int kDepth = kGemvDepth<kSlot>;
   extern __shared__ __align__(128) uint8_t shared[];
   uint8_t* slots = shared;
@@ -131,10 +121,10 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
   const int4 range = __ldg(args.ranges + blockIdx.x);
   const int count_a = range.y - range.x, count = count_a + range.w - range.z;
   WarpRing<kSlot, kDepth> ring(slots, bars, warp, lane);
-  auto load = [&](int n) {
-    const int i = warp + n * kWarps;
-    if (i < count_a) ring.load(n, args.part_a + (size_t)(range.x + i) * kSegmentBytes<TYPE_A>, kSegmentBytes<TYPE_A>);
-    else if (i < count) ring.load(n, args.part_b + (size_t)(range.z + i - count_a) * kSegmentBytes<TYPE_B>, kSegmentBytes<TYPE_B>);
+  auto load = [&](int n) {                                     // the warp's n-th unit
+    const int i = warp + n / kSegmentUnits * kWarps, u = n % kSegmentUnits;
+    if (i < count_a) ring.load(n, args.part_a + ((size_t)(range.x + i) * kSegmentUnits + u) * kUnitBytes<TYPE_A>, kUnitBytes<TYPE_A>);
+    else if (i < count) ring.load(n, args.part_b + ((size_t)(range.z + i - count_a) * kSegmentUnits + u) * kUnitBytes<TYPE_B>, kUnitBytes<TYPE_B>);
     else ring.load(n, nullptr, 0);
   };
 #pragma unroll
@@ -171,14 +161,26 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
   }
   __syncthreads();
 
-  for (int n = 0, i = warp; i < count; n++, i += kWarps) {
-    ring.wait(n);
+  for (int n = 0, i = warp; i < count; i += kWarps) {
     const bool in_a = i < count_a;
     const int at = (in_a ? range.x + i : range.z + i - count_a) % kSegments * kSegmentUnits;   // first unit of this segment in its row
-    if (TYPE_A == TYPE_B || in_a) segment<TYPE_A>(ring.slot(n), xq + at * 256, xs + at * 8, lane, results + i * 16);
-    else segment<TYPE_B>(ring.slot(n), xq + at * 256, xs + at * 8, lane, results + i * 16);
-    __syncwarp();
-    load(n + kDepth);
+    float row = 0, row8 = 0;
+#pragma unroll
+    for (int u = 0; u < kSegmentUnits; u++, n++) {
+      ring.wait(n);
+      if (TYPE_A == TYPE_B || in_a) unit<TYPE_A>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, lane, row, row8);
+      else unit<TYPE_B>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, lane, row, row8);
+      __syncwarp();
+      load(n + kDepth);
+    }
+    row += __shfl_xor_sync(~0u, row, 1);
+    row8 += __shfl_xor_sync(~0u, row8, 1);
+    row += __shfl_xor_sync(~0u, row, 2);
+    row8 += __shfl_xor_sync(~0u, row8, 2);
+    if ((lane & 3) == 0) {
+      results[i * 16 + (lane >> 2)] = row;
+      results[i * 16 + (lane >> 2) + 8] = row8;
+    }
   }
   __syncthreads();
 

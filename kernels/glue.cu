@@ -73,11 +73,13 @@ extern "C" __global__ void __launch_bounds__(kBlock) norm_quantise_batch(float* 
   norm_quantise(row, sum, planes ? row : nullptr, gain, epsilon, Q8Target{q8, q8_scales, columns, b}, scratch);
 }
 
-/// Batches: q8 of silu(gate) * up from the planes of batch_gate_up. Grid (ceil(feed_forward / 1024), batch), kBlock threads.
-extern "C" __global__ void __launch_bounds__(kBlock) silu_quantise_batch(const float* planes, int count, int8_t* q8, float2* q8_scales, int columns) {
+constexpr int kRowBlock = 256;
+
+/// Batches: q8 of silu(gate) * up from the planes of batch_gate_up. Grid (ceil(feed_forward / 1024), batch), kRowBlock threads.
+extern "C" __global__ void __launch_bounds__(kRowBlock) silu_quantise_batch(const float* planes, int count, int8_t* q8, float2* q8_scales, int columns) {
   pdl_launch();
   pdl_wait();
-  const int i = (blockIdx.x * kBlock + threadIdx.x) * 4, b = blockIdx.y;
+  const int i = (blockIdx.x * kRowBlock + threadIdx.x) * 4, b = blockIdx.y;
   if (i >= kFeedForward) return;                                     // whole warps: feed_forward is a multiple of 128
   const size_t stride = (size_t)columns * 2 * kFeedForward, at = (size_t)b * 2 * kFeedForward + (i >> 3) * 16 + (i & 7);
   const float4 gate = sum_planes4(planes, stride, count, count, at), up = sum_planes4(planes, stride, count, count, at + 8);
@@ -87,16 +89,16 @@ extern "C" __global__ void __launch_bounds__(kBlock) silu_quantise_batch(const f
   Q8Target{q8, q8_scales, columns, b}.store(i, packed, scale);
 }
 
-/// Prompts: out[i] = f16(norm(x[i]) * gain). Grid (tokens), kBlock threads.
-extern "C" __global__ void __launch_bounds__(kBlock) norm_rows_f16(const float* x, const float* gain, float epsilon, __half* out) {
-  __shared__ float scratch[kBlock / 32];
-  constexpr int kSteps = (kHidden + 4 * kBlock - 1) / (4 * kBlock);
+/// Prompts: out[i] = f16(norm(x[i]) * gain). Grid (tokens), kRowBlock threads.
+extern "C" __global__ void __launch_bounds__(kRowBlock) norm_rows_f16(const float* x, const float* gain, float epsilon, __half* out) {
+  __shared__ float scratch[kRowBlock / 32];
+  constexpr int kSteps = (kHidden + 4 * kRowBlock - 1) / (4 * kRowBlock);
   const float* row = x + (size_t)blockIdx.x * kHidden;
   float4 v[kSteps];
   float squares = 0;
 #pragma unroll
   for (int s = 0; s < kSteps; s++) {
-    const int i = (s * kBlock + threadIdx.x) * 4;
+    const int i = (s * kRowBlock + threadIdx.x) * 4;
     if (i < kHidden) {
       v[s] = *reinterpret_cast<const float4*>(row + i);
       squares += v[s].x * v[s].x + v[s].y * v[s].y + v[s].z * v[s].z + v[s].w * v[s].w;
@@ -107,11 +109,11 @@ extern "C" __global__ void __launch_bounds__(kBlock) norm_rows_f16(const float* 
   __syncthreads();
   float total = 0;
 #pragma unroll
-  for (int i = 0; i < kBlock / 32; i++) total += scratch[i];
+  for (int i = 0; i < kRowBlock / 32; i++) total += scratch[i];
   const float r = rsqrtf(total / kHidden + epsilon);
 #pragma unroll
   for (int s = 0; s < kSteps; s++) {
-    const int i = (s * kBlock + threadIdx.x) * 4;
+    const int i = (s * kRowBlock + threadIdx.x) * 4;
     if (i < kHidden) {
       const float4 w = *reinterpret_cast<const float4*>(gain + i);
       *reinterpret_cast<uint2*>(out + (size_t)blockIdx.x * kHidden + i) =

@@ -7,7 +7,7 @@
 // on the batch nor on timing. Tokens more than 24 nats (after temperature) below the best are never drawn when top-k or top-p is set.
 #include "common.cuh"
 
-constexpr int kSampleThreads = 1024, kSlices = 32, kBins = 2048, kCandidates = 2048;
+constexpr int kSampleThreads = 1024, kSlices = 128, kBins = 2048, kCandidates = 2048;
 constexpr float kBinWidth = 24.0f / kBins;
 constexpr int kRecent = 4096, kMaxBias = 1024, kMaxTop = 20;
 
@@ -212,21 +212,29 @@ extern "C" __global__ void __launch_bounds__(kSampleThreads, 1) sample_token(con
     const uint32_t* mask = args.batch_mask[b] ? args.masks + (size_t)b * ((kVocabulary + 31) / 32) : nullptr;
     Result* result = args.results + (size_t)(step % args.ring) * 32 + b;
 
+    // Every warp merges the slices for itself.
     float best = -INFINITY, raw_sum = 0;
-    int id = 0;
-    for (int i = 0; i < kSlices; i++) {
-      const float4 v = __ldcg(args.slices + b * kSlices + i);
-      const int index = __float_as_int(v.y);
-      if (v.x > best) { best = v.x; id = index; }
+    int id = 0x7fffffff;
+    float4 slice[kSlices / 32];
+#pragma unroll
+    for (int i = 0; i < kSlices / 32; i++) {
+      slice[i] = __ldcg(args.slices + b * kSlices + i * 32 + (tid & 31));
+      const int index = __float_as_int(slice[i].y);
+      if (slice[i].x > best || (slice[i].x == best && index < id)) { best = slice[i].x; id = index; }
     }
-    for (int i = 0; i < kSlices; i++) {
-      const float4 v = __ldcg(args.slices + b * kSlices + i);
-      raw_sum += v.z * __expf(v.x - best);
+    for (int o = 16; o; o >>= 1) {
+      const float v = __shfl_xor_sync(~0u, best, o);
+      const int i = __shfl_xor_sync(~0u, id, o);
+      if (v > best || (v == best && i < id)) { best = v; id = i; }
     }
+#pragma unroll
+    for (int i = 0; i < kSlices / 32; i++) raw_sum += slice[i].z * __expf(slice[i].x - best);
+    raw_sum = warp_sum(raw_sum);
     const float log_sum = best + __logf(raw_sum);
 
     if (s.top_logprobs > 0) {
-      const int count = min(cut(logits, nullptr, best, 1.0f, s.top_logprobs, 2.0f, true, sh), s.top_logprobs);
+      // A quarter of the scale: 96 nats, since a sure model's alternatives lie far below.
+      const int count = min(cut(logits, nullptr, best, 0.25f, s.top_logprobs, 2.0f, true, sh), s.top_logprobs);
       if (tid < count) { result->top_id[tid] = sh.id[tid]; result->top_logprob[tid] = sh.value[tid] - log_sum; }
       if (tid == 0) result->top_count = count;
       __syncthreads();

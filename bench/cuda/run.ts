@@ -156,6 +156,16 @@ if (wanted.has("decode")) {
   report("decode_b1", 1000 / median(times), "tok/s");
   console.log(`# decode_b1 runs: ${times.map((ms) => (1000 / ms).toFixed(0)).join(" ")}`);
   report("decode_b1_bandwidth", runner.weights.bytes / median(times) / 1e6, "GB/s");
+  const { buckets } = await import("../../src/engine/cuda/kernels.ts");
+  const gpuOnly = (batch: number): void => {
+    const bucket = buckets.find((candidate) => candidate.batch === batch) ?? buckets[0];
+    const launch = device.graph(() => runner.steps.decodeStep(bucket));
+    const ms = device.time(() => {
+      for (let step = 0; step < 40; step++) launch();
+    });
+    console.log(`# graphs back to back, batch ${batch}: ${((ms * 1000) / 40).toFixed(1)} us a step`);
+  };
+  gpuOnly(1);
   for (const batch of [2, 4, 8, 16, 32]) {
     const slots: { slot: number; position: number }[] = [];
     for (let slot = 0; slot < batch; slot++) {
@@ -174,6 +184,7 @@ if (wanted.has("decode")) {
       );
     }
     report(`decode_b${batch}`, (batch * 1000) / median(each), "tok/s");
+    gpuOnly(batch);
   }
 }
 

@@ -25,12 +25,14 @@ export const pageTokens = 64;
 /** One page of one KV head in one layer: keys, values and their scales. */
 export const pageBytes = 16_640;
 export const maxBatch = 32;
-export const sampleSlices = 32;
+export const sampleSlices = 128;
 export const recentTokens = 4096;
 export const maxBiases = 1024;
 export const settingsBytes = 64;
 export const resultBytes = 176;
-export const maxSplits = 16;
+export const maxSplits = 32;
+/** Threads of gemv_w4a8 and of the norms that must round like it. */
+export const gemvThreads = 512;
 
 /** Batch sizes that have a graph, with the columns of their matrix products. */
 export const buckets = [
@@ -166,9 +168,10 @@ export function dealSegments(plan: MatrixPlan, { blocks, whole }: { blocks: numb
 
 /** Shared memory of a gemv_w4a8 kernel. */
 export function gemvSharedBytes(plan: MatrixPlan, { mostSegments }: Deal, { isHopper }: { isHopper: boolean }): number {
-  const slot = segmentUnits * Math.max(unitBytes[plan.typeA], plan.tilesB ? unitBytes[plan.typeB] : 0);
-  const depth = isHopper ? (slot > 5000 ? 2 : 3) : slot > 5000 ? 1 : 2;
-  return 8 * depth * slot + plan.inputs + (plan.inputs / 32) * 8 + 8 * depth * 8 + 32 + mostSegments * 64;
+  const slot = Math.max(unitBytes[plan.typeA], plan.tilesB ? unitBytes[plan.typeB] : 0);
+  const depth = isHopper || slot <= 3000 ? 2 : 1;
+  const warps = gemvThreads / 32;
+  return warps * depth * (slot + 8) + plan.inputs + (plan.inputs / 32) * 8 + warps * 4 + mostSegments * 64;
 }
 
 /** Shared memory of a gemm_batch_w4a8 kernel. */
@@ -184,6 +187,6 @@ export function prefillSharedBytes(type: Quantisation, { isHopper }: { isHopper:
   return 2 * 8 * unitBytes[type] + (isHopper ? 3 : 2) * 128 * 64 * 2 + 128 * 8 * 4;
 }
 
-export const attentionSharedBytes = ({ isHopper }: { isHopper: boolean }): number => 4 * (isHopper ? 2 : 1) * pageBytes;
+export const attentionSharedBytes = 4 * pageBytes;
 export const flashSharedBytes = 2 * pageBytes + 2 * 32_768;
 export const sampleSharedBytes = 2048 * 12 + 2048 * 8 + 32 * 8 + 1024 * 4 + 64;

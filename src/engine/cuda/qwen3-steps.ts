@@ -14,6 +14,7 @@ import {
   dealSegments,
   flashSharedBytes,
   gemvSharedBytes,
+  gemvThreads,
   headDim,
   type KernelShape,
   type MatrixPlan,
@@ -180,7 +181,7 @@ export class Qwen3Steps {
 
   #normBatch(gain: number, bucket: Bucket, before: { planes: number; matrix: Matrix } | undefined): void {
     const { x, batch } = this.#space;
-    this.#launch("norm_quantise_batch", { grid: [bucket.batch], block: 256, overlaps: true }, [
+    this.#launch("norm_quantise_batch", { grid: [bucket.batch], block: gemvThreads, overlaps: true }, [
       ...[u64(x[0]), u64(before?.planes ?? 0), i32(before ? segmentsOf(before.matrix.plan) : 0)],
       ...[u64(before?.matrix.splits ?? 0), u64(gain), this.#epsilon],
       ...[u64(batch.normed.values), u64(batch.normed.scales), i32(bucket.columns)],
@@ -197,7 +198,7 @@ export class Qwen3Steps {
       ...[input.kind === "half" ? input.h : 0, out],
     ];
     const sharedBytes = gemvSharedBytes(plan, deal, { isHopper: this.#isHopper });
-    this.#launch(`gemv_${name}`, { grid: [deal.blocks], block: 256, sharedBytes, overlaps: true }, [
+    this.#launch(`gemv_${name}`, { grid: [deal.blocks], block: gemvThreads, sharedBytes, overlaps: true }, [
       struct(addresses, [i32(plan.tilesA * 16), this.#epsilon]),
     ]);
   }
@@ -225,11 +226,11 @@ export class Qwen3Steps {
     const space = this.#space;
     const matrix = this.#matrices[layer.valueType === "q6" ? "qkv_v6" : "qkv_v4"];
     const isSingle = bucket.columns === 1;
-    const splits = isSingle ? 16 : Math.max(1, Math.min(16, 32 / bucket.batch));
+    const splits = Math.min(32, 64 / bucket.batch);
     const shape: LaunchShape = {
       grid: [splits, this.#shape.kvHeads, bucket.batch],
       block: 128,
-      sharedBytes: attentionSharedBytes({ isHopper: this.#isHopper }),
+      sharedBytes: attentionSharedBytes,
       overlaps: true,
     };
     this.#launch("attention_decode", shape, [
