@@ -155,3 +155,222 @@ export interface ChatCompletion {
   timings: TimingsBody;
   prompt_token_ids?: number[];
 }
+
+// The workspace, /workspace/… (docs/workbench-api.md): the page's own API, so names are the page's.
+
+/** Absent numbers are not sent to the engine: the model's own defaults hold. */
+export interface ConversationSettings {
+  temperatureChoice?: "auto" | "precise" | "balanced" | "creative" | "custom";
+  temperature?: number;
+  topP?: number;
+  topK?: number;
+  minP?: number;
+  seed?: number;
+  maxTokens?: number;
+  systemPrompt?: string;
+}
+
+export interface ConversationHead {
+  id: string;
+  title: string;
+  isPinned: boolean;
+  /** Milliseconds since 1970, as all times of the workspace. */
+  createdAt: number;
+  updatedAt: number;
+  /** The end of the branch that is shown. */
+  leafId?: string;
+  settings: ConversationSettings;
+  /** Messages that stay in view but are not sent. */
+  leftOutIds: readonly string[];
+  deletedAt?: number;
+}
+
+export interface AttachmentHead {
+  /** Of the stored file: its text is at /workspace/files/:id/content. */
+  id: string;
+  name: string;
+  bytes: number;
+  lineCount: number;
+  isPasted: boolean;
+}
+
+export interface AnswerStats {
+  promptTokens: number;
+  cachedTokens: number;
+  completionTokens: number;
+  queueMs: number;
+  /** From the request to the first token, time in the queue included. */
+  firstTokenMs: number;
+  tokensPerSecond: number;
+  /** What the GPU used meanwhile, shared evenly among the requests that ran; absent where it does not tell. */
+  energyJoules?: number;
+}
+
+export interface WorkspaceMessage {
+  id: string;
+  conversationId: string;
+  parentId?: string;
+  role: "system" | "user" | "assistant" | "tool";
+  text: string;
+  attachments: AttachmentHead[];
+  createdAt: number;
+  /** `cut`: the answer met its token limit. */
+  state: "complete" | "streaming" | "stopped" | "cut" | "failed";
+  error?: ErrorBody["error"];
+  model?: string;
+  stats?: AnswerStats;
+  /** Sent without its politeness and filler; `text` is what was written. */
+  isSlimmed?: boolean;
+}
+
+/** What `GET /workspace/messages/:id/events` sends. */
+export type AnswerUpdateBody =
+  | { type: "queued"; position: number; estimatedWaitMs?: number }
+  | { type: "prefill"; promptTokens: number; cachedTokens: number; processedTokens: number }
+  | { type: "text"; position: number; text: string }
+  | { type: "end"; message: WorkspaceMessage };
+
+export interface WorkspaceSearchHit {
+  conversationId: string;
+  title: string;
+  /** Absent when the title holds the words. */
+  messageId?: string;
+  excerpt: string;
+  createdAt: number;
+}
+
+/** A download of a model: `GET /workspace/jobs/:id`. */
+export interface PullBody {
+  jobId: string;
+  modelId: string;
+  state: "waiting" | "running" | "done" | "failed" | "cancelled";
+  progress?: {
+    phase: "connecting" | "downloading" | "checking" | "mending";
+    doneBytes: number;
+    totalBytes: number;
+    bytesPerSecond: number;
+    secondsLeft?: number;
+  };
+  error?: { code: string; message: string; hint?: string };
+}
+
+/** An answer that is being written, or waits to be. */
+export interface RunningAnswerBody {
+  messageId: string;
+  conversationId: string;
+  phase: "sent" | "queued" | "prefill" | "writing";
+  /** In the queue; 1 is next. */
+  position?: number;
+  estimatedWaitMs?: number;
+  promptTokens?: number;
+  processedTokens?: number;
+  tokens: number;
+  firstTokenMs?: number;
+  tokensPerSecond?: number;
+}
+
+/** One reading of `GET /workspace/live`. */
+export interface LiveBody {
+  at: number;
+  engine: Pick<
+    EngineStatus,
+    | "engine"
+    | "device"
+    | "state"
+    | "loadProgress"
+    | "contextTokens"
+    | "parallel"
+    | "runningRequests"
+    | "queuedRequests"
+    | "queueLimit"
+    | "kv"
+    | "speed"
+    | "restarts"
+  > & {
+    modelId: string;
+    memory: {
+      weightBytes: number;
+      /** Of `kvBytes`: held by running requests, and kept as prefixes for later ones. */
+      kvUsedBytes: number;
+      kvKeptBytes: number;
+      kvBytes: number;
+      otherBytes: number;
+      freeBytes?: number;
+      totalBytes?: number;
+    };
+  };
+  /** Absent without an NVIDIA GPU. */
+  gpu?: {
+    name: string;
+    utilisationPercent?: number;
+    memoryTotalBytes: number;
+    memoryUsedBytes: number;
+    temperatureCelsius?: number;
+    powerWatts?: number;
+    powerLimitWatts?: number;
+    coreClockMhz?: number;
+    memoryClockMhz?: number;
+    throttleReasons: string[];
+    energyJoules?: number;
+  };
+  cpu: { percent: number; cores: number; memoryTotalBytes: number; memoryUsedBytes: number };
+  /** Of all answers together, over the last second. */
+  tokensPerSecond: number;
+  /** Of the last answer that began. */
+  firstTokenMs?: number;
+  answers: RunningAnswerBody[];
+  pulls: PullBody[];
+  /** Grows with each change of the workspace, of any client: read lists again when it does. */
+  revision?: number;
+}
+
+/** The last hour, oldest first, null where nothing was measured. */
+export interface LiveHistory {
+  endsAt: number;
+  secondsPerPoint: number;
+  tokensPerSecond: (number | null)[];
+  firstTokenMs: (number | null)[];
+  gpuPercent: (number | null)[];
+  gpuMemoryBytes: (number | null)[];
+  temperatureCelsius: (number | null)[];
+  powerWatts: (number | null)[];
+  cpuPercent: (number | null)[];
+  running: (number | null)[];
+  queued: (number | null)[];
+}
+
+/** What `GET /workspace/live` sends: the hour first, then a reading a second. */
+export type LiveEvent = { type: "history"; history: LiveHistory } | ({ type: "reading" } & LiveBody);
+
+/** `POST /workspace/budget`: tokens by part of what would be sent. */
+export interface BudgetBody {
+  contextTokens: number;
+  /** All that would be sent. */
+  promptTokens: number;
+  parts: { system: number; files: number; history: number; message: number };
+  /** What the context leaves for the answer; negative by as much as the prompt is too long. */
+  roomTokens: number;
+  /** What the answer may use: its limit, or all the room. */
+  answerTokens: number;
+  fits: boolean;
+  /** Messages of the branch that could be left out, the largest first. */
+  largest: { messageId: string; tokens: number; role: string; excerpt: string }[];
+  /** The most that the model was trained for: what `--context` could be raised to. */
+  trainedContextTokens: number;
+}
+
+export interface DraftBody {
+  /** `superseded`: a newer draft or an answer came first. */
+  state: "ready" | "superseded";
+  promptTokens: number;
+  /** Of them, found in the engine's memory already. */
+  cachedTokens: number;
+}
+
+export interface SlimBody {
+  text: string;
+  /** Offsets in UTF-16 units of the text that was sent. */
+  removed: { start: number; end: number; text: string }[];
+  tokensBefore: number;
+  tokensAfter: number;
+}

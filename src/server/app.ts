@@ -16,6 +16,8 @@ import { instruct } from "./instruct.ts";
 import { instructBatch } from "./instruct-batch.ts";
 import type { Keys } from "./keys.ts";
 import { openMetrics } from "./metrics.ts";
+import type { OfficeDoor } from "./office/office-door.ts";
+import { officeRoutes } from "./office/routes.ts";
 import { ollamaChat, ollamaGenerate } from "./ollama.ts";
 import { ollamaRunning, ollamaShow, ollamaTags, ollamaVersion } from "./ollama-models.ts";
 import { notFound, servePage } from "./page.ts";
@@ -24,6 +26,8 @@ import type { ModelDefaults } from "./sampling-fields.ts";
 import { health, modelByName, models, status } from "./status.ts";
 import { TokenTexts } from "./token-texts.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
+import { type Method, workspaceRoutes } from "./workspace/routes.ts";
+import type { WorkspaceDoor } from "./workspace/workspace-door.ts";
 
 export interface AppOptions {
   engine: Engine;
@@ -42,6 +46,10 @@ export interface AppOptions {
   checkHost?: boolean;
   /** The built page. */
   pageFolder?: string;
+  /** Conversations and what belongs to them, at /workspace/…; absent: none. */
+  workspace?: WorkspaceDoor;
+  /** Files, documents, analyses and what is made of them; absent: none. */
+  office?: OfficeDoor;
   pingMs?: number;
   idleMs?: number;
 }
@@ -81,7 +89,7 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
   /** One address for each of `paths`; any other method than these is a 405 that names them. */
   const route = (
     paths: readonly string[],
-    handlers: { GET?: Handler; POST?: Handler },
+    handlers: { [method in Method]?: Handler },
     { isOpen = false } = {},
   ): void => {
     const allowed = Object.keys(handlers);
@@ -124,6 +132,10 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
   route(["/api/show"], { POST: ollamaShow });
   route(["/api/ps"], { GET: ollamaRunning });
   route(["/api/version"], { GET: ollamaVersion });
+  if (options.office) for (const [path, handlers] of officeRoutes(options.office)) route([path], handlers);
+  if (options.workspace) {
+    for (const [path, handlers] of workspaceRoutes(options.workspace, api)) route([path], handlers);
+  }
   if (pageFolder !== undefined) app.get("*", servePage(pageFolder));
 
   const failed = (context: ApiContext, thrown: unknown): Response => {

@@ -42,6 +42,9 @@ export interface NewMessage {
   details?: Record<string, unknown>;
   /** Files that belong to it. */
   fileIds?: readonly string[];
+  reason?: string;
+  /** Now, unless it comes from elsewhere. */
+  createdAt?: number;
 }
 
 /** A place in the list of conversations. */
@@ -166,6 +169,11 @@ export class Conversations {
     return this.get(id);
   }
 
+  /** For conversations that come from elsewhere. */
+  setTimes(id: string, { createdAt, updatedAt }: Pick<Conversation, "createdAt" | "updatedAt">): void {
+    this.#store.run("UPDATE conversations SET created_at = ?, updated_at = ? WHERE id = ?", createdAt, updatedAt, id);
+  }
+
   /** Returns how many conversations went. */
   purge(deletedBefore: number): number {
     return this.#store.run("DELETE FROM conversations WHERE deleted_at < ?", deletedBefore);
@@ -215,15 +223,16 @@ export class Conversations {
       }
       const now = this.#store.now();
       this.#store.run(
-        "INSERT INTO messages (id, conversation_id, parent_id, role, content, state, details, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages (id, conversation_id, parent_id, role, content, state, reason, details, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         id,
         message.conversationId,
         message.parentId ?? null,
         message.role,
         message.content ?? "",
         message.state ?? "done",
+        message.reason ?? null,
         JSON.stringify(message.details ?? {}),
-        now,
+        message.createdAt ?? now,
       );
       for (const fileId of fileIds) {
         this.#store.run("INSERT OR IGNORE INTO message_files (message_id, file_id) VALUES (?, ?)", id, fileId);

@@ -4,13 +4,17 @@ import { databaseName, filesFolderName } from "./backup.ts";
 import { Conversations } from "./conversations.ts";
 import { Files } from "./files.ts";
 import { Jobs } from "./jobs.ts";
+import { Preferences } from "./preferences.ts";
 import { Store } from "./store.ts";
+import { Templates } from "./templates.ts";
 
 export interface Workspace extends Disposable {
   store: Store;
   conversations: Conversations;
   files: Files;
   jobs: Jobs;
+  templates: Templates;
+  preferences: Preferences;
   /** What the last server left unfinished and this one closed or queued again. */
   recovered: { answers: number; jobs: number };
 }
@@ -28,6 +32,8 @@ export function openWorkspace(dataFolder: string): Workspace {
     conversations,
     files: new Files(store, path.join(dataFolder, filesFolderName)),
     jobs,
+    templates: new Templates(store),
+    preferences: new Preferences(store),
     recovered,
     [Symbol.dispose]: () => store[Symbol.dispose](),
   };
