@@ -53,6 +53,8 @@ export class Workbench {
   readonly engine = new EngineWatch();
   readonly counter = new TokenCounter();
   readonly store: Store;
+  /** When a conversation was removed: an answer that was running then must not bring it back as it is saved. */
+  readonly #removedAt = new Map<string, number>();
   /** Conversations with a running answer stay in memory, wherever the reader goes. */
   readonly #loaded = new Map<string, OpenConversation>();
 
@@ -147,6 +149,7 @@ export class Workbench {
   async remove(id: string): Promise<void> {
     await this.#guard(async () => {
       for (const answer of this.answers.value.values()) if (answer.conversationId === id) answer.stop();
+      this.#removedAt.set(id, Date.now());
       await this.store.remove(id);
       if (this.open.value.head.id === id) this.open.value = this.#blank();
       await this.#refreshHeads();
@@ -155,6 +158,7 @@ export class Workbench {
 
   async restore(id: string): Promise<void> {
     await this.#guard(async () => {
+      this.#removedAt.delete(id);
       await this.store.restore(id);
       await this.#refreshHeads();
       await this.openConversation(id);
@@ -235,12 +239,12 @@ export class Workbench {
     const release = holdAnswer(answer.id);
     const leave = running.live.subscribe(() => this.engine.showAnswer(answer.id, running.live.value));
     await this.#guard(async () => {
-      await this.store.save(head, [...unsaved, answer]);
+      await this.#save(head, [...unsaved, answer]);
       await this.#refreshHeads();
     });
     const saving = setInterval(() => {
       const now = { ...answer, text: running.live.value.text };
-      void this.#guard(() => this.store.save(this.#headOf(head), [now]));
+      void this.#guard(() => this.#save(this.#headOf(head), [now]));
     }, savedEveryMs);
     const finished = await running.run(this.#request(head, path, sampling));
     clearInterval(saving);
@@ -256,7 +260,7 @@ export class Workbench {
     if (![...others.values()].some(({ conversationId }) => conversationId === head.id)) this.#loaded.delete(head.id);
     this.engine.refresh();
     await this.#guard(async () => {
-      await this.store.save(kept.head, [done]);
+      await this.#save(kept.head, [done]);
       await this.#refreshHeads();
     });
     release();
@@ -313,6 +317,11 @@ export class Workbench {
 
   #headOf(head: ConversationHead): ConversationHead {
     return this.#loaded.get(head.id)?.head ?? head;
+  }
+
+  async #save(head: ConversationHead, messages: readonly Message[]): Promise<void> {
+    const deletedAt = this.#removedAt.get(head.id);
+    await this.store.save(deletedAt === undefined ? head : { ...head, deletedAt }, messages);
   }
 
   async #refreshHeads(): Promise<void> {

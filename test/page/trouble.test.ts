@@ -212,3 +212,30 @@ test("a second tab follows the answer that the first one is writing", { skip }, 
   await lastAnswer(second).getByText(strings.en.answerElsewhere).waitFor({ state: "hidden" });
   assert.equal(await second.getByRole("alert").count(), 0);
 });
+
+test("a chat deleted in mid-answer stays deleted, and undo brings back what had arrived", { skip }, async () => {
+  const words = Array.from({ length: 500 }, (_, n) => `w${n} `);
+  await using server = await openPageServer({ answer: () => words, tokensPerSecond: 40 });
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  const t = strings.en;
+  await page.locator(".composer textarea").fill("go away");
+  await page.keyboard.press("Enter");
+  await lastAnswer(page).getByText("w3").waitFor();
+  await page.getByRole("button", { name: `${t.more}: go away` }).click();
+  await page.getByRole("menuitem", { name: t.remove }).click();
+  await page.getByText(t.noChats).waitFor();
+  while (server.engine.status().runningRequests > 0) await page.waitForTimeout(20);
+  const isSaved = `new Promise((resolve) => {
+    const opening = indexedDB.open("quern");
+    opening.onsuccess = () => {
+      const reading = opening.result.transaction("messages").objectStore("messages").getAll();
+      reading.onsuccess = () => resolve(reading.result.some(({ state }) => state === "stopped"));
+    };
+  })`;
+  while (!(await page.evaluate(isSaved))) await page.waitForTimeout(50);
+  await page.getByText(t.noChats).waitFor();
+  await page.getByRole("button", { name: t.undo }).click();
+  await lastAnswer(page).getByText("w3").waitFor();
+  await lastAnswer(page).getByText(t.answerStopped).waitFor();
+});
