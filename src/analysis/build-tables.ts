@@ -35,7 +35,7 @@ const size = (table: Table): number => table.recordCount * table.columns.length;
 function buildTable(grid: Grid, layout: TableLayout, id: string, options: BuildOptions): Table {
   const { region, headers, firstBodyRow, excluded } = layout;
   const leftOut = new Set(excluded.map(({ row }) => row));
-  const rows = Int32Array.from(range(firstBodyRow, region.endRow).filter((row) => !leftOut.has(row)));
+  const rows = bodyRows(firstBodyRow, region.endRow, leftOut);
   const decisions: Words[] = [];
   describeExcluded(layout, decisions);
   const filled = filledCells(grid, layout, rows, decisions);
@@ -85,8 +85,11 @@ function buildTable(grid: Grid, layout: TableLayout, id: string, options: BuildO
   return joinYearAndPart(long);
 }
 
-function range(start: number, end: number): number[] {
-  return Array.from({ length: end - start + 1 }, (_, index) => start + index);
+function bodyRows(start: number, end: number, leftOut: ReadonlySet<number>): Int32Array {
+  const rows = new Int32Array(end - start + 1);
+  let count = 0;
+  for (let row = start; row <= end; row++) if (!leftOut.has(row)) rows[count++] = row;
+  return rows.slice(0, count);
 }
 
 function describeExcluded({ excluded, headerRows, titles }: TableLayout, decisions: Words[]): void {

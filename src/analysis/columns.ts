@@ -39,6 +39,11 @@ export interface ColumnSource {
 }
 
 const missingWords = /^(-+|—+|–+|\/|\.+|n\/?a|null|none|nil|nan|无|暂无|缺|空|未知|不详|待定|tbd|#n\/a)$/i;
+/** Missing words are short; long texts need no look. */
+function isMissingWord(text: string): boolean {
+  return text.length <= 8 && missingWords.test(narrow(text));
+}
+
 const idNames =
   /编号|单号|号码|电话|手机号|邮编|身份证|账号|帐号|工号|条码|编码|序号|学号|货号|^(id|no\.?|sku|code|phone|zip|key)$|[_\s-](id|no\.?|code|number|sku)$|\b(order|invoice|customer|product) ?(id|no|code|number)\b/i;
 const ratioNames =
@@ -89,7 +94,7 @@ function tally(grid: Grid, source: ColumnSource): Tally {
     }
   }
   for (const [code, count] of result.byText.entries()) {
-    if (count > 0 && missingWords.test(narrow(column?.texts[code] ?? ""))) {
+    if (count > 0 && isMissingWord(column?.texts[code] ?? "")) {
       result.missing += count;
       result.text -= count;
     }
@@ -151,7 +156,7 @@ export function typeColumn(grid: Grid, source: ColumnSource): Column {
     else {
       missingCount++;
       const text = kind === cellKind.text || kind === cellKind.error ? (texts[raw] ?? "") : String(raw);
-      if (kind === cellKind.blank || (kind === cellKind.text && missingWords.test(narrow(text)))) continue;
+      if (kind === cellKind.blank || (kind === cellKind.text && isMissingWord(text))) continue;
       unreadableCount++;
       if (unreadable.length < 20)
         unreadable.push({
@@ -194,7 +199,7 @@ function read(
   source: ColumnSource,
 ): Reading {
   const wanted = source.override.type;
-  const asText = (reason: Words): Reading => textReading(texts, reason, values, kinds, source);
+  const asText = (reason: Words): Reading => textReading(texts, reason, { counts, values, kinds, source });
   if (wanted === "text") return asText({ zh: "按你的设定读作文字", en: "text, as you set it" });
   if (counts.filled === 0) return asText({ zh: "整列为空", en: "the column is empty" });
 
@@ -452,10 +457,22 @@ function numberReading(numbers: readonly (ParsedNumber | undefined)[], counts: T
 function textReading(
   texts: readonly string[],
   reason: Words,
-  values: Float64Array | undefined,
-  kinds: Uint8Array | undefined,
-  source: ColumnSource,
+  {
+    counts,
+    values,
+    kinds,
+    source,
+  }: { counts: Tally; values: Float64Array | undefined; kinds: Uint8Array | undefined; source: ColumnSource },
 ): Reading {
+  const isPlain = texts.every((text) => !/\s/.test(text) || text === text.replace(/\s+/g, " ").trim());
+  if (isPlain && counts.number === 0 && counts.date === 0 && counts.error === 0) {
+    // The sheet's own texts are the labels: nothing to merge, so no second dictionary of perhaps a million texts.
+    const used: string[] = [];
+    const ofTexts = Float64Array.from(texts, (text, code) =>
+      (counts.byText[code] ?? 0) === 0 || isMissingWord(text) ? Number.NaN : used.push(text) - 1,
+    );
+    return { type: "text", ofNumber: () => Number.NaN, ofTexts, ofDate: () => Number.NaN, labels: used, reason };
+  }
   const labels: string[] = [];
   const codes = new Map<string, number>();
   const codeOf = (label: string): number => {
@@ -472,7 +489,7 @@ function textReading(
   }
   const ofTexts = Float64Array.from(texts, (text, code) => {
     const clean = text.replace(/\s+/g, " ").trim();
-    return used[code] === 0 || missingWords.test(clean) ? Number.NaN : codeOf(clean);
+    return used[code] === 0 || isMissingWord(clean) ? Number.NaN : codeOf(clean);
   });
   return {
     type: "text",

@@ -36,6 +36,7 @@ const noteLabel = /^(注|备注|说明|数据来源|来源|制表|审核|填表|
 
 /** Label of a total row, or undefined. */
 export function totalKind(label: string): "subtotal" | "total" | undefined {
+  if (label.length > 40 || !/[计总汇]|total|sum/i.test(label)) return undefined;
   const clean = narrow(label);
   if (!totalLabel.test(clean)) return undefined;
   if (subtotalLabel.test(clean)) return "subtotal";

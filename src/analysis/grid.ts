@@ -108,6 +108,8 @@ class ColumnBuilder {
   readonly texts: string[] = [];
   readonly formats = new Map<string, number>();
   readonly #codes = new Map<string, number>();
+  #lastText = "";
+  #lastCode = -1;
 
   put(row: number, kind: CellKind, value: number): void {
     if (row >= this.kinds.length) this.#grow(row + 1);
@@ -115,12 +117,17 @@ class ColumnBuilder {
     this.values[row] = value;
   }
 
+  /** Neighbouring rows often repeat a text (sorted sheets); comparing is cheaper than hashing. */
   code(text: string): number {
-    const known = this.#codes.get(text);
-    if (known !== undefined) return known;
-    const code = this.texts.length;
-    this.texts.push(text);
-    this.#codes.set(text, code);
+    if (this.#lastCode >= 0 && text === this.#lastText) return this.#lastCode;
+    let code = this.#codes.get(text);
+    if (code === undefined) {
+      code = this.texts.length;
+      this.texts.push(text);
+      this.#codes.set(text, code);
+    }
+    this.#lastText = text;
+    this.#lastCode = code;
     return code;
   }
 
@@ -170,7 +177,10 @@ export class GridBuilder {
 
   /** Text that is blank or only spaces counts as a blank cell. */
   text(row: number, column: number, value: string): void {
-    if (value.trim() === "") return;
+    // Most texts begin with a visible sign; only the others need the careful look.
+    if (value.charCodeAt(0) <= 32 || value.charCodeAt(0) === 0x3000 || value.charCodeAt(0) === 0xa0 || value === "") {
+      if (value.trim() === "") return;
+    }
     const target = this.#column(row, column);
     target.put(row, cellKind.text, target.code(value));
   }

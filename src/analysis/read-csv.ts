@@ -79,7 +79,43 @@ export function guessDelimiter(text: string): string {
   return best;
 }
 
-const plainNumber = /^-?(?:0|[1-9]\d{0,14})(?:\.\d{1,12})?$/;
+/** Rows of a text without quotes; the array given to `take` is used again for the next row. */
+function splitPlain(text: string, delimiter: string, take: (cells: readonly string[]) => void): void {
+  const newline = text.includes("\n") ? "\n" : "\r";
+  const cells: string[] = [];
+  for (let from = 0; from < text.length; ) {
+    let end = text.indexOf(newline, from);
+    if (end < 0) end = text.length;
+    const stop = end > from && text.charCodeAt(end - 1) === 13 ? end - 1 : end;
+    cells.length = 0;
+    for (let start = from; start <= stop; ) {
+      let cut = text.indexOf(delimiter, start);
+      if (cut < 0 || cut > stop) cut = stop;
+      cells.push(text.slice(start, cut));
+      start = cut + delimiter.length;
+    }
+    take(cells);
+    from = end + 1;
+  }
+}
+
+/** Digits with at most one point, read without a pattern; undefined for what is no plain number (leading zeros, long ids, text). */
+function plainValue(cell: string): number | undefined {
+  const length = cell.length;
+  const isNegative = cell.charCodeAt(0) === 45;
+  const first = isNegative ? 1 : 0;
+  if (length === first || length - first > 16) return undefined;
+  let point = -1;
+  for (let i = first; i < length; i++) {
+    const sign = cell.charCodeAt(i);
+    if (sign === 46 && point < 0) point = i;
+    else if (sign < 48 || sign > 57) return undefined;
+  }
+  const whole = (point < 0 ? length : point) - first;
+  if (whole === 0 || point === length - 1 || (whole > 1 && cell.charCodeAt(first) === 48) || whole > 15)
+    return undefined;
+  return Number(cell);
+}
 
 export interface CsvResult {
   grid: Grid;
@@ -102,20 +138,15 @@ export function readCsv(bytes: Uint8Array, name: string, onRows?: (rows: number,
     for (let column = 0; column < cells.length; column++) {
       const cell = cells[column] ?? "";
       if (cell === "") continue;
-      const first = cell.charCodeAt(0);
-      const mayBeNumber = (first >= 48 && first <= 57) || first === 45;
-      if (mayBeNumber && plainNumber.test(cell)) builder.number(row, column, Number(cell));
-      else builder.text(row, column, cell);
+      const value = plainValue(cell);
+      if (value === undefined) builder.text(row, column, cell);
+      else builder.number(row, column, value);
     }
     row++;
     if (row % 50_000 === 0) onRows?.(row, 0);
   };
-  // Papa's fast mode splits at line ends and delimiters; it is right exactly when no cell is quoted.
-  const fastMode = !text.includes('"');
-  Papa.parse<string[]>(text, {
-    delimiter,
-    fastMode,
-    step: ({ data }) => take(data),
-  });
+  // Without quotes a line is a row and a delimiter parts cells; that is ten times less work than a parser's.
+  if (text.includes('"')) Papa.parse<string[]>(text, { delimiter, step: ({ data }) => take(data) });
+  else splitPlain(text, delimiter, take);
   return { grid: builder.finish(name.replace(/\.[^.]*$/, ""), { hasSheets: false }), encoding, delimiter };
 }

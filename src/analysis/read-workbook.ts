@@ -6,6 +6,7 @@ import { readXlsx } from "hucre/xlsx";
 import { AppError } from "../base/errors.ts";
 import { type Grid, GridBuilder, type Merge } from "./grid.ts";
 import { readCsv } from "./read-csv.ts";
+import { readLargeXlsx } from "./read-sheet-xml.ts";
 
 export type WorkbookFormat = "xlsx" | "xls" | "csv" | "tsv" | "rows";
 
@@ -51,7 +52,7 @@ export async function readWorkbook(bytes: Uint8Array, name: string): Promise<Wor
 async function readZip(bytes: Uint8Array, name: string): Promise<Workbook> {
   refuseBomb(bytes, name);
   try {
-    return withNotes(name, "xlsx", await readModern(bytes), []);
+    return withNotes(name, "xlsx", readLargeXlsx(bytes) ?? (await readModern(bytes)), []);
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -91,7 +92,8 @@ function refuseBomb(bytes: Uint8Array, name: string): void {
   }
 }
 
-async function readModern(bytes: Uint8Array): Promise<Grid[]> {
+/** The general reader, for all but very large sheets. */
+export async function readModern(bytes: Uint8Array): Promise<Grid[]> {
   const workbook = await readXlsx(bytes, { readStyles: true });
   return workbook.sheets.map((sheet) => {
     const builder = new GridBuilder();
