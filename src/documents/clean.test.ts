@@ -65,6 +65,21 @@ test("bare numbers that count with the pages are page numbers", () => {
   );
 });
 
+test("a header that changes from chapter to chapter is known by its place and the page's number", () => {
+  const titles = ["Basics", "Basics", "Basics", "Tools", "Notes", "Notes"];
+  const pages = titles.map((title, index) =>
+    pageOf(index + 1, [
+      line(index + 1, `Chapter ${title.length}: ${title} ${index + 11}`, 40),
+      line(index + 1, index === 3 ? "The total of units sold was 55" : `Text ${title}${index}`, 300),
+    ]),
+  );
+  const removed = cleanPages(pages).map((page) => page.segments.map((segment) => segment.removed));
+  assert.deepEqual(
+    removed,
+    pages.map(() => ["running_header", undefined]),
+  );
+});
+
 test("a disclaimer on most pages is kept once", () => {
   const words = "This document is confidential and intended only for the named recipient; do not copy it.";
   const pages = [1, 2, 3, 4].map((page) =>

@@ -17,6 +17,7 @@ export function cleanPages(pages: readonly DraftPage[]): DraftPage[] {
   const reasons = new Map<DraftSegment, RemovalReason>();
   markPageNumbers(pages, reasons);
   markRunning(pages, reasons);
+  markCounted(pages, reasons);
   markWatermarks(pages, reasons);
   markDisclaimers(pages, reasons);
   return pages.map((page) => ({
@@ -95,6 +96,46 @@ function markRunning(pages: readonly DraftPage[], reasons: Map<DraftSegment, Rem
         if (Math.abs((place.tops[index] ?? 0) - usual) < 0.02) reasons.set(segment, reason);
     }
   }
+}
+
+/**
+ * A header that changes too often to repeat ("Chapter 2: Basics 17") is known by its place and its figure: it stands where running lines
+ * stand, and its first or last number is the page's, by the same count that the other pages follow.
+ */
+function markCounted(pages: readonly DraftPage[], reasons: Map<DraftSegment, RemovalReason>): void {
+  const offsets = new Map<number, number>();
+  const tops: number[] = [];
+  for (const page of pages)
+    for (const segment of page.segments) {
+      if (!reasons.has(segment) || !segment.box) continue;
+      tops.push(segment.box[1] / page.height);
+      for (const value of figuresAtEnds(segment))
+        offsets.set(value - page.number, (offsets.get(value - page.number) ?? 0) + 1);
+    }
+  const [usual] = [...offsets].sort((a, b) => b[1] - a[1]);
+  if (!usual || usual[1] < fewestRepeats) return;
+  for (const page of pages)
+    for (const segment of page.segments) {
+      if (
+        reasons.has(segment) ||
+        !segment.box ||
+        segment.kind === "table" ||
+        plainTextOf(segment).length > longestRunning
+      )
+        continue;
+      const isTop = isInTopBand(segment, page);
+      const top = segment.box[1] / page.height;
+      if (!(isTop || isInBottomBand(segment, page)) || !tops.some((other) => Math.abs(other - top) < 0.006)) continue;
+      if (figuresAtEnds(segment).includes(page.number + usual[0]))
+        reasons.set(segment, isTop ? "running_header" : "running_footer");
+    }
+}
+
+function figuresAtEnds(segment: DraftSegment): number[] {
+  const text = plainTextOf(segment).normalize("NFKC").trim();
+  return [/^\d{1,5}(?!\d|[.,]\d)/.exec(text), /(?<![\d.,])\d{1,5}$/.exec(text)].flatMap((match) =>
+    match ? [Number(match[0])] : [],
+  );
 }
 
 interface Place {
@@ -207,6 +248,12 @@ function markDisclaimers(pages: readonly DraftPage[], reasons: Map<DraftSegment,
 
 /** Lines of a paragraph as running text. */
 function joined(segment: DraftSegment): DraftSegment {
+  if (segment.kind === "list" && segment.items.some((item) => item.text.includes("\n")))
+    return {
+      ...segment,
+      items: segment.items.map((item) => ({ ...item, text: joinLines(item.text.split("\n")) })),
+      original: (segment.lines ?? []).join("\n"),
+    };
   if (!("text" in segment) || segment.kind === "code" || segment.kind === "formula" || segment.kind === "barcode")
     return segment;
   const lines = segment.lines;

@@ -76,6 +76,7 @@ export function runsOf(page: PdfPage, { withInvisible = false }: { withInvisible
         size: style.size,
         isBold: style.isBold,
       };
+      if (style.isMonospaced) run.isMonospaced = true;
       if (Math.abs(style.angle) > upright) run.isSlanted = true;
       run.top = character.baseline - style.size * 0.86;
       run.bottom = character.baseline + style.size * 0.16;
@@ -130,6 +131,7 @@ function breaksRun(open: { run: Run; baseline: number; last: Character }, charac
   if (open.run.isSlanted) return Math.abs(style.size - before.size) > 0.5;
   const size = Math.max(style.size, before.size);
   if (Math.abs(style.size - before.size) > size * 0.1 || style.isBold !== before.isBold) return true;
+  if (style.isMonospaced !== before.isMonospaced) return true;
   if (Math.abs(character.baseline - open.baseline) > size * 0.25) return true;
   const gap = character.left - open.last.right;
   const isCjkPair = isCjk(character.text) && isCjk(open.last.text);

@@ -1,7 +1,8 @@
 // A page whose text runs sideways or upside down (a landscape table printed on a portrait page, a scan's text layer) is turned as a
 // whole, so that layout always sees upright lines.
 import type { Ruling } from "./layout/runs.ts";
-import type { Character, PageBox, PdfPage } from "./pdfium.ts";
+import type { PageBox } from "./pdf-geometry.ts";
+import type { Character, PdfPage } from "./pdfium.ts";
 
 export type QuarterTurn = 0 | 90 | 180 | 270;
 

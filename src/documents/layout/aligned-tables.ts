@@ -2,7 +2,16 @@
 // have) do not matter here. Two columns need three rows, so that a heading with a page reference is not called a table.
 import type { TableCell } from "../document.ts";
 import { joinCellLines } from "./grids.ts";
-import { boxOf, confidenceOf, type DraftSegment, type Line, median, type Run, textOf } from "./runs.ts";
+import {
+  boxOf,
+  confidenceOf,
+  type DraftSegment,
+  isMonospacedLine,
+  type Line,
+  median,
+  type Run,
+  textOf,
+} from "./runs.ts";
 
 /** Cuts a region's lines into tables and the lines between them, in order. */
 export function splitAlignedTables(lines: readonly Line[], page: number): (Line[] | DraftSegment)[] {
@@ -47,7 +56,8 @@ export function cellsOf(line: Line): Cell[] {
 
 function endOfTable(lines: readonly Line[], start: number): number {
   const first = lines[start];
-  if (!first || cellsOf(first).length < 2) return start;
+  // Program text is aligned too, by its own rules.
+  if (!first || cellsOf(first).length < 2 || isMonospacedLine(first)) return start;
   const height = first.bottom - first.top;
   let columns = cellsOf(first).map(({ left, right }) => ({ left, right }));
   let end = start + 1;

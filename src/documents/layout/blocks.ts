@@ -8,6 +8,7 @@ import {
   boxOf,
   confidenceOf,
   type DraftSegment,
+  isMonospacedLine,
   type Line,
   linesOf,
   median,
@@ -120,7 +121,10 @@ function startsBlock(line: Line, before: Line, { usualStep, left, right, first }
   const size = Math.max(line.size, before.size);
   if (Math.abs(line.size - before.size) > size * 0.12) return true;
   if (isBoldLine(line) !== isBoldLine(before)) return true;
+  const isProgram = isMonospacedLine(line);
+  if (isProgram !== isMonospacedLine(before)) return true;
   const step = line.top - before.top;
+  if (isProgram) return step > Math.max(usualStep, size * 1.1) * 3.2;
   if (step > Math.max(usualStep, size * 1.1) * 1.3) return true;
   const text = textOf(line);
   if (markerOf(text) || noteMarkerOf(line, text)) return true;
@@ -171,6 +175,8 @@ function segmentOf(block: readonly Line[], content: PageContent): DraftSegment {
     ...(confidence === undefined ? {} : { confidence }),
   };
   const [first] = block;
+  // One line may be a name or an address; two or more are program text, whose lines and indents count.
+  if (block.length >= 2 && block.every(isMonospacedLine)) return { ...base, kind: "code", text: programText(block) };
   const marker = markerOf(text);
   if (marker) {
     const item = { text: text.slice(marker.length).trim(), level: 0, marker };
@@ -179,6 +185,22 @@ function segmentOf(block: readonly Line[], content: PageContent): DraftSegment {
   if (first && first.top > content.height * 0.6 && noteMarkerOf(first, text))
     return { ...base, kind: "footnote", text };
   return { ...base, kind: "paragraph", text };
+}
+
+/** Lines as they stand, indents and gaps as blanks. */
+function programText(block: readonly Line[]): string {
+  const runs = block.flatMap((line) => line.runs);
+  const width =
+    median(runs.filter((run) => run.text.length > 3).map((run) => (run.right - run.left) / run.text.length)) ||
+    (runs[0]?.size ?? 10) * 0.6;
+  const left = Math.min(...block.map((line) => line.left));
+  return block
+    .map((line) => {
+      let text = "";
+      for (const run of line.runs) text = text.padEnd(Math.round((run.left - left) / width)) + run.text;
+      return text;
+    })
+    .join("\n");
 }
 
 /** List items one under the other become one list; deeper left edges become deeper levels. */

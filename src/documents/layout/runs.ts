@@ -15,6 +15,7 @@ export interface Run {
   lefts: readonly number[];
   /** 0..1, for recognised text. */
   confidence?: number;
+  isMonospaced?: boolean;
   /** Written at a slant, as watermarks are. */
   isSlanted?: boolean;
 }
@@ -93,6 +94,10 @@ function isOnLine(line: Line, run: Run): boolean {
     const shared = Math.min(other.right, run.right) - Math.max(other.left, run.left);
     return shared > Math.min(other.right - other.left, run.right - run.left) * 0.5 && overlap < smaller * 0.8;
   });
+}
+
+export function isMonospacedLine(line: Line): boolean {
+  return line.runs.every((run) => run.isMonospaced === true);
 }
 
 /** The words of a line, a space where the page shows a gap. */
