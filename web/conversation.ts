@@ -126,7 +126,7 @@ export function titleFrom(text: string, attachments: readonly Attachment[]): str
   const line =
     text
       .split("\n")
-      .map((each) => each.replace(/^[#>\-*\s]+/, "").trim())
+      .map((each) => each.replace(/^\s*(?:[#>*-]+\s+)+/, "").trim())
       .find((each) => each !== "") ??
     attachments[0]?.name ??
     "";

@@ -25,6 +25,8 @@ export interface Template {
   /** Taken when the conversation leaves the temperature to Quern; the demonstration model keeps its own. */
   temperature: TemperatureChoice;
   fields: readonly TemplateField[];
+  /** The fields that tell one use from another, for the conversation's title. */
+  titleFields: readonly string[];
   example: Readonly<Record<Language, FieldValues>>;
   build: (values: FieldValues, language: Language) => string;
 }
@@ -90,6 +92,7 @@ export const templates: readonly Template[] = [
     name: { zh: "写周报", en: "Weekly report" },
     about: { zh: "把零散要点整理成规范的周报", en: "Turn loose notes into a proper report" },
     temperature: "precise",
+    titleFields: ["points"],
     fields: [
       reportKind,
       {
@@ -128,6 +131,7 @@ export const templates: readonly Template[] = [
     name: { zh: "改文案", en: "Rewrite" },
     about: { zh: "让一段话更正式、更专业、更得体", en: "Make a text formal, professional or polite" },
     temperature: "creative",
+    titleFields: ["text"],
     fields: [
       tone,
       {
@@ -154,6 +158,7 @@ export const templates: readonly Template[] = [
     name: { zh: "析数据", en: "Data findings" },
     about: { zh: "由算好的数字写出结论，数字照抄", en: "Write findings from computed figures" },
     temperature: "precise",
+    titleFields: ["region", "category", "metric", "change"],
     fields: [
       {
         id: "region",
@@ -234,6 +239,7 @@ export const templates: readonly Template[] = [
     name: { zh: "译文件", en: "Translate" },
     about: { zh: "中英互译，可带术语表", en: "Chinese and English, with a glossary" },
     temperature: "precise",
+    titleFields: ["text"],
     fields: [
       direction,
       {

@@ -15,7 +15,7 @@ for (const [language, locale, colorScheme] of [
   ["zh", "zh-CN", "dark"],
 ] as const) {
   const t = strings[language];
-  await using visited = await visit(browser, url, { locale, colorScheme, viewport: { width: 1280, height: 800 } });
+  await using visited = await visit(browser, url, { locale, colorScheme, viewport: { width: 1280, height: 860 } });
   const { page } = visited;
   for (const template of [...templates].reverse()) {
     await page.getByRole("button", { name: t.newChat, exact: true }).first().click();

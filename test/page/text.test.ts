@@ -152,6 +152,8 @@ test("a broken chain of parents ends the path instead of hanging", () => {
 
 test("a title is the first line that says something, never half a character", () => {
   assert.equal(titleFrom("\n\n## 周报要点\nmore", []), "周报要点");
+  assert.equal(titleFrom("- -12.5%", []), "-12.5%");
+  assert.equal(titleFrom("-12.5% in Q3", []), "-12.5% in Q3");
   assert.equal([...titleFrom("🙂".repeat(60), [])].length, 40);
 });
 

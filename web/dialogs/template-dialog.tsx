@@ -4,6 +4,7 @@ import { isLongPaste, toAttachment } from "../chat/attachment.ts";
 import type { DraftText } from "../chat/draft.ts";
 import { defaultSettings, temperatureOf, titleFrom } from "../conversation.ts";
 import { usePreferences, useStrings } from "../preferences.ts";
+import type { Language } from "../strings.ts";
 import { type FieldValues, type Template, type TemplateField, templates } from "../templates.ts";
 import { Button, Dialog } from "../ui/controls.tsx";
 import { Icon } from "../ui/icons.tsx";
@@ -138,16 +139,17 @@ function Field({
   );
 }
 
-const firstLine = (template: Template, values: FieldValues): string => {
-  const field = template.fields.find(({ isRequired }) => isRequired) ?? template.fields[0];
-  return titleFrom(values[field?.id ?? ""] ?? "", []);
-};
+/** "Weekly report · finished the review …" */
+function titleOf(template: Template, values: FieldValues, language: Language): string {
+  const subject = template.titleFields.map((id) => titleFrom(values[id] ?? "", [])).filter((text) => text !== "");
+  return titleFrom(`${template.name[language]} · ${subject.join(" ")}`, []);
+}
 
 /** A field too long for the text area goes along as an attachment, whole. */
 function toDraft(
   template: Template,
   values: FieldValues,
-  { language, nameOf }: { language: "zh" | "en"; nameOf: (n: number) => string },
+  { language, nameOf }: { language: Language; nameOf: (n: number) => string },
 ): DraftText {
   const long = template.fields.filter((field) => isLongPaste(values[field.id] ?? ""));
   const attachments = long.map((field, n) => toAttachment(nameOf(n + 1), values[field.id] ?? "", { isPasted: true }));
@@ -156,7 +158,7 @@ function toDraft(
   return {
     text: template.build(short, language).trim(),
     attachments,
-    title: titleFrom(`${template.name[language]} · ${firstLine(template, values)}`, []),
+    title: titleOf(template, values, language),
     ...(temperature === undefined ? {} : { temperature }),
   };
 }
