@@ -1,5 +1,5 @@
-// Before sending: what a message would cost in tokens, part by part, and what slimming would save. The counts are the engine's own; only
-// where two parts meet may a token more or less fall, which is why the whole is what /v1 would count and the parts are made to add up to it.
+// Before sending: what a message would cost in tokens, part by part, and what slimming would save. Each part is
+// counted by the engine on its own; where two texts of one message meet, a token more or less may fall, so the sum may be off by that.
 import type { Message } from "../../workspace/conversations.ts";
 import { documentText } from "../../workspace/message-text.ts";
 import { slim } from "../../workspace/slim.ts";
@@ -18,15 +18,15 @@ export const countBudget: WorkspaceHandler = async (context, api, door) => {
   const draft = await parseDraft(await fieldsOf(context, api, draftFields), door);
   const { systemPrompt = "", maxTokens, leftOutIds = [] } = draft.settings;
   const { counter } = door;
-  const { perMessage, opening } = await counter.framing(api);
+  const { around, opening } = await counter.framing(api);
   const hasSystem = systemPrompt.trim() !== "";
-  const system = hasSystem ? (await counter.count(api, systemPrompt)) + perMessage : 0;
+  const system = hasSystem ? (await counter.count(api, systemPrompt)) + around.system : 0;
   const draftFilesTokens = await counter.count(api, draft.files);
-  const message = (await counter.count(api, draft.content)) - draftFilesTokens + perMessage + opening;
+  const message = (await counter.count(api, draft.content)) - draftFilesTokens + around.user + opening;
   const sent = draft.branch.filter(
     ({ id, role, content }) => !leftOutIds.includes(id) && (role !== "assistant" || content !== ""),
   );
-  const counted = await Promise.all(sent.map((each) => countMessage(api, door, each, perMessage)));
+  const counted = await Promise.all(sent.map((each) => countMessage(api, door, each, around[each.role])));
   const total = (name: "tokens" | "files"): number => counted.reduce((sum, each) => sum + each[name], 0);
   const parts = {
     system,
@@ -73,11 +73,11 @@ async function countMessage(
   api: Api,
   { workspace, counter }: WorkspaceDoor,
   message: Message,
-  perMessage: number,
+  around: number,
 ): Promise<{ message: Message; tokens: number; files: number }> {
   const files = attachedTexts(workspace, message).map(documentText).join("\n\n");
   const key = `${message.id} ${message.content.length}`;
   const fileTokens = await counter.count(api, files, `${key} files`);
-  const tokens = (await counter.count(api, contentOf(workspace, message), key)) + perMessage;
+  const tokens = (await counter.count(api, contentOf(workspace, message), key)) + around;
   return { message, tokens, files: fileTokens };
 }

@@ -4,9 +4,12 @@ import type { Api } from "../api.ts";
 
 const keptCounts = 5000;
 
+const roles = ["system", "user", "assistant", "tool"] as const;
+type Role = (typeof roles)[number];
+
 export interface Framing {
   /** Around each message: its role and its end. */
-  perMessage: number;
+  around: Record<Role, number>;
   /** What opens the answer. */
   opening: number;
 }
@@ -41,7 +44,14 @@ export class PromptCounter {
       sizeOf([one], true),
       this.count(api, "x"),
     ]);
-    const framing = { perMessage: double - single - text, opening: opened - single };
+    const [names, user] = await Promise.all([
+      Promise.all(roles.map(async (role) => [role, await this.count(api, role)] as const)),
+      this.count(api, "user"),
+    ]);
+    // The marks are the same for each role; its name is what differs.
+    const marks = double - single - text - user;
+    const around = Object.fromEntries(names.map(([role, tokens]) => [role, marks + tokens])) as Framing["around"];
+    const framing = { around, opening: opened - single };
     this.#framing = { modelId, framing };
     return framing;
   }

@@ -53,6 +53,10 @@ const followUpAsk = {
 export const makeTitle: WorkspaceHandler = async (context, api, door) => {
   const { conversations } = door.workspace;
   const { id, title: before } = conversations.get(idParam(context));
+  // The demonstration model knows no titles; the beginning of the question is a better one.
+  if (api.engine.status().model.isDemonstration) {
+    return context.json({ conversation: toHead(conversations.get(id)), isNamed: false });
+  }
   return aside(context, api, door, { ask: titleAsk, maxTokens: 32 }, (text, isWhole) => {
     const title = isWhole ? oneLine(text) : "";
     const isFree = conversations.get(id).title === before;
@@ -75,7 +79,7 @@ export const suggestFollowUps: WorkspaceHandler = (context, api, door) =>
 function oneLine(text: string): string {
   const line = text.split("\n").find((each) => each.trim() !== "") ?? "";
   const plain = line.replace(/^[#\s"'“”‘’《「]+|[\s"'“”‘’》」。.]+$/g, "");
-  return [...plain].slice(0, 60).join("");
+  return /[\p{L}\p{N}]/u.test(plain) ? [...plain].slice(0, 60).join("") : "";
 }
 
 /** Asks the model something about the conversation, behind its end. `isWhole` is false when something more urgent came. */
