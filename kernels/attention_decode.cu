@@ -71,37 +71,53 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
     } else ring.load(loaded, nullptr, 0);
     loaded++;
   };
-#pragma unroll
+#pragma unroll 1
   for (int d = 0; d < kAttentionDepth; d++) load_next();
   pdl_launch();
-  pdl_wait();
   if (slot < 0 || (int)blockIdx.x >= splits) {
+    // Blocks without work leave before the wait: those that have some still hold the grid back until the kernel before has ended.
 #if !HOPPER
     copy_wait<0>();
 #endif
     return;
   }
+  pdl_wait();
 
   // The new token: warp w normalises and turns query head w, then warp 0 the key and warp 1 the value.
-  auto read_head = [&](int row) {
-    HeadVector x;
+  HeadVector vectors[2];
+  const int rows[2] = {(head * kGroup + warp) * kHeadDim, kQueryRows + min(warp, 1) * kKvRows + head * kHeadDim};
+  float low[8] = {}, high[8] = {};
+  int split[8];
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-      const int r = row + lane + 32 * i, split = args.split ? args.split[r >> 4] : 1;
-      float low = 0, high = 0;
-      for (int p = 0; p < args.plane_count; p++) {
-        const float v = __ldcg(args.planes + ((size_t)p * args.columns + b) * kQkvRows + r);
-        if (p < split) low += v; else high += v;
-      }
-      x.v[i] = low + high;
+  for (int i = 0; i < 8; i++) split[i] = args.split ? args.split[(rows[i >> 2] + lane + 32 * (i & 3)) >> 4] : 1;
+#pragma unroll 1
+  for (int p = 0; p < args.plane_count; p += 2) {                            // two planes at a time: their latencies overlap
+    const float* from = args.planes + ((size_t)p * args.columns + b) * kQkvRows + lane;
+    const size_t next = p + 1 < args.plane_count ? (size_t)args.columns * kQkvRows : 0;
+    float v0[8], v1[8];
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      v0[i] = __ldcg(from + rows[i >> 2] + 32 * (i & 3));
+      v1[i] = __ldcg(from + next + rows[i >> 2] + 32 * (i & 3));
     }
-    return x;
-  };
-  HeadVector q = read_head((head * kGroup + warp) * kHeadDim);
-  HeadVector other;
-  if (warp < 2) other = read_head(kQueryRows + warp * kKvRows + head * kHeadDim);
-  head_norm(q, args.q_gain, args.epsilon, lane);
-  head_rope(q, position, args.turns, lane);
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      if (p < split[i]) low[i] += v0[i]; else high[i] += v0[i];
+      if (next && p + 1 < split[i]) low[i] += v1[i]; else if (next) high[i] += v1[i];
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < 8; i++) vectors[i >> 2].v[i & 3] = low[i] + high[i];
+#pragma unroll 1
+  for (int n = 0; n < 2; n++) {                                              // one copy of the code for both
+    if (n == 1 && warp != 0) break;
+    HeadVector x = vectors[0];
+    if (n == 1) x = vectors[1];
+    head_norm(x, n == 0 ? args.q_gain : args.k_gain, args.epsilon, lane);
+    head_rope(x, position, args.turns, lane);
+    if (n == 1) vectors[1] = x; else vectors[0] = x;
+  }
+  const HeadVector q = vectors[0];
   const float largest = warp_max(fmaxf(fmaxf(fabsf(q.v[0]), fabsf(q.v[1])), fmaxf(fabsf(q.v[2]), fabsf(q.v[3]))));
   const float inverse = largest > 0.0f ? 32512.0f / largest : 0.0f;
 #pragma unroll
@@ -113,12 +129,8 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
   const float to_base2 = 1.4426950408889634f * 0.08838834764831845f;        // log2(e) / sqrt(128)
   if (lane == 0) q_scale[warp] = largest / 32512.0f * to_base2;
   if (warp < 2) {
-    if (warp == 0) {
-      head_norm(other, args.k_gain, args.epsilon, lane);
-      head_rope(other, position, args.turns, lane);
-    }
     int digits[4];
-    const uint16_t scale = head_quantise(other, digits);
+    const uint16_t scale = head_quantise(vectors[1], digits);
     int8_t* kept = warp == 0 ? new_key : new_value;
 #pragma unroll
     for (int i = 0; i < 4; i++) kept[lane + 32 * i] = (int8_t)digits[i];
@@ -148,6 +160,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
   __syncthreads();
 
   int used = 0;
+#pragma unroll 1
   for (int s = blockIdx.x; s < splits; s += gridDim.x) {
     int page, end;
     open_split(s, page, end);
@@ -163,6 +176,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
         out[n][1] = (float)new_value[8 * n + 2 * t + 1] * value_scale_shared;
       }
     }
+#pragma unroll 1
     for (; page < end; page += kAttentionWarps, used++) {
       ring.wait(used);
       const uint8_t* data = ring.slot(used);
@@ -292,7 +306,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
       const float my_factor = exp2_fast(my_max - warp_max(my_max));
       total = warp_sum(my_sum * my_factor);
       o = make_float4(0, 0, 0, 0);
-#pragma unroll 8
+#pragma unroll 4
       for (int i = 0; i < splits; i++) {
         const float f = __shfl_sync(~0u, my_factor, i);
         const float4 v = __ldcg(reinterpret_cast<const float4*>(all + i * kPartial + warp * kHeadDim + 4 * lane));

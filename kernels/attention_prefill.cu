@@ -136,7 +136,12 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
       *reinterpret_cast<uint4*>(to + 16384 + row * 128 + (((2 * c) ^ (row & 7)) << 4)) = make_uint4(a.x, a.y, b.x, b.y);
       *reinterpret_cast<uint4*>(to + 16384 + row * 128 + (((2 * c + 1) ^ (row & 7)) << 4)) = make_uint4(e.x, e.y, f.x, f.y);
     }
-    if (threadIdx.x < 128) page_scales[n & 1][threadIdx.x >> 6][threadIdx.x & 63] = half_from_bits(reinterpret_cast<const uint16_t*>(from + 16384)[threadIdx.x]);
+    if (threadIdx.x < 128) {
+      // What lies behind the last token of the sequence was never written: its scales may be anything, even NaN.
+      const bool exists = (first + n) * kPageTokens + (int)(threadIdx.x & 63) < block.position + block.tokens;
+      const float scale = half_from_bits(reinterpret_cast<const uint16_t*>(from + 16384)[threadIdx.x]);
+      page_scales[n & 1][threadIdx.x >> 6][threadIdx.x & 63] = exists ? scale : 0.0f;
+    }
   };
 
   // Row r of the block is token r / 4, query head r % 4; this warp has rows 16 warp .. + 15, this thread rows g and g + 8 of them.
@@ -198,17 +203,27 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
 #pragma unroll
       for (int c = 0; c < 4; c++) {
         s[i][c] *= c & 1 ? scale.y : scale.x;
-        if (!all_seen && base + 8 * i + 2 * t + (c & 1) > limit[c >> 1]) s[i][c] = -1e30f;
-        top[c >> 1] = fmaxf(top[c >> 1], s[i][c]);
       }
     }
-    float shrink[2];
+    if (!all_seen) {
+#pragma unroll
+      for (int i = 0; i < 8; i++)
+#pragma unroll
+        for (int c = 0; c < 4; c++)
+          if (base + 8 * i + 2 * t + (c & 1) > limit[c >> 1]) s[i][c] = -1e30f;
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+#pragma unroll
+      for (int c = 0; c < 4; c++) top[c >> 1] = fmaxf(top[c >> 1], s[i][c]);
+    float shrink[2], subtract[2];
 #pragma unroll
     for (int r = 0; r < 2; r++) {
       top[r] = fmaxf(top[r], __shfl_xor_sync(~0u, top[r], 1));
       top[r] = fmaxf(top[r], __shfl_xor_sync(~0u, top[r], 2));
       shrink[r] = exp2_fast(maximum[r] - top[r]);
       maximum[r] = top[r];
+      subtract[r] = top[r] <= -1e29f ? 0.0f : top[r];      // a row that has seen nothing yet must not count its masked tokens as 1
       sum[r] *= shrink[r];
     }
     uint32_t p[4][4];                                 // left sides of the second product, four steps of 16 tokens
@@ -218,13 +233,11 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
       float e[4];
 #pragma unroll
       for (int c = 0; c < 4; c++) {
-        // A row that has seen nothing yet has maximum -1e30 and would count masked tokens as 1.
-        e[c] = s[i][c] <= -1e29f ? 0.0f : exp2_fast(s[i][c] - maximum[c >> 1]);
+        e[c] = exp2_fast(s[i][c] - subtract[c >> 1]);
         sum[c >> 1] += e[c];
       }
-      const float vx = s[i][0] <= -1e29f && s[i][2] <= -1e29f ? 0.0f : scale.x, vy = s[i][1] <= -1e29f && s[i][3] <= -1e29f ? 0.0f : scale.y;
-      p[i >> 1][(i & 1) * 2] = half2_bits(e[0] * vx, e[1] * vy);
-      p[i >> 1][(i & 1) * 2 + 1] = half2_bits(e[2] * vx, e[3] * vy);
+      p[i >> 1][(i & 1) * 2] = half2_bits(e[0] * scale.x, e[1] * scale.y);
+      p[i >> 1][(i & 1) * 2 + 1] = half2_bits(e[2] * scale.x, e[3] * scale.y);
     }
     if (shrink[0] != 1.0f || shrink[1] != 1.0f) {
 #pragma unroll

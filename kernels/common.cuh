@@ -131,8 +131,7 @@ __device__ __forceinline__ void mma_f16(float (&c)[4], uint32_t a0, uint32_t a1,
 __device__ __forceinline__ void load_matrices(uint32_t (&r)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(shared_address(row))
-               : "memory");
+               : "r"(shared_address(row)));
 }
 
 /// An accumulator that starts at this integer reads, as a float, 2^23 * 1.5 + the sum: a conversion for the price of a subtraction,
@@ -163,4 +162,4 @@ __device__ __forceinline__ uint32_t half2_bits(float low, float high) {
 }
 __device__ __forceinline__ uint16_t half_bits(float v) { return __half_as_ushort(__float2half_rn(v)); }
 __device__ __forceinline__ float half_from_bits(uint16_t v) { return __half2float(__ushort_as_half(v)); }
-__device__ __forceinline__ float silu(float v) { return v / (1.0f + __expf(-v)); }
+__device__ __forceinline__ float silu(float v) { return __fdividef(v, 1.0f + __expf(-v)); }

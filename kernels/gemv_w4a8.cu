@@ -127,7 +127,7 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
     else if (i < count) ring.load(n, args.part_b + ((size_t)(range.z + i - count_a) * kSegmentUnits + u) * kUnitBytes<TYPE_B>, kUnitBytes<TYPE_B>);
     else ring.load(n, nullptr, 0);
   };
-#pragma unroll
+#pragma unroll 1
   for (int n = 0; n < kDepth; n++) load(n);
   pdl_launch();
   pdl_wait();
@@ -138,8 +138,10 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
     };
     norm_quantise(args.x_in, planes, blockIdx.x == 0 ? args.x_out : nullptr, args.gain, args.epsilon, Q8Target{xq, xs, 1, 0}, scratch);
   } else if (PROLOGUE == kFromQ8) {
+#pragma unroll 1
     for (int i = threadIdx.x * 16; i < kInputs; i += kBlock * 16)
       *reinterpret_cast<uint4*>(xq + i) = __ldcg(reinterpret_cast<const uint4*>(args.q8 + i));
+#pragma unroll 1
     for (int i = threadIdx.x; i < kInputs / 32; i += kBlock) xs[i] = __ldcg(args.q8_scales + i);
   } else {
     constexpr int kSteps = (kInputs + 4 * kBlock - 1) / (4 * kBlock);
@@ -161,11 +163,13 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
   }
   __syncthreads();
 
+  // Loops stay loops throughout: the kernels of a layer together must fit the instruction cache (128 KB), or each refetches its code from level 2.
+#pragma unroll 1
   for (int n = 0, i = warp; i < count; i += kWarps) {
     const bool in_a = i < count_a;
     const int at = (in_a ? range.x + i : range.z + i - count_a) % kSegments * kSegmentUnits;   // first unit of this segment in its row
     float row = 0, row8 = 0;
-#pragma unroll
+#pragma unroll 1
     for (int u = 0; u < kSegmentUnits; u++, n++) {
       ring.wait(n);
       if (TYPE_A == TYPE_B || in_a) unit<TYPE_A>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, lane, row, row8);
@@ -193,6 +197,7 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
     const int low = max(in_a ? range.x : range.z, tile * kSegments), high = min(in_a ? range.y : range.w, (tile + 1) * kSegments);
     const float* from = results + (low - (in_a ? range.x : range.z - count_a)) * 16 + row;
     float sum = 0;
+#pragma unroll 1
     for (int i = 0; i < high - low; i++) sum += from[i * 16];
     plane = low > tile * kSegments;
     if (!in_a) tile += args.rows_a / 16;
@@ -201,6 +206,7 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
   int tile, plane;
   if (EPILOGUE == kToSilu) {
     __half* h = static_cast<__half*>(args.out);
+#pragma unroll 1
     for (int i = threadIdx.x; i < tiles_a * 8; i += kBlock) {
       const float gate = sum_of(i >> 3, i & 7, tile, plane), up = sum_of(i >> 3, (i & 7) + 8, tile, plane);
       h[tile * 8 + (i & 7)] = __float2half_rn(fminf(fmaxf(silu(gate) * up, -65504.0f), 65504.0f));
@@ -208,6 +214,7 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
   } else {
     float* out = static_cast<float*>(args.out);
     const size_t rows = EPILOGUE == kToLogits ? kVocabulary : PROLOGUE == kFromResidual ? kQkvRows : kHidden;
+#pragma unroll 1
     for (int i = threadIdx.x; i < (tiles_a + tiles_b) * 16; i += kBlock) {
       const float sum = sum_of(i >> 4, i & 15, tile, plane);
       out[plane * rows + tile * 16 + (i & 15)] = sum;

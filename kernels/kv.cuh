@@ -31,8 +31,8 @@ __device__ __forceinline__ void head_rope(HeadVector& x, int position, const dou
 /// int8 with an f16 scale; q[i] belongs to dimension lane + 32 i.
 __device__ __forceinline__ uint16_t head_quantise(const HeadVector& x, int (&q)[4]) {
   const float largest = warp_max(fmaxf(fmaxf(fabsf(x.v[0]), fabsf(x.v[1])), fmaxf(fabsf(x.v[2]), fabsf(x.v[3]))));
-  const uint16_t scale = half_bits(largest / 127.0f);
-  const float d = half_from_bits(scale), inverse = d > 0.0f ? 1.0f / d : 0.0f;
+  const uint16_t scale = half_bits(largest * (1.0f / 127.0f));
+  const float d = half_from_bits(scale), inverse = d > 0.0f ? __fdividef(1.0f, d) : 0.0f;
 #pragma unroll
   for (int i = 0; i < 4; i++) q[i] = max(-127, min(127, __float2int_rn(x.v[i] * inverse)));
   return scale;

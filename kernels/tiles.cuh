@@ -56,11 +56,11 @@ __device__ __forceinline__ int q8_group_at(int columns, int column, int group) {
 __device__ __forceinline__ uint32_t quantise_group(float4 v, float2& scale) {
   float largest = fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w)));
   for (int o = 4; o; o >>= 1) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, o));
-  float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
+  float inverse = largest > 0.0f ? __fdividef(127.0f, largest) : 0.0f;
   int a = __float2int_rn(v.x * inverse), b = __float2int_rn(v.y * inverse), c = __float2int_rn(v.z * inverse), d = __float2int_rn(v.w * inverse);
   int sum = a + b + c + d;
   for (int o = 4; o; o >>= 1) sum += __shfl_xor_sync(~0u, sum, o);
-  scale.x = largest / 127.0f;
+  scale.x = largest * (1.0f / 127.0f);
   scale.y = scale.x * (float)sum;
   return (a & 255) | ((b & 255) << 8) | ((c & 255) << 16) | ((uint32_t)(d & 255) << 24);
 }

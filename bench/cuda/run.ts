@@ -111,7 +111,8 @@ async function decode(slots: readonly { slot: number; position: number }[], step
 
 if (options.parts) {
   const words = 1_000_000_000;
-  const big = device.alloc(words * 4, "read test");
+  // The KV pool is free before anything is prefilled.
+  const big = runner.workspace.pool;
   const { i32, u64 } = await import("../../src/engine/cuda/device.ts");
   device.kernel("fill_words").launch({ grid: [1056], block: 256 }, [u64(big), i32(0x5a5a1234), u64(words)]);
   const read = (): void =>
@@ -121,7 +122,6 @@ if (options.parts) {
   read();
   const readMs = median(Array.from({ length: 5 }, () => device.time(read)));
   console.log(`# plain read of 4 GB: ${(4000 / readMs).toFixed(0)} GB/s`);
-  device.free(big);
   openSlot(0, { tokens: 4096, firstPage: 0 });
   for (const position of [128, 2048]) {
     await prefill(0, ids(position));
@@ -134,6 +134,19 @@ if (options.parts) {
       launch();
       const ms = median(Array.from({ length: 15 }, () => device.time(launch)));
       console.log(`# part ${part.padEnd(10)} at ${position}: ${((ms * 1000) / shape.layers).toFixed(2)} us`);
+    }
+    const order = [...names, "qkv"] as const;
+    for (let index = 0; index < 5; index++) {
+      const launch = device.graph(() => {
+        for (let layer = 0; layer < shape.layers; layer++) {
+          for (const part of order.slice(index, index + 2)) runner.steps.decodePart(part, layer);
+        }
+      });
+      launch();
+      const ms = median(Array.from({ length: 15 }, () => device.time(launch)));
+      console.log(
+        `# pair ${order.slice(index, index + 2).join("+")} at ${position}: ${((ms * 1000) / shape.layers).toFixed(2)} us`,
+      );
     }
     for (const part of ["head", "sample"] as const) {
       const launch = device.graph(() => runner.steps.decodePart(part, 0));
@@ -166,6 +179,19 @@ if (wanted.has("decode")) {
     console.log(`# graphs back to back, batch ${batch}: ${((ms * 1000) / 40).toFixed(1)} us a step`);
   };
   gpuOnly(1);
+  const batchParts = (batch: number): void => {
+    const bucket = buckets.find((candidate) => candidate.batch === batch) ?? buckets[0];
+    const all = ["norm", "qkv", "attention", "o", "gate_up", "silu", "down"] as const;
+    const said = all.map((part) => {
+      const launch = device.graph(() => {
+        for (let layer = 0; layer < shape.layers; layer++) runner.steps.decodePart(part, layer, bucket);
+      });
+      launch();
+      const ms = median(Array.from({ length: 7 }, () => device.time(launch)));
+      return `${part} ${((ms * 1000) / shape.layers).toFixed(1)}`;
+    });
+    console.log(`# parts of batch ${batch}, us a layer: ${said.join(", ")}`);
+  };
   for (const batch of [2, 4, 8, 16, 32]) {
     const slots: { slot: number; position: number }[] = [];
     for (let slot = 0; slot < batch; slot++) {
@@ -185,6 +211,7 @@ if (wanted.has("decode")) {
     }
     report(`decode_b${batch}`, (batch * 1000) / median(each), "tok/s");
     gpuOnly(batch);
+    if (options.parts && (batch === 8 || batch === 32)) batchParts(batch);
   }
 }
 

@@ -59,6 +59,7 @@ export class Kernel {
   readonly #device: Device;
   readonly #function: Handle;
   #sharedBytes = 48 * 1024;
+  #isConfigured = false;
 
   constructor(device: Device, name: string, handle: Handle) {
     this.#device = device;
@@ -70,6 +71,12 @@ export class Kernel {
   launch(shape: LaunchShape, args: readonly Argument[]): void {
     const { driver } = this.#device;
     const { grid, block, sharedBytes = 0, overlaps = false } = shape;
+    if (!this.#isConfigured) {
+      // All kernels ask for the largest shared memory partition: a multiprocessor that must repartition between two kernels drains first,
+      // and then the next kernel cannot come up beside this one.
+      driver.call("cuFuncSetAttribute", [this.#function, 9, 100], `${this.name}: carveout`);
+      this.#isConfigured = true;
+    }
     if (sharedBytes > this.#sharedBytes) {
       driver.call("cuFuncSetAttribute", [this.#function, 8, sharedBytes], `${this.name}: ${sharedBytes} bytes shared`);
       this.#sharedBytes = sharedBytes;

@@ -15,6 +15,7 @@ import {
   slotSettings,
   turn,
 } from "./gpu-test-tools.ts";
+import { buckets } from "./kernels.ts";
 import { openCudaRunner } from "./open-cuda.ts";
 import { fromHalf, toHalf } from "./reference-quant.ts";
 
@@ -138,6 +139,68 @@ for (const [about, make] of [
       const down = downPlanes.slice(0, hidden).map((value, row) => value + (downPlanes[hidden + row] ?? 0));
       const downWanted = product(reference.weights(layer.down), quantiseGroups(h).exact);
       assert.ok(relativeError(down, downWanted) < 1e-3, `down ${index}: ${relativeError(down, downWanted)}`);
+    }
+  });
+}
+
+for (const batch of [8, 16, 32]) {
+  test(`matrix products for ${batch} sequences`, { skip: missing }, () => {
+    const { device, reference, runner, space } = there();
+    const bucket = buckets.find((candidate) => candidate.batch === batch);
+    assert.ok(bucket);
+    const { columns } = bucket;
+    const random = randomOf(batch);
+    const plant = (inputs: number, target: { values: number; scales: number }): Float64Array[] => {
+      const values = new Int8Array(columns * inputs);
+      const scales = new Float32Array((columns * inputs) / 16);
+      const exact = Array.from({ length: columns }, (_, column) => {
+        const one = quantiseGroups(Array.from({ length: inputs }, () => random() * 2 - 1));
+        for (let group = 0; group < inputs / 32; group++) {
+          const at = ((group >> 3) * columns + column) * 8 + ((group ^ column) & 7);
+          values.set(one.values.subarray(group * 32, group * 32 + 32), at * 32);
+          scales.set(one.scales.subarray(group * 2, group * 2 + 2), at * 2);
+        }
+        return one.exact;
+      });
+      device.write(target.values, new Uint8Array(values.buffer));
+      device.write(target.scales, new Uint8Array(scales.buffer));
+      return exact;
+    };
+    const { tensors, hidden, feedForward, heads, headDim } = reference.shape;
+    for (const index of [0, 4]) {
+      const layer = tensors.layers[index];
+      assert.ok(layer);
+      const check = (
+        about: string,
+        out: number,
+        exact: readonly Float64Array[],
+        parts: readonly Float32Array[],
+      ): void => {
+        const wanted = exact.map((x) => parts.flatMap((part) => Array.from(product(part, x))));
+        const rows = wanted[0]?.length ?? 0;
+        const segments = (exact[0]?.length ?? 0) / 512;
+        const planes = floatsOf(device.read(out, segments * columns * rows * 4));
+        for (let column = 0; column < columns; column++) {
+          const sums = Float64Array.from({ length: rows }, (_, row) => {
+            let sum = 0;
+            for (let segment = 0; segment < segments; segment++)
+              sum += planes[(segment * columns + column) * rows + row] ?? 0;
+            return sum;
+          });
+          const error = relativeError(sums, wanted[column] ?? []);
+          assert.ok(error < 2e-6, `${about} of layer ${index}, sequence ${column}: ${error}`);
+        }
+      };
+      const attended = plant(heads * headDim, space.attention);
+      runner.steps.decodePart("o", index, bucket);
+      check("o", space.batch.output, attended, [reference.weights(layer.attentionOutput)]);
+      const normed = plant(hidden, space.batch.normed);
+      runner.steps.decodePart("qkv", index, bucket);
+      const qkv = [layer.query, layer.key, layer.value].map((tensor) => reference.weights(tensor));
+      check("qkv", space.batch.qkv, normed, qkv);
+      const h = plant(feedForward, space.batch.h);
+      runner.steps.decodePart("down", index, bucket);
+      check("down", space.batch.down, h, [reference.weights(layer.down)]);
     }
   });
 }

@@ -116,22 +116,22 @@ export class Qwen3Steps {
     this.#sample(bucket.batch, { fromPrompt: false });
   }
 
-  /** A layer's parts by themselves, for the bench: what each kernel of a decode step costs. */
-  decodePart(part: "qkv" | "attention" | "o" | "gate_up" | "down" | "head" | "sample", layer: number): void {
+  /** One kind of kernel of a decode step by itself, for bench and tests. */
+  decodePart(part: DecodePart, layer: number, bucket: Bucket = buckets[0]): void {
     const weights = this.#weights.layers[layer];
-    const bucket = buckets[0];
     if (part === "head") this.#head(bucket, { afterLayers: true });
-    else if (part === "sample") this.#sample(1, { fromPrompt: false });
-    else if (weights) this.#decodeLayer(layer, weights, part);
+    else if (part === "sample") this.#sample(bucket.batch, { fromPrompt: false });
+    else if (weights && bucket.columns === 1) this.#decodeLayer(layer, weights, part);
+    else if (weights) this.#decodeLayerBatch(layer, weights, bucket, part);
   }
 
-  #decodeLayer(index: number, layer: LayerWeights, only?: string): void {
+  #decodeLayer(index: number, layer: LayerWeights, only?: DecodePart): void {
     const { single, x, attention } = this.#space;
     const residual = (gain: number, planes: number, from: number): GemvInput => ({
       kind: "residual",
       ...{ x: x[from] ?? 0, planes, out: x[1 - from] ?? 0, gain },
     });
-    const wants = (part: string): boolean => only === undefined || only === part;
+    const wants = (part: DecodePart): boolean => only === undefined || only === part;
     if (wants("qkv")) {
       const input = residual(layer.attentionNorm, index === 0 ? 0 : single.down, 0);
       this.#gemv(layer.valueType === "q6" ? "qkv_v6" : "qkv_v4", layer.qkv, input, single.qkv, layer.value);
@@ -153,30 +153,35 @@ export class Qwen3Steps {
     }
   }
 
-  #decodeLayerBatch(index: number, layer: LayerWeights, bucket: Bucket): void {
+  #decodeLayerBatch(index: number, layer: LayerWeights, bucket: Bucket, only?: DecodePart): void {
     const { batch, attention } = this.#space;
-    const value = layer.valueType === "q6" ? "qkv_v6" : "qkv_v4";
-    const down = layer.downType === "q6" ? "down_q6" : "down_q4";
     const before = this.#weights.layers[index - 1];
-    const plane = before && {
-      planes: batch.down,
-      matrix: this.#matrices[before.downType === "q6" ? "down_q6" : "down_q4"],
-    };
-    this.#normBatch(layer.attentionNorm, bucket, plane);
-    this.#gemm(value, layer.qkv, batch.normed, batch.qkv, bucket, layer.value);
-    this.#attention(index, layer, bucket);
-    this.#gemm("o", layer.attentionOutput, attention, batch.output, bucket);
-    this.#normBatch(layer.feedForwardNorm, bucket, { planes: batch.output, matrix: this.#matrices.o });
-    this.#gemm("gate_up", layer.gateUp, batch.normed, batch.gateUp, bucket);
-    this.#launch(
-      "silu_quantise_batch",
-      { grid: [Math.ceil(this.#shape.feedForward / 1024), bucket.batch], block: 256, overlaps: true },
-      [
+    const plane = before && { planes: batch.down, matrix: this.#matrices[`down_${before.downType}`] };
+    const wants = (part: DecodePart): boolean => only === undefined || only === part;
+    if (wants("norm")) this.#normBatch(layer.attentionNorm, bucket, plane);
+    if (wants("qkv")) {
+      const name = layer.valueType === "q6" ? "qkv_v6" : "qkv_v4";
+      this.#gemm(name, { weights: layer.qkv, partB: layer.value, input: batch.normed, out: batch.qkv, bucket });
+    }
+    if (wants("attention")) this.#attention(index, layer, bucket);
+    if (wants("o")) {
+      this.#gemm("o", { weights: layer.attentionOutput, input: attention, out: batch.output, bucket });
+    }
+    if (wants("norm"))
+      this.#normBatch(layer.feedForwardNorm, bucket, { planes: batch.output, matrix: this.#matrices.o });
+    if (wants("gate_up")) {
+      this.#gemm("gate_up", { weights: layer.gateUp, input: batch.normed, out: batch.gateUp, bucket });
+    }
+    if (wants("silu")) {
+      const grid = [Math.ceil(this.#shape.feedForward / 1024), bucket.batch] as const;
+      this.#launch("silu_quantise_batch", { grid, block: 256, overlaps: true }, [
         ...[u64(batch.gateUp), i32(segmentsOf(this.#matrices.gate_up.plan)), u64(batch.h.values), u64(batch.h.scales)],
         i32(bucket.columns),
-      ],
-    );
-    this.#gemm(down, layer.down, batch.h, batch.down, bucket);
+      ]);
+    }
+    if (wants("down")) {
+      this.#gemm(`down_${layer.downType}`, { weights: layer.down, input: batch.h, out: batch.down, bucket });
+    }
   }
 
   #normBatch(gain: number, bucket: Bucket, before: { planes: number; matrix: Matrix } | undefined): void {
@@ -205,12 +210,15 @@ export class Qwen3Steps {
 
   #gemm(
     name: MatrixName,
-    weights: number,
-    input: { values: number; scales: number },
-    out: number,
-    bucket: Bucket,
-    partB = 0,
+    product: {
+      weights: number;
+      partB?: number;
+      input: { values: number; scales: number };
+      out: number;
+      bucket: Bucket;
+    },
   ): void {
+    const { weights, partB = 0, input, out, bucket } = product;
     const { plan } = this.#matrices[name];
     const sharedBytes = batchSharedBytes(plan, bucket, { isHopper: this.#isHopper });
     const grid = [this.#device.facts.multiprocessors] as const;
@@ -258,7 +266,7 @@ export class Qwen3Steps {
     const last = this.#weights.layers.at(-1);
     const before = { planes: batch.down, matrix: this.#matrices[last?.downType === "q6" ? "down_q6" : "down_q4"] };
     this.#normBatch(gain, bucket, afterLayers ? before : undefined);
-    this.#gemm("head", this.#weights.embedding, batch.normed, logits, bucket);
+    this.#gemm("head", { weights: this.#weights.embedding, input: batch.normed, out: logits, bucket });
   }
 
   #sample(batch: number, { fromPrompt }: { fromPrompt: boolean }): void {
@@ -371,6 +379,9 @@ export class Qwen3Steps {
     this.#device.kernel(name).launch(shape, args);
   }
 }
+
+/** Kernels of a decode step that bench and tests run alone; norm and silu are kernels of their own only for batches. */
+export type DecodePart = "norm" | "qkv" | "attention" | "o" | "gate_up" | "silu" | "down" | "head" | "sample";
 
 type GemvInput =
   | { kind: "residual"; x: number; planes: number; out: number; gain: number }
