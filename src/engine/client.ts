@@ -12,9 +12,10 @@ import { Supervisor } from "./supervisor.ts";
 export interface EngineClientOptions {
   log: Log;
   onProgress?: (loaded: number) => void;
-  /** For tests: another process entry, a shorter wait between restarts. */
+  /** For tests: another process entry, a shorter wait between restarts and before a silent process is ended. */
   hostFile?: string;
   backoffMs?: number;
+  silenceMs?: number;
 }
 
 export interface EngineClient extends Engine {
@@ -56,7 +57,7 @@ class ProcessEngine implements EngineClient {
   #status: EngineStatus;
   #totalsBefore: EngineStatus["totals"] | undefined; // of processes that are gone
 
-  constructor(settings: EngineSettings, { log, onProgress, hostFile, backoffMs }: EngineClientOptions) {
+  constructor(settings: EngineSettings, { log, onProgress, hostFile, backoffMs, silenceMs }: EngineClientOptions) {
     this.#settings = settings;
     this.#status = statusBefore(settings);
     this.#supervisor = new Supervisor({
@@ -64,6 +65,7 @@ class ProcessEngine implements EngineClient {
       log,
       hostFile,
       backoffMs,
+      silenceMs,
       onProgress: (loaded) => onProgress?.(loaded),
       onReady: (status) => {
         this.#status = status;

@@ -48,14 +48,17 @@ async function open(settings: EngineSettings): Promise<void> {
   try {
     engine = await openEngine({ ...settings, log, onProgress: (loaded) => send({ type: "progress", loaded }) });
     send({ type: "ready", status: engine.status() });
-    let wasWorking = false;
+    let quietBeats = 0;
     setInterval(() => {
       const status = engine?.status();
       if (!status) return;
       if (status.state === "failed") die(new AppError("device", "The engine's device failed."));
       const isWorking = status.runningRequests > 0 || status.queuedRequests > 0;
-      if (isWorking || wasWorking) send({ type: "status", status });
-      wasWorking = isWorking;
+      // Also a sign of life, so never longer apart than a second.
+      if (isWorking || ++quietBeats * statusBeatMs >= 1000) {
+        send({ type: "status", status });
+        quietBeats = 0;
+      }
     }, statusBeatMs);
   } catch (error) {
     send({ type: "not_opened", error: dataOf(error) });

@@ -16,6 +16,8 @@ export interface SupervisorOptions {
   hostFile?: string | undefined;
   /** Wait before the second restart in a row; doubles each time, to `backoffLimitMs`. The first restart does not wait. */
   backoffMs?: number | undefined;
+  /** A serving process that says nothing for this long hangs and is killed; 30 s when absent. */
+  silenceMs?: number | undefined;
   onReady: (status: EngineStatus) => void;
   onMessage: (message: FromHost) => void;
   onProgress: (loaded: number) => void;
@@ -40,6 +42,8 @@ export class Supervisor {
   #readySince: number | undefined;
   #crashesInARow = 0;
   #timer: NodeJS.Timeout | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #silentBeats = 0;
   #notOpened: AppError | undefined;
   state: EngineStatus["state"] = "loading";
   loadProgress = 0;
@@ -73,6 +77,7 @@ export class Supervisor {
     if (this.state === "stopped") return;
     this.state = "stopped";
     clearTimeout(this.#timer);
+    clearInterval(this.#watch);
     this.#ready.reject(new AppError("busy", "The engine was stopped while it opened."));
     const child = this.#child;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
@@ -121,6 +126,8 @@ export class Supervisor {
   }
 
   #receive(message: FromHost): void {
+    this.#silentBeats = 0;
+    if (this.state === "stopped") return; // a "ready" that crossed our "stop" must not bring it back
     switch (message.type) {
       case "progress":
         this.loadProgress = message.loaded;
@@ -130,6 +137,7 @@ export class Supervisor {
         this.state = "ready";
         this.loadProgress = 1;
         this.#readySince = performance.now();
+        this.#watchOver();
         this.#options.onReady(message.status);
         this.#ready.resolve();
         return;
@@ -144,8 +152,27 @@ export class Supervisor {
     }
   }
 
+  /**
+   * The process tells its status every second, whatever it does; native code that never returns (a grammar with more branches
+   * than atoms) silences it. Beats of our own are counted, not time: a machine that was asleep has not hung.
+   */
+  #watchOver(): void {
+    const { silenceMs = 30_000 } = this.#options;
+    const beats = 30;
+    const child = this.#child;
+    clearInterval(this.#watch);
+    this.#silentBeats = 0;
+    this.#watch = setInterval(() => {
+      if (child !== this.#child || ++this.#silentBeats < beats) return;
+      clearInterval(this.#watch);
+      this.#output += `\nIt said nothing for ${silenceMs / 1000} s and was ended.\n`;
+      child?.kill("SIGKILL");
+    }, silenceMs / beats);
+  }
+
   #ended(child: ChildProcess, how: string): void {
     if (child !== this.#child) return;
+    clearInterval(this.#watch);
     this.#child = undefined;
     if (this.state === "stopped") {
       this.#options.onLost(new AppError("busy", "The engine has stopped."));

@@ -111,6 +111,14 @@ test("a request that takes the engine down is tried twice, not for ever", async 
   assert.equal(client.status().restarts, 2);
 });
 
+test("a process that hangs is ended and another serves", async () => {
+  const settings = scripted({ modelFile: path.join(folder, "hanging"), modelId: "opens-always" });
+  const options = { log: silentLog, hostFile: dyingHost, backoffMs: 1, silenceMs: 150 };
+  await using hanging = await openEngineClient(settings, options);
+  await assert.rejects(hear(hanging.generate(ask({ id: "hang" }))), { code: "engine_lost" });
+  assert.match(hanging.status().lastFailure ?? "", /SIGKILL.*said nothing/);
+});
+
 test("a crash loop backs off, is reported, and refuses requests instead of letting them wait for ever", async () => {
   const settings = scripted({ modelFile: path.join(folder, "once"), modelId: "opens-once" });
   await using client = await openEngineClient(settings, { log: silentLog, hostFile: dyingHost, backoffMs: 1 });

@@ -18,6 +18,20 @@ export function gbnfOf(grammar: Grammar): string {
           param: "grammar",
         });
       }
+      if (deepestNesting(grammar.text) > 100) {
+        throw new AppError("bad_request", "The grammar nests more than 100 parentheses.", { param: "grammar" });
+      }
       return grammar.text;
   }
+}
+
+/** llama.cpp parses parentheses by recursion and dies of ten thousands of them. Counts those in literals too: more than enough. */
+function deepestNesting(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (const character of text) {
+    if (character === "(") deepest = Math.max(deepest, ++depth);
+    else if (character === ")") depth--;
+  }
+  return deepest;
 }

@@ -14,6 +14,7 @@ const annotations = new Set(
   ),
 );
 const ruleLimit = 5000;
+const depthLimit = 100;
 /** llama.cpp refuses longer repetitions. */
 const repeatLimit = 2000;
 
@@ -76,6 +77,7 @@ class SchemaGrammar {
   /** A GBNF expression for a schema; `path` names the place in messages. */
   #expression(schema: unknown, path: string): string {
     if (schema === true) return "value";
+    if (path.split("/").length > depthLimit) throw cannot("schema", "A schema nested this deep");
     if (typeof schema !== "object" || schema === null || Array.isArray(schema)) {
       throw bad(`At ${path} the schema must be an object or true, not ${JSON.stringify(schema) ?? typeof schema}.`);
     }

@@ -121,18 +121,27 @@ function configOf({ native, request, promptIds, gbnf }: SamplerOptions): Sampler
     config.tokenBiasKeys = Uint32Array.from(sampling.logitBias.keys());
     config.tokenBiasValues = Float32Array.from(sampling.logitBias.values());
   }
-  if (gbnf !== undefined) config.grammarEvaluationState = beginGrammar(native, gbnf);
+  if (gbnf !== undefined) {
+    const isOurs = request.grammar?.kind !== "gbnf";
+    config.grammarEvaluationState = beginGrammar(native, { gbnf, isOurs });
+  }
   return config;
 }
 
-function beginGrammar(native: Native, gbnf: string): object {
+function beginGrammar(native: Native, { gbnf, isOurs }: { gbnf: string; isOurs: boolean }): object {
   try {
     return native.beginGrammar(native.parseGrammar(gbnf));
-  } catch (error) {
+  } catch (cause) {
+    if (isOurs) {
+      throw new AppError("unsupported", "The schema repeats or nests too much to be enforced.", {
+        param: "grammar",
+        cause,
+      });
+    }
     throw new AppError("bad_request", "The grammar cannot be read.", {
       param: "grammar",
       hint: "It must be GBNF with a rule named root, and each rule it names must be there.",
-      cause: error,
+      cause,
     });
   }
 }
