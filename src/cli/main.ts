@@ -14,6 +14,9 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   analyze: async () => (await import("./analyze.ts")).analyze,
   models: async () => (await import("./models.ts")).models,
   key: async () => (await import("./key.ts")).key,
+  backup: async () => (await import("./store.ts")).backup,
+  restore: async () => (await import("./store.ts")).restore,
+  audit: async () => (await import("./store.ts")).audit,
   doctor: async () => (await import("./doctor.ts")).doctor,
   bench: async () => (await import("./bench.ts")).bench,
 };

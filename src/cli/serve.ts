@@ -17,6 +17,7 @@ export const serve: Command = {
     const start = performance.now();
     const service = await openService({
       ...context,
+      hasWorkspace: true,
       onProgress: (loaded) => terminal.progress(`loading the model: ${Math.round(loaded * 100)} %`),
     });
     announce(terminal, service, performance.now() - start);

@@ -13,6 +13,8 @@ import { createApp } from "../server/app.ts";
 import { assertBindingAllowed, isLoopback, openKeys } from "../server/keys.ts";
 import { listen } from "../server/listen.ts";
 import { toModelDefaults } from "../server/sampling-fields.ts";
+import { openWorkspaceDoor } from "../server/workspace/workspace-door.ts";
+import { lockWorkspace } from "../workspace/workspace-lock.ts";
 import type { CommandContext } from "./command.ts";
 import { version } from "./version.ts";
 
@@ -24,10 +26,12 @@ export interface Service extends AsyncDisposable {
 
 export interface ServiceContext extends Pick<CommandContext, "settings" | "log" | "signal"> {
   onProgress?: (loaded: number) => void;
+  /** Open the workspace in the data folder, for the page; commands that only ask leave it alone. */
+  hasWorkspace?: boolean;
 }
 
 /** Resolves when the engine serves. The server listens before that, and tells how far the model is. */
-export async function openService({ settings, log, onProgress }: ServiceContext): Promise<Service> {
+export async function openService({ settings, log, onProgress, hasWorkspace }: ServiceContext): Promise<Service> {
   const keys = settings.apiKeyFile === "" ? undefined : openKeys(settings.apiKeyFile);
   assertBindingAllowed(settings.host, keys);
   const model = resolveModel({ model: settings.model, dataFolder: settings.data });
@@ -35,7 +39,11 @@ export async function openService({ settings, log, onProgress }: ServiceContext)
   const facts = modelFactsOf(gguf);
   const template = openChatTemplate(facts.chatTemplate, { specialTokens: specialTokensOf(gguf) });
   await using opened = new AsyncDisposableStack();
+  if (hasWorkspace) opened.use(lockWorkspace(settings.data));
   const engine = opened.use(startEngine({ settings, model, log, ...(onProgress ? { onProgress } : {}) }));
+  const workspace = hasWorkspace
+    ? opened.use(openWorkspaceDoor({ engine, log, dataFolder: settings.data, hub: settings.hub }))
+    : undefined;
   const app = createApp({
     engine,
     template,
@@ -46,11 +54,15 @@ export async function openService({ settings, log, onProgress }: ServiceContext)
     ...(keys ? { keys } : {}),
     allowOrigins: settings.allowOrigin.split(",").filter((origin) => origin !== ""),
     checkHost: isLoopback(settings.host),
+    ...(workspace ? { workspace } : {}),
     pageFolder: path.join(path.dirname(fileURLToPath(import.meta.url)), "../../web/dist"),
   });
   const listening = await listen(app, { host: settings.host, port: settings.port });
   opened.defer(() => listening.close());
+  opened.defer(() => workspace?.letGo());
   await engine.ready;
+  // Elsewhere they would cost more than they save.
+  if (engine.status().engine === "cuda") void workspace?.prefillTemplates();
   const held = opened.move();
   return { url: listening.url, engine, model, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
