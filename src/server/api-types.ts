@@ -69,9 +69,34 @@ export interface ModelsBody {
   data: ModelCard[];
 }
 
+/** A file in a message of the user: a stored one, or its bytes as a data URL. */
+export interface FilePart {
+  type: "file";
+  file: ({ file_id: string } | { filename: string; file_data: string }) & { password?: string; edits?: DocumentEdit[] };
+}
+
+/** A picture, as a data URL; its text is recognised and read like a document's. */
+export interface ImagePart {
+  type: "image_url";
+  image_url: { url: string };
+}
+
+/** What a person changed in a read document: the text of a segment (in a table: of a cell), or a removed segment brought back. */
+export interface DocumentEdit {
+  page: number;
+  /** Index on its page, as `POST /v1/documents` gives them. */
+  segment: number;
+  text?: string;
+  row?: number;
+  column?: number;
+  restore?: boolean;
+}
+
+export type ContentPart = { type: "text"; text: string } | FilePart | ImagePart;
+
 export interface ChatMessage {
   role: "system" | "developer" | "user" | "assistant" | "tool";
-  content: string | null | { type: "text"; text: string }[];
+  content: string | null | ContentPart[];
   name?: string;
   tool_calls?: ToolCall[];
   tool_call_id?: string;
@@ -120,6 +145,46 @@ export interface LogprobEntry {
 
 export type ApiFinishReason = "stop" | "length" | "tool_calls";
 
+/** What became of the files of a request; on the last chunk of each choice, and on each choice of a whole answer. */
+export interface QuernBody {
+  files: GivenFileBody[];
+  left_out: LeftOutBody[];
+  citations: CitationBody[];
+}
+
+export interface GivenFileBody {
+  name: string;
+  file_id?: string;
+  /** Of which the model was given text. */
+  pages: number[];
+  /** From reading it: pages that could not be read, or with low confidence. */
+  warnings: { code: string; message: string; page?: number }[];
+}
+
+export interface LeftOutBody {
+  name: string;
+  file_id?: string;
+  how: "relevant" | "summarised";
+  /** A sentence that the model was given too. */
+  statement: string;
+  /** Of the whole document, and of what the model was given of it. */
+  tokens: number;
+  given_tokens: number;
+  /** From which something was left out. */
+  pages: number[];
+}
+
+export interface CitationBody {
+  /** Place in the answer, in UTF-16 units. */
+  start: number;
+  end: number;
+  pages: number[];
+  /** The file named in it, if any. */
+  name?: string;
+  /** False when it points at a page that the model was not given. */
+  is_given: boolean;
+}
+
 export interface ChatChunk {
   id: string;
   object: "chat.completion.chunk";
@@ -137,6 +202,7 @@ export interface ChatChunk {
   /** With `return_progress`: how much of the prompt is in, and the place in the queue before that. */
   prompt_progress?: { total: number; cache: number; processed: number; time_ms: number };
   queue?: { position: number; estimated_wait_ms: number | null };
+  quern?: QuernBody;
 }
 
 export interface ChatCompletion {
@@ -150,6 +216,7 @@ export interface ChatCompletion {
     logprobs: { content: LogprobEntry[]; refusal: null } | null;
     finish_reason: ApiFinishReason;
     token_ids?: number[];
+    quern?: QuernBody;
   }[];
   usage: UsageBody;
   timings: TimingsBody;

@@ -6,6 +6,7 @@ import type { Log } from "../base/log.ts";
 import type { Engine } from "../engine/contract.ts";
 import type { ChatTemplate } from "../models/chat-template.ts";
 import { readBody } from "./body.ts";
+import type { OfficeDoor } from "./office/office-door.ts";
 import type { RequestEntry, RequestLedger } from "./request-ledger.ts";
 import type { ModelDefaults, ParseContext } from "./sampling-fields.ts";
 import type { TokenTexts } from "./token-texts.ts";
@@ -43,6 +44,8 @@ export interface Api {
   idleMs: number;
   version: string;
   startedAt: Date;
+  /** Reads the files in messages; absent: they are refused. */
+  office?: OfficeDoor;
 }
 
 export function bodyOf(context: ApiContext, api: Api): Promise<Buffer> {
@@ -76,4 +79,24 @@ export function assertModel(api: Api, wanted: string | undefined): string {
     param: "model",
     hint: `Send "model": "${id}", or leave the field out.`,
   });
+}
+
+/** Aborts when the client leaves or the server stops, for work before the answer begins. Dispose it before answering. */
+export function watchClient(context: ApiContext): Disposable & { signal: AbortSignal } {
+  const { outgoing, stopping } = context.env ?? {};
+  const gone = new AbortController();
+  const leave = (): void => gone.abort(new AppError("bad_request", "The client has left."));
+  const stop = (): void => gone.abort(stopping?.reason);
+  const request = outgoing ? undefined : context.req.raw.signal;
+  outgoing?.once("close", leave);
+  request?.addEventListener("abort", leave, { once: true });
+  stopping?.addEventListener("abort", stop, { once: true });
+  return {
+    signal: gone.signal,
+    [Symbol.dispose]() {
+      outgoing?.off("close", leave);
+      request?.removeEventListener("abort", leave);
+      stopping?.removeEventListener("abort", stop);
+    },
+  };
 }

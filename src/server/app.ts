@@ -82,6 +82,7 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
     startedAt: new Date(),
     pingMs: options.pingMs ?? 15_000,
     idleMs: options.idleMs ?? 120_000,
+    ...(options.office ? { office: options.office } : {}),
   };
   const app = new Hono<ApiEnv>();
   app.use("*", guard({ keys, allowOrigins, checkHost }));

@@ -4,18 +4,20 @@
 // then, only if asked for, one with usage and no choices, then [DONE]. Id and time of creation never change within an answer.
 import { randomUUID } from "node:crypto";
 import type { Grammar, Prompt } from "../engine/contract.ts";
+import type { ChatMessage } from "../models/chat-template.ts";
 import { parseFormat } from "./answer-format.ts";
 import { type AnswerEvent, type AnswerJob, callClosing, callOpening } from "./answer-job.ts";
-import { type Api, type ApiContext, assertModel, bodyOf, parseContextOf } from "./api.ts";
-import type { ChatCompletion } from "./api-types.ts";
+import { type Api, type ApiContext, assertModel, bodyOf, parseContextOf, watchClient } from "./api.ts";
+import type { ChatCompletion, QuernBody } from "./api-types.ts";
 import { parseJsonFields } from "./body.ts";
 import { parseMessages } from "./chat-messages.ts";
 import { refuse, unsupported, withParams } from "./errors.ts";
 import { type Fields, given } from "./fields.ts";
+import { citationsOf, type FileUse, fitFiles } from "./office/file-prompt.ts";
 import { parseGeneration } from "./sampling-fields.ts";
 import { type CollectedChoice, type StreamFormat, sseFailure, streamAnswer, wholeAnswer } from "./serve-answer.ts";
 import { parseStreamOptions, type StreamOptions, sseHeaders } from "./stream-options.ts";
-import { parseToolUse } from "./tools.ts";
+import { parseToolUse, type ToolUse } from "./tools.ts";
 import { StreamTotals, timingsBody, usageBody } from "./totals.ts";
 
 export interface ChatRequest {
@@ -26,12 +28,16 @@ export interface ChatRequest {
   promptIds: number[] | undefined;
   /** The field that the answer's format came from. */
   formatParam: string;
+  /** What became of the files in its messages. */
+  fileUse: FileUse | undefined;
 }
 
 const mostChoices = 64;
 
 export async function chatCompletions(context: ApiContext, api: Api): Promise<Response> {
-  const request = await parseChatRequest(parseJsonFields(await bodyOf(context, api)), api);
+  const body = parseJsonFields(await bodyOf(context, api));
+  using client = watchClient(context);
+  const request = await parseChatRequest(body, api, client.signal);
   const door = "chat";
   const named = withParams({ prompt: "messages", grammar: request.formatParam });
   const { job } = request;
@@ -43,9 +49,13 @@ export async function chatCompletions(context: ApiContext, api: Api): Promise<Re
   return wholeAnswer(context, api, { door, job, respond }).catch(named);
 }
 
-export async function parseChatRequest(body: Fields, api: Api): Promise<ChatRequest> {
+/** `signal` ends the reading of files when nobody waits for it any more. */
+export async function parseChatRequest(
+  body: Fields,
+  api: Api,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<ChatRequest> {
   const model = assertModel(api, body.string("model"));
-  const messages = parseMessages(body);
   const settings = parseGeneration(body, parseContextOf(api));
   const stream = parseStreamOptions(body);
   const toolUse = parseToolUse(body);
@@ -58,6 +68,50 @@ export async function parseChatRequest(body: Fields, api: Api): Promise<ChatRequ
     );
   }
   if (body.boolean("echo")) throw unsupported("echo", "Chat answers do not repeat the prompt.");
+  const render = (messages: readonly ChatMessage[]): string[] => renderPrompt(body, messages, { api, toolUse });
+  const { maxTokens } = settings;
+  const fileUse = await fitFiles(body, {
+    api,
+    signal,
+    ...given("maxTokens", maxTokens),
+    countPrompt: async (filled) => (await idsOf(api, render(parseMessages(filled)))).length,
+  });
+  const pieces = render(parseMessages(fileUse?.body ?? body));
+  if (toolUse?.forced) pieces.push(callOpening);
+  const returnTokenIds = body.boolean("return_token_ids") ?? false;
+  const promptIds = returnTokenIds ? await idsOf(api, pieces) : undefined;
+  const prompt: Prompt = promptIds ? { kind: "tokens", ids: promptIds } : { kind: "text", pieces };
+  // With one call at most, its closing tag ends the answer; the parser does without it.
+  const isSingle = toolUse?.single === true && !toolUse.forced;
+  const constraint: Grammar | undefined = toolUse?.forced ?? format?.grammar;
+  return {
+    model,
+    stream,
+    returnTokenIds,
+    promptIds,
+    formatParam: format?.param ?? "tools",
+    fileUse,
+    job: {
+      id: `chatcmpl-${randomUUID()}`,
+      prompts: [prompt],
+      choicesPerPrompt: body.integer("n", 1, mostChoices) ?? 1,
+      request: {
+        ...settings,
+        ...given("topLogprobs", parseTopLogprobs(body)),
+        ...given("grammar", constraint),
+        ...(isSingle ? { stop: [...(settings.stop ?? []), callClosing] } : {}),
+      },
+      ...(toolUse ? { toolCalls: { isForced: toolUse.forced !== undefined } } : {}),
+    },
+  };
+}
+
+/** The messages as the model's template has them; the last of the assistant is left open to be continued. */
+function renderPrompt(
+  body: Fields,
+  messages: readonly ChatMessage[],
+  { api, toolUse }: { api: Api; toolUse: ToolUse | undefined },
+): string[] {
   const wantsContinue = body.boolean("continue_final_message");
   const wantsTurn = body.boolean("add_generation_prompt");
   const last = messages.at(-1);
@@ -72,39 +126,13 @@ export async function parseChatRequest(body: Fields, api: Api): Promise<ChatRequ
   if (endsOpen && toolUse?.forced)
     throw refuse("tool_choice", "A continued message cannot be forced to be a tool call.");
   const variables = body.object("chat_template_kwargs")?.values;
-  const pieces = api.template.render({
+  return api.template.render({
     messages,
     tools: toolUse?.tools.map((tool) => tool.definition) ?? [],
     continueFinalMessage: endsOpen,
     addGenerationPrompt: !endsOpen && wantsTurn !== false,
     ...given("variables", variables),
   });
-  if (toolUse?.forced) pieces.push(callOpening);
-  const returnTokenIds = body.boolean("return_token_ids") ?? false;
-  const promptIds = returnTokenIds ? await idsOf(api, pieces) : undefined;
-  const prompt: Prompt = promptIds ? { kind: "tokens", ids: promptIds } : { kind: "text", pieces };
-  // With one call at most, its closing tag ends the answer; the parser does without it.
-  const isSingle = toolUse?.single === true && !toolUse.forced;
-  const constraint: Grammar | undefined = toolUse?.forced ?? format?.grammar;
-  return {
-    model,
-    stream,
-    returnTokenIds,
-    promptIds,
-    formatParam: format?.param ?? "tools",
-    job: {
-      id: `chatcmpl-${randomUUID()}`,
-      prompts: [prompt],
-      choicesPerPrompt: body.integer("n", 1, mostChoices) ?? 1,
-      request: {
-        ...settings,
-        ...given("topLogprobs", parseTopLogprobs(body)),
-        ...given("grammar", constraint),
-        ...(isSingle ? { stop: [...(settings.stop ?? []), callClosing] } : {}),
-      },
-      ...(toolUse ? { toolCalls: { isForced: toolUse.forced !== undefined } } : {}),
-    },
-  };
 }
 
 function parseTopLogprobs(body: Fields): number | undefined {
@@ -131,6 +159,8 @@ class ChatStreamFormat implements StreamFormat {
   readonly #head: string;
   readonly #tail: string;
   readonly #isOpen: boolean[];
+  /** Each choice's text, kept only where citations are looked for in it. */
+  readonly #answers: string[];
 
   constructor(request: ChatRequest, options: StreamOptions, api: Api) {
     this.#request = request;
@@ -139,6 +169,7 @@ class ChatStreamFormat implements StreamFormat {
     if (options.pingMs !== undefined) this.pingMs = options.pingMs;
     this.#totals = new StreamTotals(request.job);
     this.#isOpen = Array.from({ length: request.job.choicesPerPrompt }, () => false);
+    this.#answers = this.#isOpen.map(() => "");
     const created = Math.floor(Date.now() / 1000);
     const fixed = JSON.stringify({
       id: request.job.id,
@@ -179,9 +210,10 @@ class ChatStreamFormat implements StreamFormat {
         );
       case "end": {
         const reason = event.reason === "aborted" ? "stop" : event.reason;
-        return (
-          this.#open(event.choice) + this.#chunk(event.choice, "{}", { reason, more: { timings: timingsBody(event) } })
-        );
+        const { fileUse } = this.#request;
+        const quern = fileUse ? { quern: quernBody(fileUse, this.#answers[event.choice] ?? "") } : {};
+        const more = { timings: timingsBody(event), ...quern };
+        return this.#open(event.choice) + this.#chunk(event.choice, "{}", { reason, more });
       }
     }
   }
@@ -198,6 +230,7 @@ class ChatStreamFormat implements StreamFormat {
   }
 
   #text(event: Extract<AnswerEvent, { type: "text" }>): string {
+    if (this.#request.fileUse) this.#answers[event.choice] += event.text;
     const logprobs = event.logprobs
       ? JSON.stringify({ content: event.logprobs.map((one) => this.#api.texts.entry(one)), refusal: null })
       : undefined;
@@ -240,6 +273,10 @@ class ChatStreamFormat implements StreamFormat {
   }
 }
 
+function quernBody(fileUse: FileUse, answer: string): QuernBody {
+  return { files: [...fileUse.files], left_out: [...fileUse.leftOut], citations: citationsOf(answer, fileUse) };
+}
+
 function chatCompletion(request: ChatRequest, choices: readonly CollectedChoice[], api: Api): ChatCompletion {
   const totals = new StreamTotals(request.job);
   for (const [index, choice] of choices.entries()) totals.take({ type: "end", choice: index, ...choice });
@@ -270,6 +307,7 @@ function chatCompletion(request: ChatRequest, choices: readonly CollectedChoice[
           : { content: logprobs.map((one) => api.texts.entry(one)), refusal: null },
       finish_reason: reason === "aborted" ? "stop" : reason,
       ...(request.returnTokenIds ? { token_ids: ids } : {}),
+      ...(request.fileUse ? { quern: quernBody(request.fileUse, text) } : {}),
     })),
     usage: usageBody(totals),
     timings: timingsBody(totals),

@@ -6,13 +6,18 @@ import { randomUUID } from "node:crypto";
 import type { Grammar, Prompt, Timings, Usage } from "../engine/contract.ts";
 import { checkedSchema } from "./answer-format.ts";
 import type { AnswerEvent, AnswerJob } from "./answer-job.ts";
-import { type Api, type ApiContext, bodyOf, parseContextOf } from "./api.ts";
+import { type Api, type ApiContext, bodyOf, parseContextOf, watchClient } from "./api.ts";
 import { toText } from "./body.ts";
 import { refuse, withParams } from "./errors.ts";
 import { Fields, given } from "./fields.ts";
 import { templatePrompt } from "./instruct-templates.ts";
+import { overflowChoices } from "./office/file-prompt.ts";
+import { instructWithFiles } from "./office/instruct-files.ts";
 import { parseGeneration } from "./sampling-fields.ts";
 import { type StreamFormat, streamAnswer } from "./serve-answer.ts";
+
+/** Files and an instruction as parts of a form. */
+const formType = "multipart/form-data";
 
 /** Token ids, little-endian, four bytes each. */
 export const tokensType = "application/vnd.quern.tokens";
@@ -38,12 +43,14 @@ const numberOptions = [
   "presence_penalty",
   "frequency_penalty",
 ] as const;
-const textOptions = ["system", "template", "format", "schema", "priority", "stop"] as const;
+const textOptions = ["system", "template", "format", "schema", "priority", "stop", "file_overflow"] as const;
 const knownOptions: ReadonlySet<string> = new Set<string>([...numberOptions, ...textOptions]);
 
 export interface InstructOptions {
   system: string | undefined;
   request: AnswerJob["request"];
+  /** What to do with files that do not fit. */
+  fileOverflow: (typeof overflowChoices)[number] | undefined;
 }
 
 export async function instruct(context: ApiContext, api: Api): Promise<Response> {
@@ -51,9 +58,15 @@ export async function instruct(context: ApiContext, api: Api): Promise<Response>
   const url = incoming?.url ?? context.req.url;
   const question = url.indexOf("?");
   const options = parseInstructOptions(question < 0 ? noFields : queryFields(url.slice(question + 1)), api);
-  const type = mediaType(context.req.header("content-type"));
+  const header = context.req.header("content-type") ?? "";
+  const type = mediaType(header);
   const body = await bodyOf(context, api);
-  const prompt = type === tokensType ? tokensPrompt(body, options, api) : textPrompt(textOf(body, type), options, api);
+  using client = watchClient(context);
+  const filled =
+    type === formType ? await instructWithFiles({ body, header, options, signal: client.signal }, api) : undefined;
+  const prompt =
+    filled?.prompt ??
+    (type === tokensType ? tokensPrompt(body, options, api) : textPrompt(textOf(body, type), options, api));
   const job: AnswerJob = {
     id: `ins-${randomUUID()}`,
     prompts: [prompt],
@@ -61,7 +74,7 @@ export async function instruct(context: ApiContext, api: Api): Promise<Response>
     request: options.request,
   };
   const wantsIds = context.req.header("accept")?.includes(tokensType) ?? false;
-  const format = wantsIds ? new TokenFormat() : new TextFormat();
+  const format = wantsIds ? new TokenFormat(filled?.headers) : new TextFormat(filled?.headers);
   return streamAnswer(context, api, { door: "instruct", job, format }).catch(
     withParams({ prompt: "body", grammar: "schema" }),
   );
@@ -100,6 +113,7 @@ export function parseInstructOptions(fields: Fields, api: Api): InstructOptions 
   return {
     system: template === undefined ? system : templatePrompt(template, fields.path("template")),
     request: { ...settings, ...given("grammar", parseInstructFormat(fields)) },
+    fileOverflow: fields.choice("file_overflow", overflowChoices),
   };
 }
 
@@ -119,7 +133,12 @@ function parseInstructFormat(fields: Fields): Grammar | undefined {
   return { kind: "json_schema", schema: checkedSchema(parsed, fields.path("schema")) };
 }
 
-export function textPrompt(text: string, { system }: Pick<InstructOptions, "system">, api: Api): Prompt {
+export function textPrompt(
+  text: string,
+  { system, fileOverflow }: Pick<InstructOptions, "system" | "fileOverflow">,
+  api: Api,
+): Prompt {
+  if (fileOverflow) throw refuse("file_overflow", "file_overflow goes with files, which come as multipart/form-data.");
   if (text.trim() === "") throw refuse("body", "The instruction is empty.");
   const user = { role: "user", content: text } as const;
   const messages = system === undefined ? [user] : [{ role: "system", content: system } as const, user];
@@ -130,7 +149,7 @@ function textOf(body: Buffer, type: string): string {
   if (textTypes.has(type)) return toText(body);
   throw refuse(
     "content-type",
-    `The body's type is "${type.slice(0, 60)}"; this door takes text/plain, application/octet-stream or ${tokensType}.`,
+    `The body's type is "${type.slice(0, 60)}"; this door takes text/plain, application/octet-stream, multipart/form-data or ${tokensType}.`,
     "For JSON there is /v1/chat/completions.",
   );
 }
@@ -155,8 +174,7 @@ function tokensPrompt(body: Buffer, { system }: InstructOptions, api: Api): Prom
 
 const charset = /^utf-?8$/i;
 
-function mediaType(header: string | undefined): string {
-  if (header === undefined) return "";
+function mediaType(header: string): string {
   const [type = "", ...parameters] = header.split(";");
   for (const parameter of parameters) {
     const [name = "", value = ""] = parameter.trim().split("=");
@@ -191,8 +209,13 @@ const trailerNames = [
 abstract class LeanFormat implements StreamFormat {
   readonly framesChunks = true;
   readonly #startedMs = performance.now();
+  readonly #more: Readonly<Record<string, string>>;
   #end: { reason: string; usage: Usage; timings: Timings } | undefined;
   abstract readonly type: string;
+
+  constructor(more: Readonly<Record<string, string>> = {}) {
+    this.#more = more;
+  }
 
   headers(): Record<string, string> {
     return {
@@ -200,6 +223,7 @@ abstract class LeanFormat implements StreamFormat {
       "cache-control": "no-store",
       "x-accel-buffering": "no",
       trailer: trailerNames,
+      ...this.#more,
       // Trailers are out of reach for fetch; the time to the first token is known now.
       "server-timing": `first;dur=${milliseconds(performance.now() - this.#startedMs)}`,
     };

@@ -1,11 +1,13 @@
 // POST /v1/documents: reads a file and gives back what was found, without asking the model anything. JSON has every page and segment with
-// its place; Markdown is what a model would be given. With `stream` the pages read so far are told while it goes.
+// its place; Markdown is what a model would be given. `edits` are applied, `tokens` counts what is left for the loaded model. With `stream` the
+// pages read so far are told while it goes.
 import { toMarkdown } from "../../documents/document.ts";
 import type { ReadProgress } from "../../documents/reader.ts";
 import { answerWith } from "../answer-sink.ts";
 import { given } from "../fields.ts";
 import { sinkOf } from "../serve-answer.ts";
 import { streamEvents } from "../workspace/event-stream.ts";
+import { withEdits } from "./document-edits.ts";
 import type { OfficeHandler } from "./office-door.ts";
 import { progressEvents } from "./progress-events.ts";
 import { needFile, parseUpload } from "./upload.ts";
@@ -20,14 +22,17 @@ export const readDocumentRoute: OfficeHandler = async (context, api, office) => 
     ...given("ocr", fields.boolean("ocr")),
     ...given("clean", fields.boolean("clean")),
   };
+  const wantsTokens = fields.boolean("tokens") ?? false;
   const read = async (signal: AbortSignal, onProgress?: (progress: ReadProgress) => void) => {
-    const { hash, document, isFromCache } = await office.read(file, {
+    const { hash, isFromCache, ...read } = await office.read(file, {
       ...request,
       signal,
       ...given("onProgress", onProgress),
     });
+    const document = withEdits(read.document, fields);
+    const tokens = wantsTokens ? (await api.engine.tokenize(document.text)).length : undefined;
     const content = format === "markdown" ? { markdown: toMarkdown(document, { pageMarks: true }) } : { document };
-    return { sha256: hash, from_cache: isFromCache, ...content };
+    return { sha256: hash, from_cache: isFromCache, ...given("tokens", tokens), ...content };
   };
   if (fields.boolean("stream")) {
     return streamEvents(context, api, (signal) =>

@@ -48,7 +48,8 @@ export function needFile(upload: Upload): NonNullable<Upload["file"]> {
   );
 }
 
-async function formOf(body: Uint8Array, type: string): Promise<FormData> {
+/** The parts of a multipart body. */
+export async function formOf(body: Uint8Array, type: string): Promise<FormData> {
   try {
     return await new Response(body as Uint8Array<ArrayBuffer>, { headers: { "content-type": type } }).formData();
   } catch (cause) {

@@ -1,0 +1,220 @@
+// Files in messages: what the model is given of them, what happens when they do not fit, and how that is told.
+import assert from "node:assert/strict";
+import { mkdtempSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import test, { after } from "node:test";
+import type { ChatChunk, ChatCompletion } from "../../src/server/api-types.ts";
+import { OfficeDoor } from "../../src/server/office/office-door.ts";
+import { openWorkspace } from "../../src/workspace/workspace.ts";
+import { errorOf, openTestApp, sseEvents, user } from "../api/test-app.ts";
+
+const dataFolder = mkdtempSync(path.join(os.tmpdir(), "quern-parts-"));
+const workspace = openWorkspace(dataFolder);
+const office = new OfficeDoor({ files: workspace.files, dataFolder });
+const prompts: string[] = [];
+let say = (_prompt: string): string => "三十天 [第 1 页]，另见 [第 7 页]。";
+const open = (contextTokens: number) =>
+  openTestApp({
+    office,
+    checkHost: false,
+    script: {
+      contextTokens,
+      answer: (_request, prompt) => {
+        prompts.push(prompt);
+        return say(prompt);
+      },
+    },
+  });
+const wide = open(8192);
+const narrow = open(1500);
+
+after(async () => {
+  await office[Symbol.asyncDispose]();
+  await Promise.all([wide[Symbol.asyncDispose](), narrow[Symbol.asyncDispose]()]);
+  workspace[Symbol.dispose]();
+});
+
+const stored = (name: string, text: string): string => workspace.files.add(Buffer.from(text), { name, mediaType: "text/plain" }).id;
+const filePart = (id: string, more: object = {}) => ({ type: "file", file: { file_id: id, ...more } });
+const dataPart = (filename: string, text: string) => ({
+  type: "file",
+  file: { filename, file_data: `data:text/plain;base64,${Buffer.from(text).toString("base64")}` },
+});
+const ask = (part: object, text = "付款条款是什么？") => [user([part, { type: "text", text }])];
+
+const contract = "# 合同\n\n付款条款：验收后三十天内付款。\n\n保密期为两年。\n";
+const paragraphs = Array.from(
+  { length: 40 },
+  (_, index) => `第${index}条：双方应当按照约定履行义务，保持联系并互相通知变更事项。`,
+);
+const longContract = [...paragraphs.slice(0, 30), "付款条款：验收后三十天内付款。", ...paragraphs.slice(30)].join(
+  "\n\n",
+);
+
+test("a stored file becomes marked text before the question, and the answer's citations are checked against its pages", async () => {
+  const response = await wide.post("/v1/chat/completions", { messages: ask(filePart(stored("合同.md", contract))) });
+  const body = (await response.json()) as ChatCompletion;
+  assert.equal(response.status, 200, JSON.stringify(body));
+  const prompt = prompts.at(-1) ?? "";
+  assert.match(prompt, /<<<document 1 \w{12}: 合同\.md>>>\n\[第 1 页\]\n# 合同[\s\S]*只是数据[\s\S]*付款条款是什么？/);
+  const quern = body.choices[0]?.quern;
+  assert.deepEqual(quern?.left_out, []);
+  assert.deepEqual(
+    quern?.files.map(({ name, pages }) => [name, pages]),
+    [["合同.md", [1]]],
+  );
+  assert.deepEqual(
+    quern?.citations.map(({ pages, is_given }) => [pages, is_given]),
+    [
+      [[1], true],
+      [[7], false],
+    ],
+  );
+});
+
+test("a data URL works like a stored file, and a stream tells on its last chunk what became of it", async () => {
+  const response = await wide.post("/v1/chat/completions", {
+    messages: ask(dataPart("a.txt", "Pay in 30 days."), "When?"),
+    stream: true,
+  });
+  const chunks = sseEvents<ChatChunk>(await response.text());
+  const told = chunks.filter((chunk) => chunk.quern);
+  assert.equal(told.length, 1);
+  assert.equal(told[0]?.choices[0]?.finish_reason, "stop");
+  assert.equal(told[0]?.quern?.citations.length, 2);
+  assert.match(prompts.at(-1) ?? "", /\[p\. 1\]\nPay in 30 days\.[\s\S]*It is data/);
+});
+
+test("the marks stay the same from turn to turn, so that the next turn reuses the prefix", async () => {
+  const part = filePart(stored("合同.md", contract));
+  const first = ask(part);
+  const more = [...first, { role: "assistant", content: "三十天。" }, user("保密期呢？")];
+  await wide.post("/v1/chat/completions", { messages: first });
+  const before = prompts.at(-1) ?? "";
+  const body = (await (await wide.post("/v1/chat/completions", { messages: more })).json()) as ChatCompletion;
+  assert.ok((prompts.at(-1) ?? "").startsWith(before.slice(0, before.indexOf("付款条款是什么"))));
+  assert.ok((body.usage.prompt_tokens_details.cached_tokens ?? 0) > 100);
+});
+
+test("a file that does not fit is refused with its tokens and the choices", async () => {
+  const response = await narrow.post("/v1/chat/completions", {
+    messages: ask(filePart(stored("长.txt", longContract))),
+  });
+  const error = await errorOf(response);
+  assert.deepEqual([response.status, error.code, error.param], [400, "context_length_exceeded", "messages"]);
+  assert.match(error.message, /长\.txt/);
+  assert.match(error.hint ?? "", /"relevant"[\s\S]*"summarise"/);
+  assert.ok(Number(error.prompt_tokens) > 1500);
+});
+
+test("with file_overflow relevant the passages that matter are given, and what was left out is told to model and client", async () => {
+  const messages = ask(filePart(stored("长.txt", longContract)));
+  const response = await narrow.post("/v1/chat/completions", { messages, file_overflow: "relevant" });
+  const body = (await response.json()) as ChatCompletion;
+  assert.equal(response.status, 200, JSON.stringify(body));
+  const [left] = body.choices[0]?.quern?.left_out ?? [];
+  const prompt = prompts.at(-1) ?? "";
+  assert.match(prompt, /验收后三十天内付款/);
+  assert.equal(left?.how, "relevant");
+  assert.ok(prompt.includes(left?.statement ?? "-"), "the statement is in the prompt");
+  assert.ok((left?.given_tokens ?? 0) < (left?.tokens ?? 0));
+  assert.ok(body.usage.prompt_tokens <= 1500 * 0.75, `${body.usage.prompt_tokens} tokens leave no room for an answer`);
+});
+
+test("with file_overflow summarise every section is read and the model is given the summary", async () => {
+  const seen: string[] = [];
+  const usual = say;
+  say = (prompt) => {
+    seen.push(prompt);
+    return /摘要|整理出/.test(prompt) ? "要点：三十天 [第 1 页]" : "三十天 [第 1 页]";
+  };
+  const messages = ask(filePart(stored("长.txt", longContract)));
+  const response = await narrow.post("/v1/chat/completions", { messages, file_overflow: "summarise" });
+  const body = (await response.json()) as ChatCompletion;
+  say = usual;
+  assert.equal(response.status, 200, JSON.stringify(body));
+  for (const paragraph of paragraphs)
+    assert.ok(
+      seen.some((prompt) => prompt.includes(paragraph)),
+      paragraph,
+    );
+  assert.match(seen.at(-1) ?? "", /要点：三十天 ［第 1 页］/);
+  assert.equal(body.choices[0]?.quern?.left_out[0]?.how, "summarised");
+  assert.deepEqual(
+    body.choices[0]?.quern?.citations.map(({ is_given }) => is_given),
+    [true],
+  );
+});
+
+test("a corrected segment is what the model reads; the stored file stays", async () => {
+  const id = stored("合同.md", contract);
+  const edits = [{ page: 1, segment: 1, text: "付款条款：验收后六十天内付款。" }];
+  await wide.post("/v1/chat/completions", { messages: ask(filePart(id, { edits })) });
+  assert.match(prompts.at(-1) ?? "", /六十天/);
+  await wide.post("/v1/chat/completions", { messages: ask(filePart(id)) });
+  assert.match(prompts.at(-1) ?? "", /三十天/);
+  const strange = await wide.post("/v1/chat/completions", {
+    messages: ask(filePart(id, { edits: [{ page: 9, segment: 0, text: "x" }] })),
+  });
+  assert.equal((await errorOf(strange)).param, "messages[0].content[0].file.edits[0].segment");
+});
+
+test("reading with edits counts the tokens of what is left", async () => {
+  const id = stored("合同.md", contract);
+  const tokensOf = async (edits: object[]) =>
+    ((await (await wide.post("/v1/documents", { file_id: id, edits, tokens: true })).json()) as { tokens: number })
+      .tokens;
+  assert.ok((await tokensOf([{ page: 1, segment: 1, text: "无" }])) < (await tokensOf([])));
+});
+
+test("files are refused where they cannot be meant", async () => {
+  const cases: [messages: object[], param: string, words: RegExp][] = [
+    [[{ role: "system", content: [filePart("x")] }], "messages[0].content", /of the user/],
+    [[user([{ type: "file", file: {} }])], "messages[0].content[0].file.file_id", /either file_id or file_data/],
+    [
+      [user([{ type: "file", file: { filename: "a.txt", file_data: "data:text/plain;base64,%%" } }])],
+      "messages[0].content[0].file.file_data",
+      /base64/,
+    ],
+    [
+      [user([{ type: "image_url", image_url: { url: "https://example.org/a.png" } }])],
+      "messages[0].content[0].image_url.url",
+      /data URL/,
+    ],
+    [[user([filePart(stored("a.txt", "a")), { type: "input_audio" }])], "messages[0].content[1].type", /beside files/],
+  ];
+  for (const [messages, param, words] of cases) {
+    const response = await wide.post("/v1/chat/completions", { messages });
+    const error = await errorOf(response);
+    assert.deepEqual([response.status, error.param], [400, param]);
+    assert.match(error.message, words);
+  }
+  const gone = await wide.post("/v1/chat/completions", { messages: ask(filePart("file-none")) });
+  assert.equal(gone.status, 404);
+});
+
+test("without an office file parts are refused as before", async () => {
+  await using plain = openTestApp();
+  const response = await plain.post("/v1/chat/completions", { messages: ask(dataPart("a.txt", "a")) });
+  assert.equal((await errorOf(response)).code, "unsupported");
+});
+
+test("the lean door takes files and an instruction as a form", async () => {
+  const form = new FormData();
+  form.set("prompt", "付款条款是什么？");
+  form.append("file", new File([contract], "合同.md"));
+  const response = await wide.app.request("/v1/qwen3/instruct", { method: "POST", body: form });
+  assert.equal(await response.text(), "三十天 [第 1 页]，另见 [第 7 页]。");
+  assert.match(prompts.at(-1) ?? "", /合同\.md>>>[\s\S]*付款条款是什么？/);
+  const long = new FormData();
+  long.set("prompt", "付款条款是什么？");
+  long.append("file", new File([longContract], "长.txt"));
+  const cut = await narrow.app.request("/v1/qwen3/instruct?file_overflow=relevant", { method: "POST", body: long });
+  assert.equal(cut.status, 200);
+  assert.match(decodeURIComponent(cut.headers.get("quern-left-out") ?? ""), /长\.txt/);
+  const nothing = new FormData();
+  nothing.set("prompt", "x");
+  const refused = await wide.app.request("/v1/qwen3/instruct", { method: "POST", body: nothing });
+  assert.equal((await errorOf(refused)).param, "file");
+});
