@@ -34,7 +34,7 @@ export async function* streamChat(
   messages: readonly ChatMessage[],
   { temperature, seed, maxTokens, json, signal, onProgress }: ChatOptions,
 ): AsyncGenerator<string, ChatEnd> {
-  const response = await fetch(`${server.url}/v1/chat/completions`, {
+  const response = await reach(`${server.url}/v1/chat/completions`, {
     method: "POST",
     headers: { "content-type": "application/json", ...keyHeader(server) },
     body: JSON.stringify({
@@ -51,8 +51,8 @@ export async function* streamChat(
   });
   if (!response.ok || !response.body) throw await toError(response);
   const end: ChatEnd = { reason: "stop", completionTokens: 0, tokensPerSecond: 0 };
-  for await (const data of eventsOf(response.body)) {
-    if (data === "[DONE]") break;
+  for await (const data of eventsOf(response.body, signal)) {
+    if (data === "[DONE]") return end;
     const chunk = JSON.parse(data) as StreamChunk;
     if (chunk.error) throw fromWire(chunk.error);
     if (chunk.prompt_progress) onProgress?.(chunk.prompt_progress.processed, chunk.prompt_progress.total);
@@ -62,12 +62,21 @@ export async function* streamChat(
     if (chunk.usage) end.completionTokens = chunk.usage.completion_tokens;
     if (chunk.timings) end.tokensPerSecond = chunk.timings.predicted_per_second;
   }
-  return end;
+  throw brokenOff();
+}
+
+/** Hands each piece of an answer's text to `onText`; returns how it ended. */
+export async function follow(answer: ReturnType<typeof streamChat>, onText: (text: string) => void): Promise<ChatEnd> {
+  for (;;) {
+    const next = await answer.next();
+    if (next.done) return next.value;
+    onText(next.value);
+  }
 }
 
 /** GET of a JSON document of the API. */
 export async function getJson<T>(server: ServerAddress, path: string, signal?: AbortSignal): Promise<T> {
-  const response = await fetch(server.url + path, { headers: keyHeader(server), ...(signal ? { signal } : {}) });
+  const response = await reach(server.url + path, { headers: keyHeader(server), ...(signal ? { signal } : {}) });
   if (!response.ok) throw await toError(response);
   return (await response.json()) as T;
 }
@@ -87,15 +96,43 @@ interface StreamChunk {
   prompt_progress?: { processed: number; total: number };
 }
 
+/** fetch, whose own failure says nothing but "fetch failed". */
+async function reach(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (cause) {
+    if (init.signal?.aborted) throw cause;
+    const { code } = ((cause as Error).cause ?? {}) as { code?: unknown };
+    const why = typeof code === "string" ? ` (${code})` : "";
+    throw new AppError("upstream", `Nothing answers at ${new URL(url).origin}${why}.`, {
+      details: { reason: String(code) },
+      hint: "Check --host and --port, or start Quern with `quern serve`.",
+      cause,
+    });
+  }
+}
+
 /** The `data:` payloads of a server-sent event stream; comments (pings) are dropped. */
-async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+async function* eventsOf(body: ReadableStream<Uint8Array>, signal: AbortSignal): AsyncGenerator<string> {
   let pending = "";
-  for await (const text of body.pipeThrough(new TextDecoderStream())) {
-    pending += text;
+  const texts = body.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
+  for (;;) {
+    const next = await texts.next().catch((cause: unknown) => {
+      throw signal.aborted ? cause : brokenOff(cause);
+    });
+    if (next.done) return;
+    pending += next.value;
     const lines = pending.split("\n");
     pending = lines.pop() ?? "";
     for (const line of lines) if (line.startsWith("data:")) yield line.slice(5).trim();
   }
+}
+
+function brokenOff(cause?: unknown): AppError {
+  return new AppError("upstream", "The connection broke off in mid-answer; the text above is not whole.", {
+    hint: "Send it again. If it happens again, look at what the server wrote, or ask `quern doctor`.",
+    cause,
+  });
 }
 
 async function toError(response: Response): Promise<AppError> {

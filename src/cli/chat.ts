@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import readline from "node:readline/promises";
 import { toAppError } from "../base/errors.ts";
-import { type ChatMessage, streamChat } from "./api-client.ts";
+import { type ChatMessage, follow, streamChat } from "./api-client.ts";
 import { type Command, parseWords } from "./command.ts";
 import { connect } from "./connect.ts";
 
@@ -31,6 +31,11 @@ export const chat: Command = {
       if (answering) answering.abort();
       else lines.close();
     });
+    // Without a terminal Ctrl-C is a signal like any other, and ends the program.
+    context.signal.addEventListener("abort", () => {
+      answering?.abort();
+      lines.close();
+    });
     // Piped input ends while the last answer is still being written.
     let isClosed = false;
     lines.once("close", () => {
@@ -53,10 +58,12 @@ export const chat: Command = {
         const prompt: ChatMessage[] = system === "" ? messages : [{ role: "system", content: system }, ...messages];
         let answer = "";
         try {
-          for await (const text of streamChat(server, prompt, { signal: answering.signal })) {
+          const stream = streamChat(server, prompt, { signal: answering.signal });
+          const end = await follow(stream, (text) => {
             answer += text;
             terminal.out(text);
-          }
+          });
+          if (end.reason === "length") terminal.note(`\n(cut at ${end.completionTokens} tokens)`);
         } catch (thrown) {
           if (answering.signal.aborted) terminal.note("\n(stopped)");
           else {
@@ -73,7 +80,7 @@ export const chat: Command = {
       if (!isClosed) lines.prompt();
     }
     lines.close();
-    return 0;
+    return context.signal.aborted ? 130 : 0;
   },
 };
 

@@ -39,6 +39,8 @@ export function openTerminal(): Terminal {
   const isTerminal = process.stderr.isTTY === true;
   const styled = isTerminal && process.env.NO_COLOR === undefined;
   const paint = (code: number, text: string): string => (styled ? `\u001b[${code}m${text}\u001b[0m` : text);
+  // `quern run … | head -1`: the reader has had enough. What is written after that would be an unhandled fault.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 141 : 1));
   let hasProgress = false;
   const clear = (): string => (hasProgress ? "\r\u001b[2K" : "");
   return {

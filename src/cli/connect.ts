@@ -1,7 +1,9 @@
 // Finds the server for chat and run: the one that listens at --host and --port, or one of their own on a free port, which ends with
 // the command.
 import { AppError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
 import type { StatusBody } from "../server/api-types.ts";
+import { isLoopback } from "../server/keys.ts";
 import { getJson, type ServerAddress } from "./api-client.ts";
 import type { CommandContext } from "./command.ts";
 
@@ -12,14 +14,20 @@ export interface Connection extends ServerAddress, AsyncDisposable {
 
 export async function connect(context: CommandContext): Promise<Connection> {
   const { host, port, apiKey } = context.settings;
+  const isHere = isLoopback(host) || host === "0.0.0.0" || host === "::";
   const address = { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, key: apiKey };
-  const running = port === 0 ? undefined : await statusOf(address, context.signal);
+  const running = port === 0 ? undefined : await statusOf(address, { signal: context.signal, isHere });
   if (running) return connection(address, running, async () => undefined);
   context.terminal.progress("starting an engine ...");
   const { openService } = await import("./service.ts");
   await using opened = new AsyncDisposableStack();
   const service = opened.use(
-    await openService({ ...context, settings: { ...context.settings, host: "127.0.0.1", port: 0 } }),
+    await openService({
+      ...context,
+      // Its own client is the only one: no key to ask for, and no line for every request between the answers.
+      settings: { ...context.settings, host: "127.0.0.1", port: 0, apiKeyFile: "" },
+      log: context.settings.logLevel === "debug" ? context.log : onlyTrouble(context.log),
+    }),
   );
   context.terminal.progress("");
   const own = { url: service.url, key: "" };
@@ -28,21 +36,37 @@ export async function connect(context: CommandContext): Promise<Connection> {
   return connection(own, status, () => held.disposeAsync());
 }
 
-/** The status of a Quern at this address; undefined when nothing listens there. Throws when something else does. */
-async function statusOf(address: ServerAddress, signal: AbortSignal): Promise<StatusBody | undefined> {
-  let body: Partial<StatusBody>;
+/** The status of a Quern at this address; undefined when nothing listens there on this machine. Throws when something else does. */
+async function statusOf(
+  address: ServerAddress,
+  { signal, isHere }: { signal: AbortSignal; isHere: boolean },
+): Promise<StatusBody | undefined> {
+  let body: Partial<StatusBody> | undefined;
   try {
-    body = await getJson<Partial<StatusBody>>(address, "/status", AbortSignal.any([signal, AbortSignal.timeout(2000)]));
+    body = await getJson<Partial<StatusBody>>(address, "/status", AbortSignal.any([signal, AbortSignal.timeout(5000)]));
   } catch (error) {
-    if (error instanceof AppError) throw error;
-    return undefined;
+    if (signal.aborted) throw error;
+    if (error instanceof AppError) {
+      if (isHere && error.details?.reason === "ECONNREFUSED") return undefined;
+      throw error;
+    }
+    if (!(error instanceof SyntaxError)) {
+      throw new AppError("upstream", `Something listens at ${address.url} and does not answer.`, {
+        hint: "Choose another --port, or see what it is.",
+        cause: error,
+      });
+    }
   }
-  if (body.engine?.model === undefined) {
+  if (body?.engine?.model === undefined) {
     throw new AppError("upstream", `Something other than Quern listens at ${address.url}.`, {
       hint: "Choose another --port.",
     });
   }
   return body as StatusBody;
+}
+
+function onlyTrouble(log: Log): Log {
+  return { ...log, debug: () => undefined, info: () => undefined };
 }
 
 function connection(address: ServerAddress, { engine: { model } }: StatusBody, close: () => Promise<void>): Connection {

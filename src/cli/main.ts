@@ -2,8 +2,9 @@
 // code. Commands are loaded only when used, so that `quern --help` is instant and `quern run` never loads a PDF reader.
 import { AppError, toAppError } from "../base/errors.ts";
 import { openLog } from "../base/log.ts";
-import { type ParsedSettings, parseSettings, settingRows, settingsHelp } from "../base/settings.ts";
+import { type ParsedSettings, parseSettings, refuseUnknown, settingRows, settingsHelp } from "../base/settings.ts";
 import { type Command, openTerminal } from "./command.ts";
+import { stopSignal } from "./stop-signal.ts";
 import { version } from "./version.ts";
 
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -23,6 +24,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 
 export async function main(args: readonly string[]): Promise<number> {
   const terminal = openTerminal();
+  let signal: AbortSignal | undefined;
   try {
     const parsed = parseSettings(args, process.env);
     const [first = "serve"] = parsed.rest;
@@ -42,26 +44,31 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     const rest = first.startsWith("-") ? parsed.rest : parsed.rest.slice(1);
     const command = await load();
-    if (rest.includes("--help") || rest.includes("-h")) {
+    const options = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
+    if (options.includes("--help") || options.includes("-h")) {
       terminal.out(`quern ${named} ${command.usage}\n\n${command.about}\n\nSettings:\n${settingsHelp()}\n`);
       return 0;
     }
-    if (rest.includes("--print-settings")) {
+    if (options.includes("--print-settings")) {
+      if (named === "serve") refuseUnknown(options.filter((word) => word !== "--print-settings"));
       terminal.out(settingsInForce(parsed));
       return 0;
     }
     const { logFormat, logLevel } = parsed.settings;
     const format = logFormat === "auto" ? (terminal.isTerminal ? "text" : "json") : logFormat;
-    const stop = new AbortController();
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => stop.abort());
+    signal = stopSignal();
     return await command.run({
       settings: parsed.settings,
       args: rest,
       terminal,
       log: openLog({ level: logLevel, format }),
-      signal: stop.signal,
+      signal,
     });
   } catch (thrown) {
+    if (signal?.aborted) {
+      terminal.note("Stopped.");
+      return 130;
+    }
     const error = toAppError(thrown);
     terminal.note(`quern: ${error.message}`);
     if (error.hint) terminal.note(`       ${error.hint}`);
