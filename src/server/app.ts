@@ -20,6 +20,7 @@ import type { OfficeDoor } from "./office/office-door.ts";
 import { officeRoutes } from "./office/routes.ts";
 import { ollamaChat, ollamaGenerate } from "./ollama.ts";
 import { ollamaRunning, ollamaShow, ollamaTags, ollamaVersion } from "./ollama-models.ts";
+import { openApiRoute } from "./openapi.ts";
 import { notFound, servePage } from "./page.ts";
 import { RequestLedger, stackOf } from "./request-ledger.ts";
 import type { ModelDefaults } from "./sampling-fields.ts";
@@ -133,6 +134,8 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
   route(["/api/show"], { POST: ollamaShow });
   route(["/api/ps"], { GET: ollamaRunning });
   route(["/api/version"], { GET: ollamaVersion });
+  const hasWorkspace = options.workspace !== undefined;
+  route(["/openapi.json"], { GET: openApiRoute({ hasWorkspace, hasKeys: keys !== undefined }) });
   if (options.office) for (const [path, handlers] of officeRoutes(options.office)) route([path], handlers);
   if (options.workspace) {
     for (const [path, handlers] of workspaceRoutes(options.workspace, api)) route([path], handlers);
