@@ -2,7 +2,7 @@
 // stretches of the user's own words, named by their place, so that the page can show the difference; no word is added or changed. It never
 // touches quotations, code, or what may be the text to be worked on: behind a colon, behind a word like 翻译 or "translate", or in the
 // further lines of a message of several. A rule that is not sure does nothing: one kept 请 costs a token, one lost 请假 costs the answer.
-import { enRules, materialFollows, protectedPattern, type SlimRule, zhRules } from "./slim-rules.ts";
+import { enRules, materialBefore, materialFollows, protectedPattern, type SlimRule, zhRules } from "./slim-rules.ts";
 
 /** Offsets in UTF-16 units; `end` is behind the last one. */
 export interface Span {
@@ -44,6 +44,7 @@ function openSpans(text: string): Span[] {
   const lines = linesOf(text);
   const [first] = lines;
   if (!first) return [];
+  if (materialBefore.test(blanked(text, closed))) return [];
   const limit = instructionEnd(text, closed);
   const isSingle = lines.length === 1;
   // A word like "translate" further down: whatever stands above it may be the text that is meant.
@@ -58,14 +59,19 @@ function openSpans(text: string): Span[] {
 
 /** Up to here the message speaks to the model: the first colon or word behind which the material may stand. */
 function instructionEnd(text: string, closed: readonly Span[]): number {
-  const blanked = closed.reduce(
+  const own = blanked(text, closed);
+  const colon = own.search(/：|:(?!\d)/);
+  const word = own.search(materialFollows);
+  // A quotation or code is material itself: nothing behind it is surely an instruction, but what is before it is.
+  return Math.min(...[colon, word].map((at) => (at < 0 ? text.length : at)));
+}
+
+/** The text with its quotations and code as blanks: only the user's own words count as words. */
+function blanked(text: string, closed: readonly Span[]): string {
+  return closed.reduce(
     (rest, { start, end }) => rest.slice(0, start) + " ".repeat(end - start) + rest.slice(end),
     text,
   );
-  const colon = blanked.search(/：|:(?!\d)/);
-  const word = blanked.search(materialFollows);
-  // A quotation or code is material itself: nothing behind it is surely an instruction, but what is before it is.
-  return Math.min(...[colon, word].map((at) => (at < 0 ? text.length : at)));
 }
 
 function linesOf(text: string): Span[] {
