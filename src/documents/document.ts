@@ -125,6 +125,7 @@ export type WarningCode =
   | "attachment_listed"
   | "part_unreadable"
   | "left_out"
+  | "hidden_sheet"
   | "unsafe_name";
 
 export interface Warning {

@@ -73,7 +73,11 @@ export function kindByName(name: string): FileKind | undefined {
 export function kindByContent(bytes: Uint8Array, name: string): FileKind {
   const starts = (...signature: number[]): boolean => signature.every((byte, index) => bytes[index] === byte);
   const head = latin1(bytes, 0, 1024);
-  if (head.includes("%PDF-")) return "pdf";
+  // The signature may stand behind a printer's or a mail program's head; a text that only speaks of it is text.
+  const isPdf =
+    /^[\s\xef\xbb\xbf]*%PDF-/.test(head) ||
+    (head.includes("%PDF-") && (extensionOf(name) === "pdf" || isBinary(bytes)));
+  if (isPdf) return "pdf";
   if (starts(0x50, 0x4b, 3, 4) || starts(0x50, 0x4b, 5, 6)) return kindOfZip(bytes, name);
   if (starts(0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1)) return kindOfCompound(bytes, name);
   if (isImage(bytes, head)) return "image";

@@ -14,8 +14,8 @@ export interface Passage {
 }
 
 export interface Selection {
+  /** In the document's order; documentPrompt (citations.ts) makes text of them. */
   passages: readonly Passage[];
-  /** The passages as text with page marks, ready for a prompt (see citations.ts). */
   tokens: number;
   pages: readonly number[];
   leftOut: { segments: number; characters: number; pages: readonly number[] };

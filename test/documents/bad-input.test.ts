@@ -145,6 +145,10 @@ test("a wrong extension is read as what it is, with a warning", async () => {
   assert.match(document.warnings[0]?.message ?? "", /bericht\.docx is called \.docx but is a PDF/);
 });
 
+test("a text that speaks of PDF is text", async () => {
+  assert.equal((await read("notes.md", "A file begins with %PDF-1.7 when it is a PDF.")).kind, "markdown");
+});
+
 test("programs, archives and unknown binaries are named for what they are", async () => {
   await refused(read("a.pdf", joinBytes(["\x7fELF", new Uint8Array(100)])), "unsupported", "a.pdf");
   await refused(read("a.zip", makeZip({ "x.txt": "hi" })), "unsupported", "a.zip");

@@ -156,7 +156,7 @@ function draftOf(sheets: readonly SheetTable[], context: ReadContext): Draft {
       });
     if (sheet.isHidden && sheet.cells.length > 0)
       warn({
-        code: "left_out",
+        code: "hidden_sheet",
         message: `${name}, sheet ${sheet.name}: hidden in the workbook, read all the same.`,
         page: number,
       });
