@@ -28,6 +28,41 @@ test("a screenshot of a table comes out as a table, its merged cell and the QR c
   assert.ok((document.pages[0]?.confidence ?? 0) > 0.9);
 });
 
+test("pictures in Word and PowerPoint files are read where they stand", async () => {
+  const { Document, ImageRun, Packer, Paragraph } = await import("docx");
+  const data = await image("table-screenshot.png");
+  const picture = new ImageRun({ type: "png", data, transformation: { width: 320, height: 165 } });
+  const word = await Packer.toBuffer(
+    new Document({
+      sections: [
+        { children: [new Paragraph("Before"), new Paragraph({ children: [picture] }), new Paragraph("After")] },
+      ],
+    }),
+  );
+  const document = await readDocument({ bytes: word }, { name: "report.docx" });
+  assert.deepEqual(document.warnings, []);
+  assert.ok(document.text.indexOf("Before") < document.text.indexOf("| 华东 | 手机 | 1,234.50 |"), document.text);
+  assert.ok(document.text.indexOf("560.25") < document.text.indexOf("After"));
+  assert.equal(document.pages[0]?.source, "mixed");
+  const { default: PptxGenJS } = await import("pptxgenjs");
+  const deck = new (PptxGenJS as unknown as new () => import("pptxgenjs").default)();
+  deck.addSlide().addText("No picture", { x: 1, y: 1 });
+  deck.addSlide().addImage({ data: `image/png;base64,${data.toString("base64")}`, x: 1, y: 1, w: 5, h: 2.6 });
+  const slides = await readDocument(
+    { bytes: (await deck.write({ outputType: "uint8array" })) as Uint8Array },
+    { name: "deck.pptx" },
+  );
+  assert.deepEqual(
+    slides.pages.map((page) => [page.source, page.segments.some((segment) => segment.kind === "table")]),
+    [
+      ["text", false],
+      ["mixed", true],
+    ],
+  );
+  const unread = await readDocument({ bytes: word }, { name: "report.docx", ocr: false });
+  assert.match(unread.warnings[0]?.message ?? "", /report\.docx contains 1 picture/);
+});
+
 test("a noisy scan that lies on its side, askew, inside a PDF is turned, levelled and read", async () => {
   const bytes = await image("scan-on-its-side.jpg");
   const { width, height } = await (await import("sharp")).default(bytes).metadata();

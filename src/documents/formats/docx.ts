@@ -1,23 +1,33 @@
 // DOCX through mammoth (structure by styles: headings, lists, tables, bold), after the archive has passed the limits.
 import mammoth from "mammoth";
 import { AppError } from "../../base/errors.ts";
+import type { DraftSegment } from "../layout/runs.ts";
 import { type Draft, flowPage, type ReadContext } from "../reader.ts";
-import { htmlSegments } from "./html.ts";
+import { htmlSegments, pictureScheme } from "./html.ts";
+import { Pictures } from "./pictures.ts";
 import { unpackZip, type ZipEntries } from "./zip.ts";
 
 export async function readDocx(bytes: Uint8Array, context: ReadContext): Promise<Draft> {
   const { name, limits, warn } = context;
   const entries = unpackZip(bytes, { name, limitBytes: limits.unpackedBytes });
   warnOfParts(entries, context, "word/");
+  const pictures = new Pictures(context);
+  const found: DraftSegment[][] = [];
   let html: string;
   try {
     const converted = await mammoth.convertToHtml(
       { buffer: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) },
-      // Pictures would come as megabytes of base64; their alternative text stays.
-      { convertImage: mammoth.images.imgElement(async () => ({ src: "" })) },
+      {
+        convertImage: mammoth.images.imgElement(async (image) => {
+          const picture = await image.readAsBuffer().catch(() => undefined);
+          const segments = await pictures.segmentsOf(picture, 1);
+          return { src: `${pictureScheme}${found.push(segments) - 1}` };
+        }),
+      },
     );
     html = converted.value;
   } catch (cause) {
+    context.signal.throwIfAborted();
     throw new AppError("unreadable", `${name} is damaged: Word's own structure is missing or broken.`, {
       hint: "Open it in Word or WPS and save it again.",
       cause,
@@ -28,10 +38,13 @@ export async function readDocx(bytes: Uint8Array, context: ReadContext): Promise
       "too_large",
       `${name} holds ${html.length} characters of text and structure; the limit is ${limits.characters}.`,
     );
-  const segments = htmlSegments(html, { page: 1, limit: limits.cells });
+  pictures.warn();
+  const segments = htmlSegments(html, { page: 1, limit: limits.cells, pictures: found });
+  const isMixed = found.some((each) => each.length > 0);
   for (const chart of chartCount(entries))
     warn({ code: "left_out", message: `${name} contains ${chart} chart(s), whose figures were not read.` });
-  return { kind: "docx", pages: [flowPage(1, segments)] };
+  const page = flowPage(1, segments);
+  return { kind: "docx", pages: [isMixed ? { ...page, source: "mixed" } : page] };
 }
 
 /** Says what an Office file carries that the readers do not take. */
@@ -39,14 +52,9 @@ export function warnOfParts(entries: ZipEntries, { name, warn }: ReadContext, fo
   const names = [...entries.keys()];
   if (names.some((entry) => /vbaProject\.bin$|activeX\//i.test(entry)))
     warn({ code: "active_content_ignored", message: `${name} contains macros or controls; they were not run.` });
-  const pictures = names.filter(
-    (entry) => entry.startsWith(`${folder}media/`) && /\.(?:png|jpe?g|gif|bmp|tiff?|emf|wmf)$/i.test(entry),
-  ).length;
+  const pictures = names.filter((entry) => /^xl\/media\//i.test(entry)).length;
   if (pictures > 0)
-    warn({
-      code: "left_out",
-      message: `${name} contains ${pictures} picture(s); text inside them was not read. Save as PDF to have it recognised.`,
-    });
+    warn({ code: "left_out", message: `${name} contains ${pictures} picture(s); text inside them was not read.` });
   const embedded = names.filter(
     (entry) => entry.startsWith(`${folder}embeddings/`) && !/Microsoft_Excel/i.test(entry),
   ).length;

@@ -1,6 +1,6 @@
 // HTML to segments: headings, paragraphs, lists, tables with spans, code, quotes. Scripts and styles are dropped, nothing is loaded;
 // pictures leave their alternative text. Bold stays as ** in the text, as Markdown has it.
-import type { ListItem, TableCell } from "../document.ts";
+import { type ListItem, plainTextOf, type TableCell } from "../document.ts";
 import { decodeText } from "../encoding.ts";
 import type { DraftSegment } from "../layout/runs.ts";
 import type { Draft, ReadContext } from "../reader.ts";
@@ -46,7 +46,13 @@ interface OpenTable {
 
 const mostSpan = 1000;
 
-export function htmlSegments(source: string, { page, limit }: { page: number; limit: number }): DraftSegment[] {
+/** Marks a picture whose text has been recognised: the number of its segments follows. */
+export const pictureScheme = "quern-picture:";
+
+export function htmlSegments(
+  source: string,
+  { page, limit, pictures = [] }: { page: number; limit: number; pictures?: readonly (readonly DraftSegment[])[] },
+): DraftSegment[] {
   const segments: DraftSegment[] = [];
   const tables: OpenTable[] = [];
   let parts: string[] = [];
@@ -137,6 +143,18 @@ export function htmlSegments(source: string, { page, limit }: { page: number; li
     else if (name === "img" && isOpen) {
       const alternative = attribute(event.attributes, "alt")?.trim();
       if (alternative) parts.push(`[${alternative}]`);
+      const address = attribute(event.attributes, "src") ?? "";
+      const recognised = address.startsWith(pictureScheme)
+        ? pictures[Number(address.slice(pictureScheme.length))]
+        : undefined;
+      if (!recognised || recognised.length === 0) continue;
+      const cell = tables.at(-1)?.cell;
+      if (cell || isInItem) parts.push(` ${recognised.map(plainTextOf).join(" ")} `);
+      else {
+        flush();
+        flushList();
+        segments.push(...recognised);
+      }
     } else if (name === "b" || name === "strong") {
       if (heading === 0 && pre === 0 && (isOpen ? bold === 0 : bold === 1)) parts.push(isOpen ? "\ue000" : "\ue001");
       bold = Math.max(0, bold + (isOpen ? 1 : -1));

@@ -1,10 +1,10 @@
 // Images: decoded and turned upright by sharp, then recognised. A TIFF or GIF of several frames has a page for each.
 import sharp from "sharp";
 import { AppError } from "../../base/errors.ts";
-import { confidenceOf } from "../layout/runs.ts";
+import { confidenceOf, type DraftSegment } from "../layout/runs.ts";
 import { withHeadings } from "../pdf.ts";
 import type { RasterImage } from "../pdfium.ts";
-import type { Draft, DraftPage, ReadContext } from "../reader.ts";
+import type { Draft, DraftPage, ReadContext, Recognise } from "../reader.ts";
 import { segmentsOfRecognised } from "../recognised.ts";
 
 export async function readImage(bytes: Uint8Array, context: ReadContext): Promise<Draft> {
@@ -99,4 +99,27 @@ function threeChannels(data: Uint8Array, channels: number): Uint8Array {
     for (let channel = 0; channel < 3; channel++)
       rgb[pixel * 3 + channel] = data[pixel * channels + (channels >= 3 ? channel : 0)] ?? 0;
   return rgb;
+}
+
+/** Logos, bullets and rules are smaller. */
+const leastPicture = { width: 120, height: 40 };
+
+/**
+ * Text in a picture that is part of a document; none for what is too small to hold any. Boxes are left out: they would be places in the
+ * picture, not on the page. Throws AppError when the picture cannot be decoded.
+ */
+export async function pictureSegments(
+  bytes: Uint8Array,
+  { page, context, recognise }: { page: number; context: ReadContext; recognise: Recognise },
+): Promise<DraftSegment[]> {
+  const { name, limits, signal } = context;
+  const { width, height } = await sharp(bytes, { limitInputPixels: false })
+    .metadata()
+    .catch((cause: unknown) => {
+      throw new AppError("unreadable", `A picture in ${name} cannot be decoded.`, { cause });
+    });
+  if (width < leastPicture.width || height < leastPicture.height || width * height > limits.pixels) return [];
+  signal.throwIfAborted();
+  const found = await recognise(await decodeImage(bytes, { name, frame: 0, pixels: limits.pixels }));
+  return segmentsOfRecognised(found, page).map(({ box: _box, ...segment }) => segment as DraftSegment);
 }

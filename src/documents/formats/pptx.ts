@@ -6,6 +6,7 @@ import type { DraftSegment } from "../layout/runs.ts";
 import { type Draft, type DraftPage, flowPage, type ReadContext } from "../reader.ts";
 import { warnOfParts } from "./docx.ts";
 import { attribute, scanMarkup } from "./markup.ts";
+import { Pictures } from "./pictures.ts";
 import { tableOfRows } from "./plain.ts";
 import { unpackZip, type ZipEntries } from "./zip.ts";
 
@@ -26,6 +27,7 @@ export async function readPptx(bytes: Uint8Array, context: ReadContext): Promise
       page: last + 1,
     });
   const pages: DraftPage[] = [];
+  const pictures = new Pictures(context);
   for (const [index, slide] of slides.slice(0, last).entries()) {
     signal.throwIfAborted();
     const number = index + 1;
@@ -43,12 +45,18 @@ export async function readPptx(bytes: Uint8Array, context: ReadContext): Promise
     const segments = slideSegments(xml, number);
     for (const target of related.filter((part) => part.includes("/charts/chart")))
       segments.push(...chartSegments(textOfEntry(entries, target) ?? "", number));
+    const shown = related.filter((part) => part.startsWith("ppt/media/"));
+    const before = segments.length;
+    for (const part of new Set(shown)) segments.push(...(await pictures.segmentsOf(entries.get(part), number)));
+    const isMixed = segments.length > before;
     const notes = related.find((part) => part.includes("/notesSlides/"));
     if (notes) segments.push(...notesSegments(textOfEntry(entries, notes) ?? "", number));
     const title = segments.find((segment) => segment.kind === "heading");
-    pages.push(flowPage(number, segments, title?.kind === "heading" ? title.text : undefined));
+    const page = flowPage(number, segments, title?.kind === "heading" ? title.text : undefined);
+    pages.push(isMixed ? { ...page, source: "mixed" } : page);
     context.progress({ page: number, pages: last, step: "reading" });
   }
+  pictures.warn();
   return { kind: "pptx", pages };
 }
 
