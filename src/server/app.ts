@@ -8,6 +8,7 @@ import type { Engine } from "../engine/contract.ts";
 import type { ChatTemplate } from "../models/chat-template.ts";
 import { countTokens, messages } from "./anthropic.ts";
 import type { Api, ApiContext, ApiEnv } from "./api.ts";
+import type { Handler, Method } from "./bound-routes.ts";
 import { chatCompletions } from "./chat.ts";
 import { completions } from "./completions.ts";
 import { errorBody, type Protocol, toHttpFailure } from "./errors.ts";
@@ -27,7 +28,7 @@ import type { ModelDefaults } from "./sampling-fields.ts";
 import { health, modelByName, models, status } from "./status.ts";
 import { TokenTexts } from "./token-texts.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
-import { type Method, workspaceRoutes } from "./workspace/routes.ts";
+import { workspaceRoutes } from "./workspace/routes.ts";
 import type { WorkspaceDoor } from "./workspace/workspace-door.ts";
 
 export interface AppOptions {
@@ -54,8 +55,6 @@ export interface AppOptions {
   pingMs?: number;
   idleMs?: number;
 }
-
-type Handler = (context: ApiContext, api: Api) => Response | Promise<Response>;
 
 export function createApp(options: AppOptions): Hono<ApiEnv> {
   const {

@@ -1,5 +1,6 @@
 // Every address of the workspace, in one table; docs/workbench-api.md describes them.
-import type { Api, ApiContext } from "../api.ts";
+import type { Api } from "../api.ts";
+import { boundRoutes, type RouteTable } from "../bound-routes.ts";
 import { addMessage, answer, messageEvents, readMessage, stopMessage } from "./answer-routes.ts";
 import { countBudget, slimText } from "./budget-routes.ts";
 import { importConversations } from "./conversation-import.ts";
@@ -39,11 +40,9 @@ import {
   restoreTemplate,
   saveTemplate,
 } from "./template-routes.ts";
-import type { WorkspaceDoor, WorkspaceHandler } from "./workspace-door.ts";
+import type { WorkspaceDoor } from "./workspace-door.ts";
 
-export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-
-const table: Readonly<Record<string, { [method in Method]?: WorkspaceHandler }>> = {
+const table: RouteTable<WorkspaceDoor> = {
   "/workspace/conversations": { GET: listConversations, POST: createConversation },
   "/workspace/conversations/:id": { GET: readConversation, PATCH: changeConversation, DELETE: deleteConversation },
   "/workspace/conversations/:id/restore": { POST: restoreConversation },
@@ -79,23 +78,9 @@ const table: Readonly<Record<string, { [method in Method]?: WorkspaceHandler }>>
   "/workspace/audit/verify": { GET: checkAudit },
 };
 
-export type BoundHandler = (context: ApiContext, api: Api) => Response | Promise<Response>;
-
 export const workspacePaths: readonly string[] = Object.keys(table);
 
 /** The addresses with handlers that know `door`; `api` is what they and the door's own work stand on. */
-export function workspaceRoutes(
-  door: WorkspaceDoor,
-  api: Api,
-): [path: string, handlers: { [method in Method]?: BoundHandler }][] {
-  door.attach(api);
-  return Object.entries(table).map(([path, handlers]) => [
-    path,
-    Object.fromEntries(
-      Object.entries(handlers).map(([method, handler]): [string, BoundHandler] => [
-        method,
-        (context, served) => handler(context, served, door),
-      ]),
-    ),
-  ]);
+export function workspaceRoutes(door: WorkspaceDoor): ReturnType<typeof boundRoutes> {
+  return boundRoutes(table, door);
 }
