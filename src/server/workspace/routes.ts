@@ -81,6 +81,7 @@ const table: RouteTable<WorkspaceDoor> = {
 export const workspacePaths: readonly string[] = Object.keys(table);
 
 /** The addresses with handlers that know `door`; `api` is what they and the door's own work stand on. */
-export function workspaceRoutes(door: WorkspaceDoor): ReturnType<typeof boundRoutes> {
+export function workspaceRoutes(door: WorkspaceDoor, api: Api): ReturnType<typeof boundRoutes> {
+  door.attach(api);
   return boundRoutes(table, door);
 }
