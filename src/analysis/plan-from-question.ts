@@ -55,7 +55,7 @@ const synonyms: readonly (readonly string[])[] = [
 
 /** Words that carry no demand of their own. */
 const fillers =
-  /请问|请|帮我|帮忙|麻烦|谢谢|一下|给我|看看|看下|看|分析|统计|计算|算|列出|显示|展示|告诉我|我想知道|想知道|是多少|多少|什么|怎么样|如何|怎样|情况|数据|表现|里面|里|中|内|的|了|吗|呢|啊|吧|是|有|在|和|与|及|跟|对|把|将|按照|按|根据|各个|各|每个|每|分别|所有|全部|总共|一共|总|合计|哪些|哪个|哪|个|名|前|这|那|并|就|都|也|还|又|主要|区|品类|部分|期间|变化|做|下|我们|公司|整体|总体|起来|\b(please|show|me|tell|what|whats|is|are|was|were|the|a|an|of|in|for|and|by|per|each|every|which|how|much|many|did|do|does|give|list|analy[sz]e|analysis|compute|calculate|total|overall|all|data|our|my|we|us|to|with|on|from|at|it|its|has|have|had|there|this|that|year|change|changes|changed|different|across|between|over|top|best|most|worst|least|highest|lowest|biggest|largest|main)\b/giu;
+  /请问|请|帮我|帮忙|麻烦|谢谢|一下|给我|看看|看下|看|分析|统计|计算|算|列出|显示|展示|告诉我|我想知道|想知道|是多少|多少|什么|怎么样|如何|怎样|情况|数据|表现|里面|里|中|内|的|了|吗|呢|啊|吧|是|有|在|和|与|及|跟|对|把|将|按照|按|根据|各个|各|每个|每|分别|所有|全部|总共|一共|总|合计|哪些|哪个|哪|个|名|前|这|那|记录|并|就|都|也|还|又|主要|区|品类|部分|期间|变化|做|下|我们|公司|整体|总体|起来|\b(please|show|me|tell|what|whats|is|are|was|were|the|a|an|of|in|for|and|by|per|each|every|which|how|much|many|did|do|does|give|list|analy[sz]e|analysis|compute|calculate|total|overall|all|data|our|my|we|us|to|with|on|from|at|it|its|has|have|had|there|this|that|year|change|changes|changed|different|across|between|over|top|best|most|worst|least|highest|lowest|biggest|largest|main)\b/giu;
 
 const kindWords: readonly (readonly [PlanKind, RegExp])[] = [
   [

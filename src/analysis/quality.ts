@@ -28,10 +28,7 @@ export async function checkQuality(table: Table, store: Store, signal?: AbortSig
     findings.push(...missingIn(table, column), ...unreadableIn(column), ...similarLabels(column));
   }
   findings.push(...(await duplicates(table, store, signal)));
-  for (const column of table.columns) {
-    if (column.type === "number" && (column.role === "metric" || column.role === "ratio"))
-      findings.push(...(await outliers(table, column, store, signal)));
-  }
+  findings.push(...(await outliers(table, store, signal)));
   findings.push(...table.totals.flatMap((total) => totalMismatches(table, total)));
   const rank = { error: 0, warning: 1, note: 2 };
   return findings.sort((a, b) => rank[a.severity] - rank[b.severity]);
@@ -116,13 +113,14 @@ async function duplicates(table: Table, store: Store, signal: AbortSignal | unde
   // A table turned from wide to long repeats nothing that its sheet did not repeat.
   const columns = table.columns.map((column) => safeId(column.id)).join(", ");
   if (table.columns.length >= 3) {
-    const rows = await store.query(
-      {
-        sql: `select r from (select r, row_number() over (partition by ${columns} order by r) as n from ${safeId(table.id)}) where n > 1 order by r`,
-        values: [],
-      },
+    const from = safeId(table.id);
+    // Hashes tell cheaply that nothing repeats, which is the common case; only otherwise the rows themselves are compared.
+    const [hashes] = await store.query(
+      { sql: `select count(*), count(distinct hash(${columns})) from ${from}`, values: [] },
       signal,
     );
+    const exact = `select r from (select r, row_number() over (partition by ${columns} order by r) as n from ${from}) where n > 1 order by r`;
+    const rows = hashes?.[0] === hashes?.[1] ? [] : await store.query({ sql: exact, values: [] }, signal);
     if (rows.length > 0) {
       findings.push({
         kind: "duplicates",
@@ -166,53 +164,69 @@ function rowAddress(table: Table, record: number): string {
   return table.hasSheets ? `${quotedSheet(table.sheet)}!${row}:${row}` : `${row}:${row}`;
 }
 
-/** Tukey's far-out fence: beyond three interquartile ranges from the quartiles. */
-async function outliers(
-  table: Table,
-  column: Column,
-  store: Store,
-  signal: AbortSignal | undefined,
-): Promise<Finding[]> {
-  if (table.recordCount - column.missingCount < 20) return [];
-  const id = safeId(column.id);
-  const [quartiles] = await store.query(
-    { sql: `select quantile_cont(${id}, 0.25), quantile_cont(${id}, 0.75) from ${safeId(table.id)}`, values: [] },
-    signal,
+/** Tukey's far-out fence: beyond three interquartile ranges from the quartiles. Two queries tell for all columns at once. */
+async function outliers(table: Table, store: Store, signal: AbortSignal | undefined): Promise<Finding[]> {
+  const columns = table.columns.filter(
+    (column) => column.type === "number" && column.role !== "id" && table.recordCount - column.missingCount >= 20,
   );
-  const [low, high] = quartiles ?? [];
-  if (low === null || low === undefined || high === null || high === undefined || high <= low) return [];
-  const reach = 3 * (high - low);
-  const [countRow] = await store.query(
+  if (columns.length === 0) return [];
+  const from = safeId(table.id);
+  const ids = columns.map((column) => safeId(column.id));
+  const [quartiles = []] = await store.query(
     {
-      sql: `select count(*) from ${safeId(table.id)} where ${id} < $1 or ${id} > $2`,
-      values: [low - reach, high + reach],
+      sql: `select ${ids.map((id) => `quantile_cont(${id}, 0.25), quantile_cont(${id}, 0.75)`).join(", ")} from ${from}`,
+      values: [],
     },
     signal,
   );
-  const count = countRow?.[0] ?? 0;
-  // Many values beyond the fence mean a skewed column, not errors.
-  if (count === 0 || count > Math.max(3, table.recordCount * 0.01)) return [];
+  const fences = columns.flatMap((column, index) => {
+    const [low, high] = [quartiles[index * 2], quartiles[index * 2 + 1]];
+    return low === null || low === undefined || high === null || high === undefined || high <= low
+      ? []
+      : [{ column, low: low - 3 * (high - low), high: high + 3 * (high - low) }];
+  });
+  if (fences.length === 0) return [];
+  const values = fences.flatMap(({ low, high }) => [low, high]);
+  const counts = fences.map(
+    ({ column }, index) =>
+      `count(*) filter (where ${column.id} < $${index * 2 + 1} or ${column.id} > $${index * 2 + 2})`,
+  );
+  const [counted = []] = await store.query({ sql: `select ${counts.join(", ")} from ${from}`, values }, signal);
+  const findings: Finding[] = [];
+  for (const [index, fence] of fences.entries()) {
+    const count = counted[index] ?? 0;
+    // Many values beyond the fence mean a skewed column, not errors.
+    if (count > 0 && count <= Math.max(3, table.recordCount * 0.01))
+      findings.push(await outlierFinding(table, fence, { store, count, signal }));
+  }
+  return findings;
+}
+
+async function outlierFinding(
+  table: Table,
+  { column, low, high }: { column: Column; low: number; high: number },
+  { store, count, signal }: { store: Store; count: number; signal: AbortSignal | undefined },
+): Promise<Finding> {
+  const id = safeId(column.id);
   const rows = await store.query(
     {
       sql: `select r, ${id} from ${safeId(table.id)} where ${id} < $1 or ${id} > $2 order by abs(${id} - $3) desc limit ${shownAddresses}`,
-      values: [low - reach, high + reach, (low + high) / 2],
+      values: [low, high, (low + high) / 2],
     },
     signal,
   );
-  const extreme = rows[0]?.[1] ?? 0;
-  return [
-    {
-      kind: "outliers",
-      severity: "note",
-      column: column.name,
-      count,
-      addresses: rows.map(([record]) => recordAddress(table, record ?? 0, column)),
-      words: {
-        zh: `“${column.name}”有 ${count} 个离群值（最极端的是 ${formatNumber(extreme, { decimals: 2 })}），仍计入数据`,
-        en: `"${column.name}" has ${count} outliers (the most extreme is ${formatNumber(extreme, { decimals: 2 })}); they are still counted`,
-      },
+  const extreme = formatNumber(rows[0]?.[1] ?? 0, { decimals: 2 });
+  return {
+    kind: "outliers",
+    severity: "note",
+    column: column.name,
+    count,
+    addresses: rows.map(([record]) => recordAddress(table, record ?? 0, column)),
+    words: {
+      zh: `“${column.name}”有 ${count} 个离群值（最极端的是 ${extreme}），仍计入数据`,
+      en: `"${column.name}" has ${count} outliers (the most extreme is ${extreme}); they are still counted`,
     },
-  ];
+  };
 }
 
 /** A total of the sheet against the sum of the records it covers. */

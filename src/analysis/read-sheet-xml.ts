@@ -2,8 +2,8 @@
 // object a cell and take seven seconds for three million cells; this takes about one. It reads what analysis needs (values, cached
 // formula results, dates by number format, merges, hidden rows and columns) and gives up (undefined) on anything unusual, such as
 // prefixed namespaces or encryption; the general reader then takes over. A test holds both to the same grids.
-import { strFromU8, unzipSync } from "fflate";
 import { type Grid, GridBuilder, type Merge } from "./grid.ts";
+import { zipEntries } from "./zip-entries.ts";
 
 /** Below this the general reader is fast enough. */
 export const largeSheetBytes = 6 * 1024 * 1024;
@@ -21,20 +21,18 @@ interface SheetEntry {
 
 /** Reads a workbook whose largest sheet unpacks to at least `least` bytes; undefined if it is smaller or not of the plain form. */
 export function readLargeXlsx(bytes: Uint8Array, least = largeSheetBytes): Grid[] | undefined {
-  let largest = 0;
-  unzipSync(bytes, {
-    filter: ({ name, originalSize }) => {
-      if (/^xl\/worksheets\/[^/]+\.xml$/.test(name)) largest = Math.max(largest, originalSize);
-      return false;
-    },
-  });
-  if (largest < least) return undefined;
-  const parts = unzipSync(bytes, {
-    filter: ({ name }) =>
-      /^xl\/(workbook\.xml|_rels\/workbook\.xml\.rels|styles\.xml|sharedStrings\.xml|worksheets\/[^/]+\.xml)$/.test(
-        name,
-      ),
-  });
+  const entries = zipEntries(bytes);
+  const sheets = entries?.filter(({ name }) => /^xl\/worksheets\/[^/]+\.xml$/.test(name)) ?? [];
+  if (
+    entries === undefined ||
+    sheets.length === 0 ||
+    Math.max(...sheets.map(({ unpackedBytes }) => unpackedBytes)) < least
+  )
+    return undefined;
+  const wanted = /^xl\/(workbook\.xml|_rels\/workbook\.xml\.rels|styles\.xml|sharedStrings\.xml)$/;
+  const parts: Record<string, Uint8Array> = Object.fromEntries(
+    entries.filter(({ name }) => wanted.test(name)).map(({ name, read }) => [name, read()]),
+  );
   const workbook = textOf(parts["xl/workbook.xml"]);
   const relations = textOf(parts["xl/_rels/workbook.xml.rels"]);
   if (workbook === undefined || relations === undefined || !/<sheet /.test(workbook)) return undefined;
@@ -43,7 +41,8 @@ export function readLargeXlsx(bytes: Uint8Array, least = largeSheetBytes): Grid[
   const shared = parts["xl/sharedStrings.xml"] === undefined ? [] : sharedTexts(parts["xl/sharedStrings.xml"]);
   const grids: Grid[] = [];
   for (const entry of sheetEntries(workbook, relations)) {
-    const part = parts[entry.path];
+    // One sheet at a time: their XML is ten times the size of the grids.
+    const part = sheets.find(({ name }) => name === entry.path)?.read();
     if (part === undefined) continue; // a chart sheet
     const grid = readSheet(part, entry, { styles, shared, epoch });
     if (grid === undefined) return undefined;
@@ -52,7 +51,8 @@ export function readLargeXlsx(bytes: Uint8Array, least = largeSheetBytes): Grid[
   return grids.length === 0 ? undefined : grids;
 }
 
-const textOf = (part: Uint8Array | undefined): string | undefined => (part === undefined ? undefined : strFromU8(part));
+const textOf = (part: Uint8Array | undefined): string | undefined =>
+  part === undefined ? undefined : new TextDecoder().decode(part);
 
 function sheetEntries(workbook: string, relations: string): SheetEntry[] {
   const targets = new Map<string, string>();
@@ -131,7 +131,7 @@ function isDateFormat(format: string): boolean {
 
 /** The texts of sharedStrings.xml: runs of rich text joined, phonetic readings left out. */
 function sharedTexts(part: Uint8Array): string[] {
-  const xml = strFromU8(part);
+  const xml = new TextDecoder().decode(part);
   const texts: string[] = [];
   for (let at = xml.indexOf("<si"); at >= 0; at = xml.indexOf("<si", at)) {
     const open = xml.indexOf(">", at);

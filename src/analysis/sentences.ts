@@ -13,6 +13,8 @@ export class SentenceCutter {
     let from = 0;
     for (const match of this.#rest.matchAll(end)) {
       const stop = match.index + match[0].length;
+      // A closing quote may be still to come.
+      if (stop === this.#rest.length && !match[0].includes("\n")) break;
       const sentence = this.#rest.slice(from, stop).trim();
       if (/^\d{1,2}\.$/.test(sentence)) continue; // the mark of a list item, not a sentence
       if (sentence !== "") sentences.push(sentence);

@@ -73,7 +73,12 @@ export class Store implements Disposable {
   /** Runs one query; an aborted signal interrupts it and throws the signal's reason. */
   async query({ sql, values }: Query, signal?: AbortSignal): Promise<SqlRow[]> {
     signal?.throwIfAborted();
-    const interrupt = (): void => this.#connection.interrupt();
+    // An interrupt before DuckDB has begun to run is lost, so it is repeated until the query ends.
+    let again: NodeJS.Timeout | undefined;
+    const interrupt = (): void => {
+      this.#connection.interrupt();
+      again = setInterval(() => this.#connection.interrupt(), 20);
+    };
     signal?.addEventListener("abort", interrupt, { once: true });
     try {
       const reader = await this.#connection.runAndReadAll(
@@ -93,6 +98,7 @@ export class Store implements Disposable {
       }
       throw new AppError("internal", `A query failed: ${reason}`, { cause });
     } finally {
+      clearInterval(again);
       signal?.removeEventListener("abort", interrupt);
     }
   }
