@@ -92,6 +92,8 @@ export interface DocumentEdit {
   restore?: boolean;
 }
 
+export type FileOverflow = "refuse" | "relevant" | "summarise";
+
 export type ContentPart = { type: "text"; text: string } | FilePart | ImagePart;
 
 export interface ChatMessage {
@@ -259,6 +261,18 @@ export interface AttachmentHead {
   bytes: number;
   lineCount: number;
   isPasted: boolean;
+  /** Present for what is read as a document rather than as text. */
+  document?: AttachedDocument;
+}
+
+/** A document with a message: what the page knows of it, and what a person changed in it before asking. */
+export interface AttachedDocument {
+  kind: string;
+  pages: number;
+  /** Of its whole text, as the model that was loaded then counted. */
+  tokens: number;
+  password?: string;
+  edits?: DocumentEdit[];
 }
 
 export interface AnswerStats {
@@ -288,6 +302,10 @@ export interface WorkspaceMessage {
   stats?: AnswerStats;
   /** Sent without its politeness and filler; `text` is what was written. */
   isSlimmed?: boolean;
+  /** Of a question with documents: what to do when they do not fit. */
+  fileOverflow?: FileOverflow;
+  /** Of an answer to documents: what the model was given of them, and what the answer cites. */
+  files?: QuernBody;
 }
 
 /** What `GET /workspace/messages/:id/events` sends. */

@@ -8,12 +8,12 @@ import type { ChatMessage } from "../models/chat-template.ts";
 import { parseFormat } from "./answer-format.ts";
 import { type AnswerEvent, type AnswerJob, callClosing, callOpening } from "./answer-job.ts";
 import { type Api, type ApiContext, assertModel, bodyOf, parseContextOf, watchClient } from "./api.ts";
-import type { ChatCompletion, QuernBody } from "./api-types.ts";
+import type { ChatCompletion } from "./api-types.ts";
 import { parseJsonFields } from "./body.ts";
 import { parseMessages } from "./chat-messages.ts";
 import { refuse, unsupported, withParams } from "./errors.ts";
 import { type Fields, given } from "./fields.ts";
-import { citationsOf, type FileUse, fitFiles } from "./office/file-prompt.ts";
+import { type FileUse, fitFiles, quernBody } from "./office/file-prompt.ts";
 import { parseGeneration } from "./sampling-fields.ts";
 import { type CollectedChoice, type StreamFormat, sseFailure, streamAnswer, wholeAnswer } from "./serve-answer.ts";
 import { parseStreamOptions, type StreamOptions, sseHeaders } from "./stream-options.ts";
@@ -271,10 +271,6 @@ class ChatStreamFormat implements StreamFormat {
     const rest = more === undefined ? "" : JSON.stringify(more).slice(1, -1);
     return `${this.#head}{"index":${choice},"delta":${delta},${withLogprobs}"finish_reason":${finish}${withIds}}${this.#tail}${rest === "" ? "" : `,${rest}`}}\n\n`;
   }
-}
-
-function quernBody(fileUse: FileUse, answer: string): QuernBody {
-  return { files: [...fileUse.files], left_out: [...fileUse.leftOut], citations: citationsOf(answer, fileUse) };
 }
 
 function chatCompletion(request: ChatRequest, choices: readonly CollectedChoice[], api: Api): ChatCompletion {

@@ -35,7 +35,8 @@ after(async () => {
   workspace[Symbol.dispose]();
 });
 
-const stored = (name: string, text: string): string => workspace.files.add(Buffer.from(text), { name, mediaType: "text/plain" }).id;
+const stored = (name: string, text: string): string =>
+  workspace.files.add(Buffer.from(text), { name, mediaType: "text/plain" }).id;
 const filePart = (id: string, more: object = {}) => ({ type: "file", file: { file_id: id, ...more } });
 const dataPart = (filename: string, text: string) => ({
   type: "file",

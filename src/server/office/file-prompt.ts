@@ -9,7 +9,7 @@ import { documentPrompt, findCitations, type PromptDocument } from "../../docume
 import { estimateTokens, selectRelevant } from "../../documents/relevant.ts";
 import { summariseDocument } from "../../documents/summarise.ts";
 import type { Api } from "../api.ts";
-import type { CitationBody, GivenFileBody, LeftOutBody } from "../api-types.ts";
+import type { CitationBody, GivenFileBody, LeftOutBody, QuernBody } from "../api-types.ts";
 import { Fields, given, isObject } from "../fields.ts";
 import { type FileInMessage, type MessageWithFiles, readFileParts } from "./file-parts.ts";
 
@@ -58,8 +58,12 @@ export async function fitFiles(body: Fields, options: FitOptions): Promise<FileP
   return draft.finished();
 }
 
-/** Citations in an answer, those of pages that the model never saw marked. */
-export function citationsOf(answer: string, { files }: FileUse): CitationBody[] {
+/** What the client is told of a request's files; citations of pages that the model never saw are marked. */
+export function quernBody(fileUse: FileUse, answer: string): QuernBody {
+  return { files: [...fileUse.files], left_out: [...fileUse.leftOut], citations: citationsOf(answer, fileUse) };
+}
+
+function citationsOf(answer: string, { files }: FileUse): CitationBody[] {
   return findCitations(answer, files).map(({ isGiven, name, ...place }) => ({
     ...place,
     pages: [...place.pages],

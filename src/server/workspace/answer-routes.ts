@@ -3,11 +3,18 @@
 import { AppError } from "../../base/errors.ts";
 import type { Conversation, Message } from "../../workspace/conversations.ts";
 import type { AnswerOutcome, AnswerWatch } from "../../workspace/running-answers.ts";
-import { type Api, type ApiContext, beginRequest } from "../api.ts";
+import { type Api, type ApiContext, beginRequest, watchClient } from "../api.ts";
 import type { ConversationSettings, WorkspaceMessage } from "../api-types.ts";
 import { refuse } from "../errors.ts";
 import { type Fields, given } from "../fields.ts";
-import { type SettingsWithLeftOut, toGenerateRequest, turnsOf } from "./branch-request.ts";
+import { overflowChoices } from "../office/file-prompt.ts";
+import {
+  type BranchRequest,
+  fileOverflowOf,
+  type SettingsWithLeftOut,
+  toBranchRequest,
+  turnsOf,
+} from "./branch-request.ts";
 import { type StreamEvent, streamEvents } from "./event-stream.ts";
 import { toMessageBody, toUpdateBody } from "./wire.ts";
 import { asActor, type WorkspaceDoor, type WorkspaceHandler } from "./workspace-door.ts";
@@ -24,7 +31,7 @@ const answerFields = ["id", "temperatureChoice"];
 
 /** Adds a question, and with `answer` begins the answer to it: one request from Send to the first token. */
 export const addMessage: WorkspaceHandler = async (context, api, door) => {
-  const known = ["id", "parentId", "text", "attachments", "isSlimmed", "answer"];
+  const known = ["id", "parentId", "text", "attachments", "isSlimmed", "fileOverflow", "answer"];
   const fields = await fieldsOf(context, api, known);
   const { conversations, store } = door.workspace;
   const conversation = openConversation(door, idParam(context));
@@ -43,6 +50,7 @@ export const addMessage: WorkspaceHandler = async (context, api, door) => {
     throw new AppError("conflict", `There is a message ${id} in another conversation.`, { param: "id" });
   }
   const isSlimmed = fields.boolean("isSlimmed") ?? false;
+  const fileOverflow = fields.choice("fileOverflow", overflowChoices);
   const parentId = twin ? twin.parentId : parentOf(fields, conversation);
   const question = asActor(context, door, () =>
     store.transaction(() => {
@@ -54,7 +62,11 @@ export const addMessage: WorkspaceHandler = async (context, api, door) => {
         ...given("parentId", parentId),
         role: "user",
         content: text,
-        details: { ...(attachments.length > 0 ? { attachments } : {}), ...(isSlimmed ? { isSlimmed } : {}) },
+        details: {
+          ...(attachments.length > 0 ? { attachments } : {}),
+          ...(isSlimmed ? { isSlimmed } : {}),
+          ...given("fileOverflow", fileOverflow),
+        },
         fileIds: attachments.map((attachment) => attachment.id),
       });
     }),
@@ -134,12 +146,17 @@ async function begin(context: ApiContext, api: Api, door: WorkspaceDoor, place: 
     throw refuse("parentId", "An answer is not answered; send continueId to go on with it.");
   }
   const settings = conversation.settings as SettingsWithLeftOut;
-  const turns = turnsOf(door.workspace, conversations.branch(parentId), settings);
-  const request = await toGenerateRequest(api, { settings, turns, temperatureChoice });
+  const branch = conversations.branch(parentId);
+  const { request, fileUse } = await branchRequest(context, api, door, { settings, branch, temperatureChoice });
   const model = api.engine.status().model.id;
   return run(context, api, door, (watch) =>
     door.answers.start(
-      { conversationId: conversation.id, parentId, ...given("id", id), details: { model } },
+      {
+        conversationId: conversation.id,
+        parentId,
+        ...given("id", id),
+        details: { model, ...given("fileUse", fileUse) },
+      },
       request,
       watch,
     ),
@@ -161,9 +178,26 @@ async function resume(
     });
   }
   const settings = conversation.settings as SettingsWithLeftOut;
-  const turns = turnsOf(door.workspace, door.workspace.conversations.branch(message.id), settings);
-  const request = await toGenerateRequest(api, { settings, turns, temperatureChoice });
+  const branch = door.workspace.conversations.branch(message.id);
+  const { request } = await branchRequest(context, api, door, { settings, branch, temperatureChoice });
   return run(context, api, door, (watch) => door.answers.resume(message.id, request, watch));
+}
+
+/** The branch as a request; a client that leaves ends the reading of its documents. */
+async function branchRequest(
+  context: ApiContext,
+  api: Api,
+  { workspace }: WorkspaceDoor,
+  {
+    settings,
+    branch,
+    temperatureChoice,
+  }: Pick<Place, "temperatureChoice"> & { settings: SettingsWithLeftOut; branch: readonly Message[] },
+): Promise<BranchRequest> {
+  using client = watchClient(context);
+  const turns = turnsOf(workspace, branch, settings);
+  const more = { file_overflow: fileOverflowOf(branch) };
+  return await toBranchRequest(api, { settings, turns, temperatureChoice, more }, client.signal);
 }
 
 /** Starts an answer under the books of the server: the key's share of requests, log, metrics, energy. */

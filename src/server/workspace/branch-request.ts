@@ -7,15 +7,16 @@ import { type AttachedText, messageText } from "../../workspace/message-text.ts"
 import { slim } from "../../workspace/slim.ts";
 import type { Workspace } from "../../workspace/workspace.ts";
 import type { Api } from "../api.ts";
-import type { ConversationSettings } from "../api-types.ts";
+import type { AttachedDocument, ContentPart, ConversationSettings, FilePart } from "../api-types.ts";
 import { toText } from "../body.ts";
 import { parseChatRequest } from "../chat.ts";
-import { Fields } from "../fields.ts";
+import { Fields, given } from "../fields.ts";
+import type { FileUse } from "../office/file-prompt.ts";
 import type { MessageDetails } from "./wire.ts";
 
 export interface Turn {
   role: "system" | "user" | "assistant" | "tool";
-  content: string;
+  content: string | ContentPart[];
 }
 
 export type SettingsWithLeftOut = ConversationSettings & { leftOutIds?: readonly string[] };
@@ -33,6 +34,21 @@ const temperatures = { precise: 0.3, balanced: 0.5, creative: 0.7 } as const;
 
 /** Throws what /v1/chat/completions would answer. */
 export async function toGenerateRequest(api: Api, options: BranchRequestOptions): Promise<Omit<GenerateRequest, "id">> {
+  return (await toBranchRequest(api, options)).request;
+}
+
+export interface BranchRequest {
+  request: Omit<GenerateRequest, "id">;
+  /** Present when its messages hold documents. */
+  fileUse?: FileUse;
+}
+
+/** The same with what became of the documents. `signal` ends the reading of them. */
+export async function toBranchRequest(
+  api: Api,
+  options: BranchRequestOptions,
+  signal?: AbortSignal,
+): Promise<BranchRequest> {
   const { settings, turns, more } = options;
   const { topP, topK, minP, seed, maxTokens } = settings;
   const temperature =
@@ -48,10 +64,13 @@ export async function toGenerateRequest(api: Api, options: BranchRequestOptions)
     ...more,
   };
   const present = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
-  const { job } = await parseChatRequest(Fields.of(present), api);
+  const { job, fileUse } = await parseChatRequest(Fields.of(present), api, signal);
   const [prompt] = job.prompts;
   if (!prompt) throw new AppError("internal", "A conversation made no prompt.");
-  return { ...job.request, prompt };
+  return {
+    request: { ...job.request, prompt },
+    ...(fileUse ? { fileUse: { files: fileUse.files, leftOut: fileUse.leftOut } } : {}),
+  };
 }
 
 export function withSystem({ systemPrompt = "" }: ConversationSettings, turns: readonly Turn[]): Turn[] {
@@ -63,9 +82,28 @@ export function turnsOf(workspace: Workspace, branch: readonly Message[], settin
   const leftOut = new Set(settings.leftOutIds ?? []);
   return branch
     .filter(({ id, role, content }) => !leftOut.has(id) && (role !== "assistant" || content !== ""))
-    .map((message) => ({ role: message.role, content: contentOf(workspace, message) }));
+    .map((message) => ({ role: message.role, content: partsOf(workspace, message) }));
 }
 
+/** How the latest question with documents wants them to fit; it holds for those before it too. */
+export function fileOverflowOf(branch: readonly Message[]): MessageDetails["fileOverflow"] {
+  return branch.findLast(({ details }) => (details as MessageDetails).fileOverflow !== undefined)?.details
+    .fileOverflow as MessageDetails["fileOverflow"];
+}
+
+/** Documents go as file parts, so that they are read as those of any client. */
+function partsOf(workspace: Workspace, message: Message): string | ContentPart[] {
+  const { attachments = [] } = message.details as MessageDetails;
+  const text = contentOf(workspace, message);
+  const files = attachments.flatMap(({ id, document }) => (document ? [filePart(id, document)] : []));
+  return files.length === 0 ? text : [...files, { type: "text", text }];
+}
+
+export function filePart(fileId: string, { password, edits }: AttachedDocument): FilePart {
+  return { type: "file", file: { file_id: fileId, ...given("password", password), ...given("edits", edits) } };
+}
+
+/** The message's text and its attached texts; documents are not in it. */
 export function contentOf(workspace: Workspace, message: Message): string {
   const { isSlimmed = false } = message.details as MessageDetails;
   return messageText(isSlimmed ? slim(message.content).text : message.content, attachedTexts(workspace, message));
@@ -73,7 +111,9 @@ export function contentOf(workspace: Workspace, message: Message): string {
 
 export function attachedTexts(workspace: Workspace, message: Message): AttachedText[] {
   const { attachments = [] } = message.details as MessageDetails;
-  return attachments.map(({ id, name, isPasted }) => ({ name, isPasted, text: toText(workspace.files.read(id)) }));
+  return attachments
+    .filter(({ document }) => !document)
+    .map(({ id, name, isPasted }) => ({ name, isPasted, text: toText(workspace.files.read(id)) }));
 }
 
 function temperatureOf({ temperatureChoice = "auto", temperature }: ConversationSettings): number | undefined {

@@ -8,6 +8,7 @@ import type { BudgetBody, SlimBody } from "../api-types.ts";
 import { attachedTexts, contentOf } from "./branch-request.ts";
 import { parseDraft } from "./draft.ts";
 import { draftFields } from "./side-routes.ts";
+import type { MessageDetails } from "./wire.ts";
 import type { WorkspaceDoor, WorkspaceHandler } from "./workspace-door.ts";
 import { fieldsOf } from "./workspace-fields.ts";
 
@@ -30,7 +31,7 @@ export const countBudget: WorkspaceHandler = async (context, api, door) => {
   const total = (name: "tokens" | "files"): number => counted.reduce((sum, each) => sum + each[name], 0);
   const parts = {
     system,
-    files: draftFilesTokens + total("files"),
+    files: draftFilesTokens + draft.documentTokens + total("files"),
     history: total("tokens") - total("files"),
     message,
   };
@@ -77,7 +78,9 @@ async function countMessage(
 ): Promise<{ message: Message; tokens: number; files: number }> {
   const files = attachedTexts(workspace, message).map(documentText).join("\n\n");
   const key = `${message.id} ${message.content.length}`;
-  const fileTokens = await counter.count(api, files, `${key} files`);
-  const tokens = (await counter.count(api, contentOf(workspace, message), key)) + around;
+  const { attachments = [] } = message.details as MessageDetails;
+  const documentTokens = attachments.reduce((sum, { document }) => sum + (document?.tokens ?? 0), 0);
+  const fileTokens = (await counter.count(api, files, `${key} files`)) + documentTokens;
+  const tokens = (await counter.count(api, contentOf(workspace, message), key)) + documentTokens + around;
   return { message, tokens, files: fileTokens };
 }

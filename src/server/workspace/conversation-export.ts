@@ -14,17 +14,19 @@ export interface ConversationFile {
   format: typeof fileFormat;
   version: number;
   conversation: ConversationHead;
-  /** Attachments carry their text. */
+  /** Attachments carry their text, documents their bytes as base64. */
   messages: WorkspaceMessage[];
 }
 
 export function conversationFile(workspace: Workspace, conversation: Conversation): ConversationFile {
   const messages = workspace.conversations.messages(conversation.id).map((message) => {
     const body = toMessageBody(message);
-    const attachments = body.attachments.map((attachment) => ({
-      ...attachment,
-      text: toText(workspace.files.read(attachment.id)),
-    }));
+    const attachments = body.attachments.map((attachment) => {
+      const bytes = workspace.files.read(attachment.id);
+      return attachment.document
+        ? { ...attachment, data: Buffer.from(bytes).toString("base64") }
+        : { ...attachment, text: toText(bytes) };
+    });
     return { ...body, attachments };
   });
   return { format: fileFormat, version: fileVersion, conversation: toHead(conversation), messages };
@@ -33,7 +35,11 @@ export function conversationFile(workspace: Workspace, conversation: Conversatio
 export function conversationMarkdown(workspace: Workspace, conversation: Conversation): string {
   const { leafId, title, id } = conversation;
   const branch = leafId === undefined ? [] : workspace.conversations.branch(leafId);
-  const parts = branch.map((message) => `## ${speakerOf(message)}\n\n${contentOf(workspace, message)}\n`);
+  const parts = branch.map((message) => {
+    const documents = (toMessageBody(message).attachments ?? []).filter(({ document }) => document);
+    const names = documents.map(({ name }) => `[${name}]\n\n`).join("");
+    return `## ${speakerOf(message)}\n\n${names}${contentOf(workspace, message)}\n`;
+  });
   return [`# ${title || id}\n`, ...parts].join("\n");
 }
 

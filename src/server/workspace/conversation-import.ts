@@ -2,13 +2,13 @@
 // or nothing of it; one that is here already (its id is) stays as it is and is told as skipped, so importing twice is harmless.
 import { AppError } from "../../base/errors.ts";
 import type { Workspace } from "../../workspace/workspace.ts";
-import type { ConversationSettings } from "../api-types.ts";
+import type { AttachedDocument, ConversationSettings } from "../api-types.ts";
 import { refuse } from "../errors.ts";
 import { Fields, given } from "../fields.ts";
 import { fileFormat, fileVersion } from "./conversation-export.ts";
 import type { MessageDetails } from "./wire.ts";
 import { asActor, type WorkspaceHandler } from "./workspace-door.ts";
-import { fieldsOf, lineCountOf, parseId, parseSettings } from "./workspace-fields.ts";
+import { fieldsOf, lineCountOf, parseDocument, parseId, parseSettings } from "./workspace-fields.ts";
 
 const mostConversations = 10_000;
 const mostMessages = 100_000;
@@ -18,7 +18,7 @@ interface IncomingMessage {
   parentId?: string;
   role: "user" | "assistant";
   text: string;
-  attachments: { name: string; text: string; isPasted: boolean }[];
+  attachments: { name: string; bytes: Buffer; lineCount: number; isPasted: boolean; document?: AttachedDocument }[];
   createdAt: number;
   state: string;
   details: MessageDetails;
@@ -87,11 +87,15 @@ function parseFile(file: Fields): Incoming {
 function parseMessage(fields: Fields): IncomingMessage {
   const attachments = (fields.list("attachments", 1000) ?? []).map((item, index) => {
     const attachment = Fields.of(item, fields.path(`attachments[${index}]`));
-    return {
-      name: attachment.string("name") ?? "text",
-      text: attachment.required("text", attachment.string("text")),
-      isPasted: attachment.boolean("isPasted") ?? false,
-    };
+    const name = attachment.string("name") ?? "text";
+    const document = parseDocument(attachment.object("document"));
+    if (document) {
+      const bytes = Buffer.from(attachment.required("data", attachment.string("data")), "base64");
+      return { name, bytes, lineCount: 0, isPasted: false, document };
+    }
+    const text = attachment.required("text", attachment.string("text"));
+    const isPasted = attachment.boolean("isPasted") ?? false;
+    return { name, bytes: Buffer.from(text, "utf8"), lineCount: lineCountOf(text), isPasted };
   });
   const error = fields.object("error");
   const model = fields.string("model");
@@ -162,9 +166,10 @@ function write({ store, conversations, files }: Workspace, incoming: Incoming): 
     const { id, title, isPinned, createdAt, updatedAt, settings } = incoming;
     conversations.create({ id, title, settings: { ...settings } });
     for (const message of incoming.messages) {
-      const attachments = message.attachments.map(({ name, text, isPasted }) => {
-        const file = files.add(Buffer.from(text, "utf8"), { name, mediaType: "text/plain; charset=utf-8" });
-        return { id: file.id, name: file.name, bytes: file.bytes, lineCount: lineCountOf(text), isPasted };
+      const attachments = message.attachments.map(({ name, bytes, document, ...attached }) => {
+        const mediaType = document ? "application/octet-stream" : "text/plain; charset=utf-8";
+        const file = files.add(bytes, { name, mediaType });
+        return { id: file.id, name: file.name, bytes: file.bytes, ...attached, ...given("document", document) };
       });
       conversations.add({
         id: message.id,

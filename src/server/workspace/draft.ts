@@ -3,12 +3,13 @@
 import type { Message } from "../../workspace/conversations.ts";
 import { type AttachedText, documentText, messageText } from "../../workspace/message-text.ts";
 import { slim } from "../../workspace/slim.ts";
+import type { FilePart } from "../api-types.ts";
 import { toText } from "../body.ts";
 import { refuse } from "../errors.ts";
 import { Fields } from "../fields.ts";
-import type { SettingsWithLeftOut } from "./branch-request.ts";
+import { filePart, type SettingsWithLeftOut } from "./branch-request.ts";
 import type { WorkspaceDoor } from "./workspace-door.ts";
-import { parseId, parseSettings } from "./workspace-fields.ts";
+import { parseDocument, parseId, parseSettings } from "./workspace-fields.ts";
 
 export interface DraftPlace {
   conversationId: string | undefined;
@@ -18,6 +19,10 @@ export interface DraftPlace {
   content: string;
   /** Of it, the attachments' part. */
   files: string;
+  /** Their text is not in `content`. */
+  documents: FilePart[];
+  /** Tokens of its documents, as they were counted when they were read. */
+  documentTokens: number;
 }
 
 const mostAttachments = 100;
@@ -33,8 +38,16 @@ export async function parseDraft(fields: Fields, { workspace }: WorkspaceDoor): 
   }
   const known = (conversation?.settings ?? {}) as SettingsWithLeftOut;
   const given = parseSettings(fields.object("settings"));
-  const attachments = (fields.list("attachments", mostAttachments) ?? []).map((item, index): AttachedText => {
-    const attachment = Fields.of(item, `attachments[${index}]`);
+  const all = (fields.list("attachments", mostAttachments) ?? []).map((item, index) =>
+    Fields.of(item, `attachments[${index}]`),
+  );
+  const parsed = all.map((attachment) => ({ attachment, document: parseDocument(attachment.object("document")) }));
+  const documents = parsed.flatMap(({ attachment, document }) =>
+    document ? [filePart(attachment.required("id", attachment.string("id")), document)] : [],
+  );
+  const documentTokens = parsed.reduce((sum, { document }) => sum + (document?.tokens ?? 0), 0);
+  const texts = all.filter((attachment) => !attachment.has("document"));
+  const attachments = texts.map((attachment): AttachedText => {
     const text = attachment.string("text");
     const id = attachment.string("id");
     if (text === undefined && id === undefined)
@@ -53,5 +66,7 @@ export async function parseDraft(fields: Fields, { workspace }: WorkspaceDoor): 
     settings: given ? { ...given, leftOutIds: known.leftOutIds ?? [] } : known,
     content: messageText(text, attachments),
     files: attachments.map(documentText).join("\n\n"),
+    documents,
+    documentTokens,
   };
 }

@@ -35,7 +35,9 @@ export const prefillDraft: WorkspaceHandler = async (context, api, door) => {
 export const draftFields = ["conversationId", "parentId", "text", "attachments", "settings", "isSlimmed"];
 
 export function draftTurns(draft: DraftPlace, { workspace }: WorkspaceDoor): Turn[] {
-  return [...turnsOf(workspace, draft.branch, draft.settings), { role: "user", content: draft.content }];
+  const { documents, content } = draft;
+  const parts = documents.length === 0 ? content : [...documents, { type: "text" as const, text: content }];
+  return [...turnsOf(workspace, draft.branch, draft.settings), { role: "user", content: parts }];
 }
 
 const languages = ["zh", "en"] as const;
@@ -97,7 +99,7 @@ async function aside(
   const settings = conversation.settings as SettingsWithLeftOut;
   const turns = turnsOf(door.workspace, branch, settings);
   const language =
-    fields.choice("language", languages) ?? (/\p{Script=Han}/u.test(turns.at(0)?.content ?? "") ? "zh" : "en");
+    fields.choice("language", languages) ?? (/\p{Script=Han}/u.test(branch.at(0)?.content ?? "") ? "zh" : "en");
   const request = await toGenerateRequest(api, {
     settings,
     turns: [...turns, { role: "user", content: ask[language] }],

@@ -10,14 +10,19 @@ import type {
   AttachmentHead,
   ConversationHead,
   ConversationSettings,
+  FileOverflow,
   WorkspaceMessage,
 } from "../api-types.ts";
 import { toHttpFailure } from "../errors.ts";
+import { type FileUse, quernBody } from "../office/file-prompt.ts";
 
 export interface MessageDetails {
   attachments?: AttachmentHead[];
   model?: string;
   isSlimmed?: boolean;
+  fileOverflow?: FileOverflow;
+  /** Of an answer: what became of the files in its question. */
+  fileUse?: FileUse;
   usage?: Usage;
   timings?: Timings;
   energyJoules?: number;
@@ -47,6 +52,8 @@ export function toMessageBody(message: Message): WorkspaceMessage {
     ...(details.model === undefined ? {} : { model: details.model }),
     ...(stats === undefined ? {} : { stats }),
     ...(details.isSlimmed ? { isSlimmed: true } : {}),
+    ...(details.fileOverflow === undefined ? {} : { fileOverflow: details.fileOverflow }),
+    ...(details.fileUse ? { files: quernBody(details.fileUse, content) } : {}),
   };
 }
 

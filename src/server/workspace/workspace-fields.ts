@@ -3,7 +3,7 @@ import { AppError } from "../../base/errors.ts";
 import type { Workspace } from "../../workspace/workspace.ts";
 import type { Api, ApiContext } from "../api.ts";
 import { bodyOf } from "../api.ts";
-import type { AttachmentHead, ConversationSettings } from "../api-types.ts";
+import type { AttachedDocument, AttachmentHead, ConversationSettings } from "../api-types.ts";
 import { parseJsonFields } from "../body.ts";
 import { refuse } from "../errors.ts";
 import { Fields, given } from "../fields.ts";
@@ -59,13 +59,21 @@ export function parseTemperatureChoice(fields: Fields): ConversationSettings["te
   return fields.choice("temperatureChoice", temperatureChoices.slice(0, 4));
 }
 
-/** Stored files as they are named, and new texts, which become files. Call in the transaction of the message. */
+/** Stored files as they are named (texts, and documents with `document`), and new texts, which become files. Call in the transaction of the message. */
 export function parseAttachments(fields: Fields): ((workspace: Workspace) => AttachmentHead)[] {
   return (fields.list("attachments", mostAttachments) ?? []).map((item, index) => {
     const attachment = Fields.of(item, `attachments[${index}]`);
     const isPasted = attachment.boolean("isPasted") ?? false;
     const text = attachment.string("text");
     const name = attachment.string("name");
+    const document = parseDocument(attachment.object("document"));
+    if (document) {
+      const fileId = attachment.required("id", attachment.string("id"));
+      return (workspace) => {
+        const file = workspace.files.get(fileId);
+        return { id: fileId, name: name ?? file.name, bytes: file.bytes, lineCount: 0, isPasted: false, document };
+      };
+    }
     if (text === undefined) {
       const fileId = attachment.required("id", attachment.string("id"));
       return (workspace) => storedAttachment(workspace, fileId, { isPasted, param: attachment.path("id"), name });
@@ -76,6 +84,29 @@ export function parseAttachments(fields: Fields): ((workspace: Workspace) => Att
       return { id: file.id, name: file.name, bytes: file.bytes, lineCount: lineCountOf(text), isPasted };
     };
   });
+}
+
+/** What the page says of a document that goes with a message. */
+export function parseDocument(fields: Fields | undefined): AttachedDocument | undefined {
+  if (!fields) return undefined;
+  const edits = fields.list("edits", 10_000)?.map((edit, index) => {
+    const one = Fields.of(edit, `${fields.path("edits")}[${index}]`);
+    return {
+      page: one.required("page", one.integer("page", 1, 1_000_000)),
+      segment: one.required("segment", one.integer("segment", 0, 10_000_000)),
+      ...given("text", one.string("text")),
+      ...given("row", one.integer("row", 0, 10_000_000)),
+      ...given("column", one.integer("column", 0, 100_000)),
+      ...given("restore", one.boolean("restore")),
+    };
+  });
+  return {
+    kind: fields.string("kind") ?? "",
+    pages: fields.integer("pages", 0, 1_000_000) ?? 0,
+    tokens: fields.integer("tokens", 0, Number.MAX_SAFE_INTEGER) ?? 0,
+    ...given("password", fields.string("password")),
+    ...given("edits", edits),
+  };
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });

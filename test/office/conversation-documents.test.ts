@@ -1,0 +1,86 @@
+// Documents in the workspace's conversations: read like file parts of any client, kept with the answer, carried by export and import.
+import assert from "node:assert/strict";
+import { mkdtempSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import test from "node:test";
+import { silentLog } from "../../src/base/log.ts";
+import { openScriptedEngine } from "../../src/engine/scripted/scripted-engine.ts";
+import type { BudgetBody, WorkspaceMessage } from "../../src/server/api-types.ts";
+import { OfficeDoor } from "../../src/server/office/office-door.ts";
+import { openWorkspaceDoor } from "../../src/server/workspace/workspace-door.ts";
+import { openTestApp } from "../api/test-app.ts";
+
+test("a question with a document: read, answered, cited, exported and brought in again", async () => {
+  const prompts: string[] = [];
+  const engine = openScriptedEngine({
+    contextTokens: 2000,
+    answer: (_request, prompt) => {
+      prompts.push(prompt);
+      return "三十天 [第 1 页]，罚则 [第 9 页]。";
+    },
+  });
+  const dataFolder = mkdtempSync(path.join(os.tmpdir(), "quern-conversation-"));
+  await using workspace = openWorkspaceDoor({ engine, log: silentLog, dataFolder, hub: "", gpu: "none" });
+  await using office = new OfficeDoor({ files: workspace.workspace.files, dataFolder });
+  await using served = openTestApp({ engine, workspace, office, checkHost: false });
+  const { id: fileId } = workspace.workspace.files.add(Buffer.from("付款条款：三十天。\n\n保密期：两年。"), {
+    name: "合同.txt",
+    mediaType: "text/plain",
+  });
+  const edits = [{ page: 1, segment: 1, text: "保密期：三年。" }];
+  const attachments = [{ id: fileId, document: { kind: "text", pages: 1, tokens: 25, edits } }];
+  const { conversation } = (await (await served.post("/workspace/conversations", {})).json()) as {
+    conversation: { id: string };
+  };
+  const budget = (await (
+    await served.post("/workspace/budget", { conversationId: conversation.id, text: "付款？", attachments })
+  ).json()) as BudgetBody;
+  assert.equal(budget.parts.files, 25);
+  const asked = await served.post(`/workspace/conversations/${conversation.id}/messages`, {
+    text: "付款条款？",
+    attachments,
+    fileOverflow: "relevant",
+    answer: {},
+  });
+  const { message, answer } = (await asked.json()) as { message: WorkspaceMessage; answer: WorkspaceMessage };
+  assert.equal(asked.status, 201, JSON.stringify(message));
+  assert.deepEqual([message.attachments[0]?.name, message.attachments[0]?.document?.pages], ["合同.txt", 1]);
+  assert.equal(message.fileOverflow, "relevant");
+  await (await served.app.request(`/workspace/messages/${answer.id}/events`)).text();
+  assert.match(prompts[0] ?? "", /付款条款：三十天。[\s\S]*保密期：三年。[\s\S]*付款条款？/);
+  const read = (await (await served.app.request(`/workspace/messages/${answer.id}`)).json()) as {
+    message: WorkspaceMessage;
+  };
+  assert.deepEqual(
+    read.message.files?.citations.map(({ pages, is_given }) => [pages[0], is_given]),
+    [
+      [1, true],
+      [9, false],
+    ],
+  );
+
+  const exported = await (
+    await served.app.request(`/workspace/conversations/${conversation.id}/export?format=json`)
+  ).text();
+  await served.app.request(`/workspace/conversations/${conversation.id}`, { method: "DELETE" });
+  const file = JSON.parse(exported.replaceAll(conversation.id, "imported-conversation")) as {
+    conversation: { leafId: string };
+    messages: WorkspaceMessage[];
+  };
+  for (const each of [...file.messages, ...file.messages]) {
+    each.id = each.id.startsWith("in-") ? each.id : `in-${each.id}`;
+    if (each.parentId && !each.parentId.startsWith("in-")) each.parentId = `in-${each.parentId}`;
+  }
+  file.conversation.leafId = `in-${file.conversation.leafId}`;
+  const imported = await served.post("/workspace/import", file);
+  assert.equal(imported.status, 200, await imported.clone().text());
+  const again = await served.post("/workspace/conversations/imported-conversation/messages", {
+    text: "再说一遍",
+    answer: {},
+  });
+  assert.equal(again.status, 201, await again.clone().text());
+  const second = (await again.json()) as { answer: WorkspaceMessage };
+  await (await served.app.request(`/workspace/messages/${second.answer.id}/events`)).text();
+  assert.match(prompts.at(-1) ?? "", /付款条款：三十天。[\s\S]*保密期：三年。[\s\S]*再说一遍/);
+});
