@@ -30,8 +30,10 @@ struct AttentionArgs {
   unsigned int* tickets;        // [batch][kv head], zero between steps
   int8_t* q8;
   float2* q8_scales;
+  const uint8_t* ahead;         // as in gemv_w4a8
   int plane_count, columns, table_stride;
   float epsilon;
+  uint32_t ahead_bytes;
 };
 
 __device__ __forceinline__ int splits_of(int pages) { return pages <= kPagesUnsplit ? 1 : min(kMaxSplits, (pages + 3) / 4); }
@@ -55,9 +57,10 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
 
   // Virtual splits are dealt over the blocks that the batch allows; this warp's pages come one after another.
   int load_split = blockIdx.x, load_page = 0, load_end = 0, loaded = 0;
+  const int per_split = splits == 1 ? pages : (pages + splits - 1) / splits;
   auto open_split = [&](int s, int& page, int& end) {
-    page = (int)((long long)s * pages / splits) + warp;
-    end = (int)((long long)(s + 1) * pages / splits);
+    page = s * per_split + warp;
+    end = min(pages, (s + 1) * per_split);
   };
   if (load_split < splits) open_split(load_split, load_page, load_end);
   auto load_next = [&]() {
@@ -74,6 +77,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
 #pragma unroll 1
   for (int d = 0; d < kAttentionDepth; d++) load_next();
   pdl_launch();
+  prefetch_share(args.ahead, args.ahead_bytes);
   if (slot < 0 || (int)blockIdx.x >= splits) {
     // Blocks without work leave before the wait: those that have some still hold the grid back until the kernel before has ended.
 #if !HOPPER
@@ -81,6 +85,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
 #endif
     return;
   }
+  const bool is_owner = splits == 1 || blockIdx.x == (unsigned)(splits - 1) % gridDim.x;   // one block writes the cache
   pdl_wait();
 
   // The new token: warp w normalises and turns query head w, then warp 0 the key and warp 1 the value.
@@ -135,7 +140,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
 #pragma unroll
     for (int i = 0; i < 4; i++) kept[lane + 32 * i] = (int8_t)digits[i];
     if (lane == 0) (warp == 0 ? key_scale_shared : value_scale_shared) = half_from_bits(scale);
-    if (blockIdx.x == (splits - 1) % gridDim.x) {                            // one block writes the cache
+    if (is_owner) {
       uint8_t* page = args.pool + ((size_t)table[position / kPageTokens] * kKvHeads + head) * kPageBytes;
       if (warp == 0) store_key(page, position % kPageTokens, digits, scale, lane);
       else store_value(page, position % kPageTokens, digits, scale, lane);

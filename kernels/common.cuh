@@ -79,6 +79,17 @@ __device__ __forceinline__ void barrier_wait(uint64_t* bar, uint32_t parity) {
 #endif
 }
 
+/// Asks level 2 for this block's share of memory that a later kernel will read. Nobody waits for it.
+__device__ __forceinline__ void prefetch_share(const uint8_t* from, uint32_t bytes) {
+#if HOPPER
+  if (bytes == 0 || threadIdx.x >= 32) return;
+  const uint32_t blocks = gridDim.x * gridDim.y * gridDim.z, block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+  const uint32_t piece = ((bytes / (blocks * 32) + 15) & ~15u), at = (block * 32 + threadIdx.x) * piece;
+  if (at + 16 > bytes) return;
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(from + at)), "r"(min(piece, (bytes - at) & ~15u)) : "memory");
+#endif
+}
+
 /// A warp's own ring of DEPTH slots in shared memory. No block barrier is needed: the warp that asks is the warp that reads.
 /// Use: load(0..DEPTH-1), then for n = 0, 1, ...: wait(n), read slot(n), __syncwarp(), load(n + DEPTH). load() must be called for every n,
 /// with bytes = 0 when nothing is left, because below sm_90 the copies are counted.

@@ -26,8 +26,11 @@ struct GemvArgs {
   const float2* q8_scales;    // [inputs / 32]
   const __half* h;            // [inputs]
   void* out;
+  const uint8_t* ahead_a;     // weights of kernels to come, for level 2: memory never rests, though this kernel waits now and then
+  const uint8_t* ahead_b;
   int rows_a;
   float epsilon;
+  uint32_t ahead_a_bytes, ahead_b_bytes;
 };
 
 /// One unit of Q4 for one sequence: adds rows g and g + 8, groups 2t and 2t + 1.
@@ -130,94 +133,102 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
 #pragma unroll 1
   for (int n = 0; n < kDepth; n++) load(n);
   pdl_launch();
-  pdl_wait();
 
-  if (PROLOGUE == kFromResidual) {
-    auto planes = [&](int i) {
-      return args.planes ? sum_planes4(args.planes, kHidden, 2, 1, i) : make_float4(0, 0, 0, 0);
-    };
-    norm_quantise(args.x_in, planes, blockIdx.x == 0 ? args.x_out : nullptr, args.gain, args.epsilon, Q8Target{xq, xs, 1, 0}, scratch);
-  } else if (PROLOGUE == kFromQ8) {
+  pdl_wait();
+  prefetch_share(args.ahead_a, args.ahead_a_bytes);
+  prefetch_share(args.ahead_b, args.ahead_b_bytes);
+
+  {
+    if (PROLOGUE == kFromResidual) {
+      auto planes = [&](int i) {
+        return args.planes ? sum_planes4(args.planes, kHidden, 2, 1, i) : make_float4(0, 0, 0, 0);
+      };
+      norm_quantise(args.x_in, planes, blockIdx.x == 0 ? args.x_out : nullptr, args.gain, args.epsilon, Q8Target{xq, xs, 1, 0}, scratch);
+    } else if (PROLOGUE == kFromQ8) {
 #pragma unroll 1
-    for (int i = threadIdx.x * 16; i < kInputs; i += kBlock * 16)
-      *reinterpret_cast<uint4*>(xq + i) = __ldcg(reinterpret_cast<const uint4*>(args.q8 + i));
+      for (int i = threadIdx.x * 16; i < kInputs; i += kBlock * 16)
+        *reinterpret_cast<uint4*>(xq + i) = __ldcg(reinterpret_cast<const uint4*>(args.q8 + i));
 #pragma unroll 1
-    for (int i = threadIdx.x; i < kInputs / 32; i += kBlock) xs[i] = __ldcg(args.q8_scales + i);
-  } else {
-    constexpr int kSteps = (kInputs + 4 * kBlock - 1) / (4 * kBlock);
-    uint2 v[kSteps];
+      for (int i = threadIdx.x; i < kInputs / 32; i += kBlock) xs[i] = __ldcg(args.q8_scales + i);
+    } else {
+      constexpr int kSteps = (kInputs + 8 * kBlock - 1) / (8 * kBlock);
+      uint4 raw[kSteps];
 #pragma unroll
-    for (int s = 0; s < kSteps; s++) {
-      const int i = (s * kBlock + threadIdx.x) * 4;
-      if (i < kInputs) v[s] = __ldcg(reinterpret_cast<const uint2*>(args.h + i));
-    }
+      for (int s = 0; s < kSteps; s++) {
+        const int i = (s * kBlock + threadIdx.x) * 8;
+        if (i < kInputs) raw[s] = __ldcg(reinterpret_cast<const uint4*>(args.h + i));
+      }
 #pragma unroll
-    for (int s = 0; s < kSteps; s++) {
-      const int i = (s * kBlock + threadIdx.x) * 4;
-      if (i < kInputs) {
-        float2 scale;
-        const uint32_t packed = quantise_group(make_float4(low_half(v[s].x), high_half(v[s].x), low_half(v[s].y), high_half(v[s].y)), scale);
-        Q8Target{xq, xs, 1, 0}.store(i, packed, scale);
+      for (int s = 0; s < kSteps; s++) {
+        const int i = (s * kBlock + threadIdx.x) * 8;
+        if (i < kInputs) {
+          const float v[8] = {low_half(raw[s].x), high_half(raw[s].x), low_half(raw[s].y), high_half(raw[s].y),
+                              low_half(raw[s].z), high_half(raw[s].z), low_half(raw[s].w), high_half(raw[s].w)};
+          float2 scale;
+          const uint2 packed = quantise_group8(v, scale);
+          Q8Target{xq, xs, 1, 0}.store(i, packed, scale);
+        }
       }
     }
-  }
-  __syncthreads();
+    __syncthreads();
 
-  // Loops stay loops throughout: the kernels of a layer together must fit the instruction cache (128 KB), or each refetches its code from level 2.
+    // Loops stay loops throughout, to keep the code small.
 #pragma unroll 1
-  for (int n = 0, i = warp; i < count; i += kWarps) {
-    const bool in_a = i < count_a;
-    const int at = (in_a ? range.x + i : range.z + i - count_a) % kSegments * kSegmentUnits;   // first unit of this segment in its row
-    float row = 0, row8 = 0;
+    for (int n = 0, i = warp; i < count; i += kWarps) {
+      const bool in_a = i < count_a;
+      const int at = (in_a ? range.x + i : range.z + i - count_a) % kSegments * kSegmentUnits;   // first unit of this segment in its row
+      float row = 0, row8 = 0;
 #pragma unroll 1
-    for (int u = 0; u < kSegmentUnits; u++, n++) {
-      ring.wait(n);
-      if (TYPE_A == TYPE_B || in_a) unit<TYPE_A>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, lane, row, row8);
-      else unit<TYPE_B>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, lane, row, row8);
-      __syncwarp();
-      load(n + kDepth);
+      for (int u = 0; u < kSegmentUnits; u++, n++) {
+        ring.wait(n);
+        if (TYPE_A == TYPE_B || in_a) unit<TYPE_A>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, lane, row, row8);
+        else unit<TYPE_B>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, lane, row, row8);
+        __syncwarp();
+        load(n + kDepth);
+      }
+      row += __shfl_xor_sync(~0u, row, 1);
+      row8 += __shfl_xor_sync(~0u, row8, 1);
+      row += __shfl_xor_sync(~0u, row, 2);
+      row8 += __shfl_xor_sync(~0u, row8, 2);
+      if ((lane & 3) == 0) {
+        results[i * 16 + (lane >> 2)] = row;
+        results[i * 16 + (lane >> 2) + 8] = row8;
+      }
     }
-    row += __shfl_xor_sync(~0u, row, 1);
-    row8 += __shfl_xor_sync(~0u, row8, 1);
-    row += __shfl_xor_sync(~0u, row, 2);
-    row8 += __shfl_xor_sync(~0u, row8, 2);
-    if ((lane & 3) == 0) {
-      results[i * 16 + (lane >> 2)] = row;
-      results[i * 16 + (lane >> 2) + 8] = row8;
-    }
-  }
-  __syncthreads();
+    __syncthreads();
 
-  // Rows of this block: tiles of part a, then tiles of part b.
-  const int tile_a = range.x / kSegments, tiles_a = count_a > 0 ? (range.y - 1) / kSegments - tile_a + 1 : 0;
-  const int tile_b = range.z / kSegments, tiles_b = range.w > range.z ? (range.w - 1) / kSegments - tile_b + 1 : 0;
-  auto sum_of = [&](int tile_index, int row, int& tile, int& plane) {
-    const bool in_a = tile_index < tiles_a;
-    tile = in_a ? tile_a + tile_index : tile_b + tile_index - tiles_a;
-    const int low = max(in_a ? range.x : range.z, tile * kSegments), high = min(in_a ? range.y : range.w, (tile + 1) * kSegments);
-    const float* from = results + (low - (in_a ? range.x : range.z - count_a)) * 16 + row;
-    float sum = 0;
+    // Rows of this block: tiles of part a, then tiles of part b.
+    const int tile_a = range.x / kSegments, tiles_a = count_a > 0 ? (range.y - 1) / kSegments - tile_a + 1 : 0;
+    const int tile_b = range.z / kSegments, tiles_b = range.w > range.z ? (range.w - 1) / kSegments - tile_b + 1 : 0;
+    auto sum_of = [&](int tile_index, int row, int& tile, int& plane) {
+      const bool in_a = tile_index < tiles_a;
+      tile = in_a ? tile_a + tile_index : tile_b + tile_index - tiles_a;
+      const int low = max(in_a ? range.x : range.z, tile * kSegments), high = min(in_a ? range.y : range.w, (tile + 1) * kSegments);
+      const float* from = results + (low - (in_a ? range.x : range.z - count_a)) * 16 + row;
+      float sum = 0;
 #pragma unroll 1
-    for (int i = 0; i < high - low; i++) sum += from[i * 16];
-    plane = low > tile * kSegments;
-    if (!in_a) tile += args.rows_a / 16;
-    return sum;
-  };
-  int tile, plane;
-  if (EPILOGUE == kToSilu) {
-    __half* h = static_cast<__half*>(args.out);
+      for (int i = 0; i < high - low; i++) sum += from[i * 16];
+      plane = low > tile * kSegments;
+      if (!in_a) tile += args.rows_a / 16;
+      return sum;
+    };
+    int tile, plane;
+    if (EPILOGUE == kToSilu) {
+      __half* h = static_cast<__half*>(args.out);
 #pragma unroll 1
-    for (int i = threadIdx.x; i < tiles_a * 8; i += kBlock) {
-      const float gate = sum_of(i >> 3, i & 7, tile, plane), up = sum_of(i >> 3, (i & 7) + 8, tile, plane);
-      h[tile * 8 + (i & 7)] = __float2half_rn(fminf(fmaxf(silu(gate) * up, -65504.0f), 65504.0f));
-    }
-  } else {
-    float* out = static_cast<float*>(args.out);
-    const size_t rows = EPILOGUE == kToLogits ? kVocabulary : PROLOGUE == kFromResidual ? kQkvRows : kHidden;
+      for (int i = threadIdx.x; i < tiles_a * 8; i += kBlock) {
+        const float gate = sum_of(i >> 3, i & 7, tile, plane), up = sum_of(i >> 3, (i & 7) + 8, tile, plane);
+        const __half value = __float2half_rn(fminf(fmaxf(silu(gate) * up, -65504.0f), 65504.0f));
+        h[tile * 8 + (i & 7)] = value;
+      }
+    } else {
+      float* out = static_cast<float*>(args.out);
+      const size_t rows = EPILOGUE == kToLogits ? kVocabulary : PROLOGUE == kFromResidual ? kQkvRows : kHidden;
 #pragma unroll 1
-    for (int i = threadIdx.x; i < (tiles_a + tiles_b) * 16; i += kBlock) {
-      const float sum = sum_of(i >> 4, i & 15, tile, plane);
-      out[plane * rows + tile * 16 + (i & 15)] = sum;
+      for (int i = threadIdx.x; i < (tiles_a + tiles_b) * 16; i += kBlock) {
+        const float sum = sum_of(i >> 4, i & 15, tile, plane);
+        out[plane * rows + tile * 16 + (i & 15)] = sum;
+      }
     }
   }
 }

@@ -64,3 +64,24 @@ __device__ __forceinline__ uint32_t quantise_group(float4 v, float2& scale) {
   scale.y = scale.x * (float)sum;
   return (a & 255) | ((b & 255) << 8) | ((c & 255) << 16) | ((uint32_t)(d & 255) << 24);
 }
+
+/// The same for eight consecutive values a lane, four lanes a group: maxima and integer sums are exact, so the bits are the same.
+__device__ __forceinline__ uint2 quantise_group8(const float (&v)[8], float2& scale) {
+  float largest = 0;
+#pragma unroll
+  for (int i = 0; i < 8; i++) largest = fmaxf(largest, fabsf(v[i]));
+  for (int o = 2; o; o >>= 1) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, o));
+  float inverse = largest > 0.0f ? __fdividef(127.0f, largest) : 0.0f;
+  int sum = 0;
+  uint32_t words[2] = {0, 0};
+#pragma unroll
+  for (int i = 0; i < 8; i++) {
+    const int q = __float2int_rn(v[i] * inverse);
+    sum += q;
+    words[i >> 2] |= (uint32_t)(q & 255) << (8 * (i & 3));
+  }
+  for (int o = 2; o; o >>= 1) sum += __shfl_xor_sync(~0u, sum, o);
+  scale.x = largest * (1.0f / 127.0f);
+  scale.y = scale.x * (float)sum;
+  return make_uint2(words[0], words[1]);
+}

@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { plainSampling } from "../../src/engine/contract.ts";
 import { openEngineOverRunner } from "../../src/engine/cuda/cuda-engine.ts";
 import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
+import { aheadShares } from "../../src/engine/cuda/qwen3-steps.ts";
 import type { SampledToken, StepEntry } from "../../src/engine/cuda/runner-contract.ts";
 import { readGguf } from "../../src/models/gguf.ts";
 import { modelFactsOf } from "../../src/models/inspect-model.ts";
@@ -23,6 +24,8 @@ const { values: options } = parseArgs({
     out: { type: "string" },
     commit: { type: "string", default: "unknown" },
     memory: { type: "string" },
+    /** Three shares, see aheadShares. */
+    ahead: { type: "string" },
   },
 });
 if (!options.model) throw new Error("--model FILE.gguf is needed.");
@@ -53,6 +56,10 @@ function clocks(when: string): void {
   }
 }
 
+if (options.ahead) {
+  const [gateUpInQkv = 0, gateUpInAttention = 0, downInO = 0] = options.ahead.split(",").map(Number);
+  Object.assign(aheadShares, { gateUpInQkv, gateUpInAttention, downInO });
+}
 const started = performance.now();
 const { runner, device, shape } = await openCudaRunner({
   modelFile: options.model,
@@ -158,7 +165,7 @@ if (options.parts) {
   }
 }
 
-if (wanted.has("decode")) {
+if (wanted.has("decode") || wanted.has("b1")) {
   openSlot(0, { tokens: 2048, firstPage: 0 });
   await prefill(0, ids(128));
   await decode([{ slot: 0, position: 128 }], 50);
@@ -181,7 +188,7 @@ if (wanted.has("decode")) {
   gpuOnly(1);
   const batchParts = (batch: number): void => {
     const bucket = buckets.find((candidate) => candidate.batch === batch) ?? buckets[0];
-    const all = ["norm", "qkv", "attention", "o", "gate_up", "silu", "down"] as const;
+    const all = ["norm", "qkv", "attention", "o", "inner_norm", "gate_up", "silu", "down"] as const;
     const said = all.map((part) => {
       const launch = device.graph(() => {
         for (let layer = 0; layer < shape.layers; layer++) runner.steps.decodePart(part, layer, bucket);
@@ -192,7 +199,7 @@ if (wanted.has("decode")) {
     });
     console.log(`# parts of batch ${batch}, us a layer: ${said.join(", ")}`);
   };
-  for (const batch of [2, 4, 8, 16, 32]) {
+  for (const batch of wanted.has("decode") ? [2, 4, 8, 16, 32] : []) {
     const slots: { slot: number; position: number }[] = [];
     for (let slot = 0; slot < batch; slot++) {
       openSlot(slot, { tokens: 1024, firstPage: slot * 16 });

@@ -112,6 +112,9 @@ export interface MatrixPlan {
   typeB: Quantisation;
 }
 
+export const matrixBytes = ({ inputs, tilesA, typeA, tilesB, typeB }: MatrixPlan): number =>
+  (inputs / 256) * (tilesA * unitBytes[typeA] + tilesB * unitBytes[typeB]);
+
 export const segmentsOf = ({ inputs }: Pick<MatrixPlan, "inputs">): number => inputs / 256 / segmentUnits;
 
 /** Per block of gemv_w4a8, segments [from, to) of part a and of part b; per row tile, the segment where its second plane begins. */

@@ -18,6 +18,7 @@ import {
   headDim,
   type KernelShape,
   type MatrixPlan,
+  matrixBytes,
   maxBatch,
   prefillSharedBytes,
   sampleSharedBytes,
@@ -125,6 +126,14 @@ export class Qwen3Steps {
     else if (weights) this.#decodeLayerBatch(layer, weights, bucket, part);
   }
 
+  /** Of each row tile of a matrix, the segment where gemv_w4a8's second plane begins: for tests. */
+  splitsOf(inputs: number, rows: number): Uint8Array {
+    const found = Object.values(this.#matrices).find(
+      ({ plan }) => plan.inputs === inputs && (plan.tilesA + plan.tilesB) * 16 === rows,
+    );
+    return found?.deal.splits ?? new Uint8Array(0);
+  }
+
   #decodeLayer(index: number, layer: LayerWeights, only?: DecodePart): void {
     const { single, x, attention } = this.#space;
     const residual = (gain: number, planes: number, from: number): GemvInput => ({
@@ -132,24 +141,47 @@ export class Qwen3Steps {
       ...{ x: x[from] ?? 0, planes, out: x[1 - from] ?? 0, gain },
     });
     const wants = (part: DecodePart): boolean => only === undefined || only === part;
+    // What each kernel asks level 2 for: weights in the order in which they are needed, as many bytes as memory delivers while it runs.
+    const next = this.#weights.layers[index + 1];
+    const [output, gateUp, down] = [
+      this.#matrices.o,
+      this.#matrices.gate_up,
+      this.#matrices[`down_${layer.downType}`],
+    ].map(({ plan }) => matrixBytes(plan)) as [number, number, number];
+    const part = (at: number, bytes: number, [from, to]: readonly [number, number]): Ahead => {
+      const start = Math.floor((bytes * from) / 256) * 256;
+      return { at: at + start, bytes: Math.floor((bytes * to) / 256) * 256 - start };
+    };
+    const share = aheadShares;
     if (wants("qkv")) {
-      const input = residual(layer.attentionNorm, index === 0 ? 0 : single.down, 0);
-      this.#gemv(layer.valueType === "q6" ? "qkv_v6" : "qkv_v4", layer.qkv, input, single.qkv, layer.value);
+      this.#gemv(layer.valueType === "q6" ? "qkv_v6" : "qkv_v4", {
+        ...{ weights: layer.qkv, partB: layer.value, out: single.qkv },
+        input: residual(layer.attentionNorm, index === 0 ? 0 : single.down, 0),
+        ahead: [part(layer.attentionOutput, output, [0, 1]), part(layer.gateUp, gateUp, [0, share.gateUpInQkv])],
+      });
     }
-    if (wants("attention")) this.#attention(index, layer, buckets[0]);
+    if (wants("attention")) {
+      const ahead = part(layer.gateUp, gateUp, [share.gateUpInQkv, share.gateUpInAttention]);
+      this.#attention(index, layer, buckets[0], ahead);
+    }
     if (wants("o")) {
-      this.#gemv("o", layer.attentionOutput, { kind: "q8", ...attention }, single.output);
+      this.#gemv("o", {
+        ...{ weights: layer.attentionOutput, input: { kind: "q8", ...attention }, out: single.output },
+        ahead: [part(layer.gateUp, gateUp, [share.gateUpInAttention, 1]), part(layer.down, down, [0, share.downInO])],
+      });
     }
     if (wants("gate_up")) {
-      this.#gemv("gate_up", layer.gateUp, residual(layer.feedForwardNorm, single.output, 1), single.h);
+      this.#gemv("gate_up", {
+        ...{ weights: layer.gateUp, input: residual(layer.feedForwardNorm, single.output, 1), out: single.h },
+        ahead: [part(layer.down, down, [share.downInO, 1])],
+      });
     }
     if (wants("down")) {
-      this.#gemv(
-        layer.downType === "q6" ? "down_q6" : "down_q4",
-        layer.down,
-        { kind: "half", h: single.h },
-        single.down,
-      );
+      const bytes = next ? matrixBytes(this.#matrices[next.valueType === "q6" ? "qkv_v6" : "qkv_v4"].plan) : 0;
+      const ahead = next ? part(next.qkv, bytes, [0, 1]) : { at: this.#weights.embedding, bytes: 16 * 1024 * 1024 };
+      this.#gemv(layer.downType === "q6" ? "down_q6" : "down_q4", {
+        ...{ weights: layer.down, input: { kind: "half", h: single.h } as const, out: single.down, ahead: [ahead] },
+      });
     }
   }
 
@@ -167,7 +199,7 @@ export class Qwen3Steps {
     if (wants("o")) {
       this.#gemm("o", { weights: layer.attentionOutput, input: attention, out: batch.output, bucket });
     }
-    if (wants("norm"))
+    if (wants("inner_norm"))
       this.#normBatch(layer.feedForwardNorm, bucket, { planes: batch.output, matrix: this.#matrices.o });
     if (wants("gate_up")) {
       this.#gemm("gate_up", { weights: layer.gateUp, input: batch.normed, out: batch.gateUp, bucket });
@@ -193,18 +225,24 @@ export class Qwen3Steps {
     ]);
   }
 
-  #gemv(name: MatrixName, weights: number, input: GemvInput, out: number, partB = 0): void {
+  #gemv(
+    name: MatrixName,
+    product: { weights: number; partB?: number; input: GemvInput; out: number; ahead?: readonly Ahead[] },
+  ): void {
+    const { weights, partB = 0, input, out, ahead = [] } = product;
     const { plan, deal, ranges } = this.#matrices[name];
     const isResidual = input.kind === "residual";
     const addresses = [
       ...[weights, partB, ranges],
       ...(isResidual ? [input.x, input.planes, input.out, input.gain] : [0, 0, 0, 0]),
       ...(input.kind === "q8" ? [input.values, input.scales] : [0, 0]),
-      ...[input.kind === "half" ? input.h : 0, out],
+      ...[input.kind === "half" ? input.h : 0, out, ahead[0]?.at ?? 0, ahead[1]?.at ?? 0],
     ];
     const sharedBytes = gemvSharedBytes(plan, deal, { isHopper: this.#isHopper });
     this.#launch(`gemv_${name}`, { grid: [deal.blocks], block: gemvThreads, sharedBytes, overlaps: true }, [
-      struct(addresses, [i32(plan.tilesA * 16), this.#epsilon]),
+      struct(addresses, [
+        ...[i32(plan.tilesA * 16), this.#epsilon, i32(ahead[0]?.bytes ?? 0), i32(ahead[1]?.bytes ?? 0)],
+      ]),
     ]);
   }
 
@@ -230,7 +268,7 @@ export class Qwen3Steps {
     ]);
   }
 
-  #attention(index: number, layer: LayerWeights, bucket: Bucket): void {
+  #attention(index: number, layer: LayerWeights, bucket: Bucket, ahead: Ahead = { at: 0, bytes: 0 }): void {
     const space = this.#space;
     const matrix = this.#matrices[layer.valueType === "q6" ? "qkv_v6" : "qkv_v4"];
     const isSingle = bucket.columns === 1;
@@ -247,7 +285,7 @@ export class Qwen3Steps {
           ...[isSingle ? space.single.qkv : space.batch.qkv, isSingle ? 0 : matrix.splits],
           ...[layer.queryNorm, layer.keyNorm, space.turns, space.pool + index * space.poolLayerBytes],
           ...[space.batchSlot, space.slotPosition, space.pageTable, space.partials, space.tickets],
-          ...[space.attention.values, space.attention.scales],
+          ...[space.attention.values, space.attention.scales, ahead.at],
         ],
         [...[i32(isSingle ? 2 : segmentsOf(matrix.plan)), i32(bucket.columns), i32(space.tableStride), this.#epsilon]],
       ),
@@ -260,7 +298,7 @@ export class Qwen3Steps {
     const gain = this.#weights.outputNorm;
     if (bucket.columns === 1) {
       const input: GemvInput = { kind: "residual", x: x[0], planes: afterLayers ? single.down : 0, out: 0, gain };
-      this.#gemv("head", this.#weights.embedding, input, logits);
+      this.#gemv("head", { weights: this.#weights.embedding, input, out: logits });
       return;
     }
     const last = this.#weights.layers.at(-1);
@@ -380,8 +418,20 @@ export class Qwen3Steps {
   }
 }
 
+/** Weights that a kernel asks level 2 for on behalf of a later one. */
+interface Ahead {
+  at: number;
+  bytes: number;
+}
+
+/** How far into a matrix the kernels before it prefetch; see docs/experiments.md. */
+export const aheadShares = { gateUpInQkv: 0.25, gateUpInAttention: 0.8, downInO: 0.3 };
+
 /** Kernels of a decode step that bench and tests run alone; norm and silu are kernels of their own only for batches. */
-export type DecodePart = "norm" | "qkv" | "attention" | "o" | "gate_up" | "silu" | "down" | "head" | "sample";
+export type DecodePart =
+  | ("norm" | "qkv" | "attention" | "o")
+  | ("inner_norm" | "gate_up" | "silu" | "down")
+  | ("head" | "sample");
 
 type GemvInput =
   | { kind: "residual"; x: number; planes: number; out: number; gain: number }
