@@ -9,12 +9,13 @@ export function regionsInOrder(runs: readonly Run[], depth = 0): Run[][] {
   const gutter = bestGutter(runs);
   if (!gutter) return [[...runs]];
   const regions: Run[][] = [];
+  const whole = runs.flatMap((run) => splitAtGutter(run, gutter));
   let single: Run[] = [];
   const flush = (): void => {
     if (single.length > 0) regions.push(single);
     single = [];
   };
-  for (const band of bandsOf(runs, gutter)) {
+  for (const band of bandsOf(whole, gutter)) {
     if (!band.isColumns) {
       single.push(...band.runs);
       continue;
@@ -36,6 +37,27 @@ export function regionsInOrder(runs: readonly Run[], depth = 0): Run[][] {
 interface Gutter {
   from: number;
   to: number;
+}
+
+/** A recognised line that runs through the gutter without a letter in it is two lines, read as one. */
+function splitAtGutter(run: Run, { from, to }: Gutter): Run[] {
+  if (run.confidence === undefined || run.left >= from || run.right <= to || run.lefts.length !== run.text.length)
+    return [run];
+  const index = run.lefts.findIndex((left) => left > from);
+  const before = run.lefts[index - 1];
+  const after = run.lefts[index];
+  // Positions are those of letters' beginnings, to within a part of a letter.
+  if (before === undefined || after === undefined || after < to - run.size * 0.4 || after - before < run.size * 1.6)
+    return [run];
+  return [
+    {
+      ...run,
+      text: run.text.slice(0, index).trimEnd(),
+      lefts: run.lefts.slice(0, run.text.slice(0, index).trimEnd().length),
+      right: from,
+    },
+    { ...run, text: run.text.slice(index), lefts: run.lefts.slice(index), left: after },
+  ];
 }
 
 interface Band {

@@ -5,6 +5,7 @@ import type { Recognise, RecognisedPage } from "../reader.ts";
 import { readBarcodes } from "./barcodes.ts";
 import { detectLines } from "./detect.ts";
 import { drawnLines } from "./drawn-lines.ts";
+import { splitAtGaps } from "./gaps.ts";
 import { loadOcrModels } from "./models.ts";
 import { rotated } from "./raster.ts";
 import { isUpsideDown, recogniseLines } from "./recognise-lines.ts";
@@ -37,7 +38,7 @@ async function recognise(given: RasterImage, threads: number, signal: AbortSigna
     level = await rotated(image, -lines.skew);
   }
   signal.throwIfAborted();
-  const runs = (await recogniseLines(level, lines.boxes, { models, signal })).filter(isReading);
+  const runs = (await recogniseLines(level, splitAtGaps(level, lines.boxes), { models, signal })).filter(isReading);
   const textHeight = median(runs.map((run) => run.size)) || 20;
   return {
     width: level.width,
