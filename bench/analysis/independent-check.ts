@@ -16,9 +16,16 @@ const amountsOf = ({ current, previous }: Figures): number[] => [current, previo
 
 /** The figures of a sentence that the truth does not hold. */
 export function untrueFigures(sentence: string, { whole, members, memberCount }: Truth): string[] {
-  const named = [...members].filter(([name]) => sentence.includes(name));
+  // A model may write "3D打印机" for "3D 打印机".
+  const tight = (text: string): string => text.replace(/\s+/g, "");
+  const named = [...members].filter(([name]) => tight(sentence).includes(tight(name)));
   let text = sentence;
-  for (const [name] of members) text = text.replaceAll(name, "＿");
+  for (const [name] of members) {
+    text = text.replace(
+      new RegExp([...tight(name)].map((sign) => sign.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")).join("\\s*"), "g"),
+      "＿",
+    );
+  }
   text = text.replace(/20\d\d年第?[一二三四1-4]季度|Q[1-4] 20\d\d|20\d\d-\d\d/g, "＿");
   const figures = named.length === 1 ? [whole, ...named.map(([, one]) => one)] : [whole, ...members.values()];
   const percents = [...figures.flatMap((one) => percentsOf(one, whole)), ...othersPercents(members, whole)];

@@ -1,6 +1,7 @@
 // How many unsupported numbers reach the reader, over 200 seeded workbooks:
 //   node bench/analysis/narration.ts lying            the scripted engine that lies on purpose
 //   node bench/analysis/narration.ts mini             quern-mini through llama.cpp
+// How many and from which seed on may follow: `… mini 10 110`.
 // The delivered text is judged by independent-check.ts, against truth computed from the rows. Ends in one JSON line.
 import { writeXlsx } from "hucre/xlsx";
 import { OpenWorkbook } from "../../src/analysis/analyse.ts";
@@ -24,7 +25,7 @@ export interface NarrationFigures {
 /** Narrates `count` workbooks and counts what reaches the reader. */
 export async function measureNarration(
   engineFor: (seed: number) => Engine | Promise<Engine>,
-  { count, closes }: { count: number; closes: boolean },
+  { count, closes, first = 1 }: { count: number; closes: boolean; first?: number },
 ): Promise<NarrationFigures> {
   const figures: NarrationFigures = {
     workbooks: 0,
@@ -36,7 +37,7 @@ export async function measureNarration(
     untrue: 0,
     examples: [],
   };
-  for (let seed = 1; seed <= count; seed++) {
+  for (let seed = first; seed < first + count; seed++) {
     const book = randomWorkbook(seed);
     const zh = book.language === "zh";
     const engine = await engineFor(seed);
@@ -76,14 +77,15 @@ export async function measureNarration(
 if (import.meta.main) {
   const which = process.argv[2] ?? "lying";
   const count = Number(process.argv[3] ?? 200);
+  const first = Number(process.argv[4] ?? 1);
   const started = performance.now();
   let figures: NarrationFigures;
   if (which === "mini") {
     const { openMini } = await import("./mini-engine.ts");
     const engine = await openMini(silentLog);
-    figures = await measureNarration(() => engine, { count, closes: false });
+    figures = await measureNarration(() => engine, { count, closes: false, first });
     await engine[Symbol.asyncDispose]();
-  } else figures = await measureNarration((seed) => openLyingEngine(seed), { count, closes: true });
+  } else figures = await measureNarration((seed) => openLyingEngine(seed), { count, closes: true, first });
   const { examples, ...rest } = figures;
   for (const example of examples) process.stdout.write(`${example}\n`);
   process.stdout.write(

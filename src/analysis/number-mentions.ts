@@ -154,8 +154,9 @@ function chineseNumber(text: string): number {
   return sum;
 }
 
+// A bare year counts as a period only after "in" or "during": "from 2025 to $3,000" is an amount that happens to look like one.
 const periodPattern =
-  /(?:19|20)\d{2}\s*年?\s*[-/.]?\s*第?\s*(?:[一二三四1-4]\s*季度|[Qq][1-4])|[Qq][1-4]\s*(?:of\s*)?(?:FY\s*)?(?:19|20)\d{2}|(?:19|20)\d{2}\s*年\s*[上下]半年|(?:19|20)\d{2}[-/.年]\s?(?:1[0-2]|0?[1-9])[-/.月]\s?(?:3[01]|[12]\d|0?[1-9])\s?日?(?!\d)|(?:19|20)\d{2}\s?年\s?(?:1[0-2]|0?[1-9])\s?月(?:份)?|(?:19|20)\d{2}-(?:1[0-2]|0[1-9])(?!\d)|(?:19|20)\d{2}\s*(?:年度?|财年)|FY\s?'?\d{2,4}|(?:January|February|March|April|May|June|July|August|September|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?\s+(?:\d{1,2}(?:st|nd|rd|th)?,\s*)?(?:19|20)\d{2}|第?\s*[一二三四1-4]\s*季度|\bQ[1-4]\b|\bH[12]\b|[上下]半年|(?:1[0-2]|[1-9])\s?月(?:份)?|\b(?:19|20)\d{2}(?=\s*(?:Q[1-4]|H[12])\b)|(?<=\b(?:in|of|from|to|since|until|during|year)\s)(?:19|20)\d{2}(?![\d,.%万亿元])/gu;
+  /(?:19|20)\d{2}\s*年?\s*[-/.]?\s*第?\s*(?:[一二三四1-4]\s*季度|[Qq][1-4])|[Qq][1-4]\s*(?:of\s*)?(?:FY\s*)?(?:19|20)\d{2}|(?:19|20)\d{2}\s*年\s*[上下]半年|(?:19|20)\d{2}[-/.年]\s?(?:1[0-2]|0?[1-9])[-/.月]\s?(?:3[01]|[12]\d|0?[1-9])\s?日?(?!\d)|(?:19|20)\d{2}\s?年\s?(?:1[0-2]|0?[1-9])\s?月(?:份)?|(?:19|20)\d{2}-(?:1[0-2]|0[1-9])(?!\d)|(?:19|20)\d{2}\s*(?:年度?|财年)|FY\s?'?\d{2,4}|(?:January|February|March|April|May|June|July|August|September|October|November|December|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?\s+(?:\d{1,2}(?:st|nd|rd|th)?,\s*)?(?:19|20)\d{2}|第?\s*[一二三四1-4]\s*季度|\bQ[1-4]\b|\bH[12]\b|[上下]半年|(?:1[0-2]|[1-9])\s?月(?:份)?|\b(?:19|20)\d{2}(?=\s*(?:Q[1-4]|H[12])\b)|(?<=\b(?:in|during|year)\s)(?:19|20)\d{2}(?![\d,.%万亿元])/gu;
 
 /** Ordinals, list marks and names of ranks: they order things and claim no amount. */
 const ordinalPattern =
