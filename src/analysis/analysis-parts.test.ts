@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { whereClause } from "./aggregate.ts";
 import { buildTables } from "./build-tables.ts";
-import { themed } from "./chart.ts";
+import { themed } from "./chart-theme.ts";
 import { formatNumber, formatPercent, formatQuantity, roundTo } from "./format-number.ts";
 import { parseDate, parseNumber, parsePeriod } from "./parse-value.ts";
 import { workbookFromRows } from "./read-workbook.ts";

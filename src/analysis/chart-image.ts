@@ -1,6 +1,7 @@
 // Charts as pictures, without a browser: ECharts renders SVG, resvg turns it into PNG.
 import { Resvg } from "@resvg/resvg-js";
-import { type Chart, type ChartTheme, themed } from "./chart.ts";
+import type { Chart } from "./chart.ts";
+import { type ChartTheme, themed } from "./chart-theme.ts";
 
 export interface ImageSize {
   width?: number;
