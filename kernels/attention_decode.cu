@@ -30,63 +30,74 @@ struct AttentionArgs {
   unsigned int* tickets;        // [batch][kv head], zero between steps
   int8_t* q8;
   float2* q8_scales;
-  const uint8_t* ahead;         // as in gemv_w4a8
   int plane_count, columns, table_stride;
   float epsilon;
-  uint32_t ahead_bytes;
 };
 
 __device__ __forceinline__ int splits_of(int pages) { return pages <= kPagesUnsplit ? 1 : min(kMaxSplits, (pages + 3) / 4); }
 
-extern "C" __global__ void __launch_bounds__(128) attention_decode(const AttentionArgs args) {
-  extern __shared__ __align__(128) uint8_t shared[];
-  __shared__ __align__(16) int8_t q_high[4][kHeadDim], q_low[4][kHeadDim];
-  __shared__ float q_scale[4], self_score[4], value_scale_shared, key_scale_shared;
-  __shared__ __align__(16) int8_t new_key[kHeadDim], new_value[kHeadDim];
-  __shared__ __align__(16) float merged[kAttentionWarps][4][kHeadDim];
-  __shared__ float merged_max[kAttentionWarps][4], merged_sum[kAttentionWarps][4];
-  __shared__ bool is_last;
-  __shared__ uint64_t bars[kAttentionWarps * kAttentionDepth];
+/// What the four warps share while they work on one KV head.
+struct AttentionShared {
+  __align__(16) int8_t q_high[4][kHeadDim], q_low[4][kHeadDim];
+  __align__(16) int8_t new_key[kHeadDim], new_value[kHeadDim];
+  __align__(16) float merged[kAttentionWarps][4][kHeadDim];
+  float merged_max[kAttentionWarps][4], merged_sum[kAttentionWarps][4];
+  float q_scale[4], self_score[4], value_scale, key_scale;
+  bool is_last;
+};
+using PageRing = WarpRing<kPageBytes, kAttentionDepth>;
 
-  const int b = blockIdx.z, head = blockIdx.y, lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
-  const int slot = args.batch_slot[b];
-  const int position = slot < 0 ? 0 : args.slot_position[slot];
-  const int pages = (position + kPageTokens - 1) / kPageTokens, splits = splits_of(pages);
-  const int* table = args.page_table + (size_t)max(slot, 0) * args.table_stride;
-  WarpRing<kPageBytes, kAttentionDepth> ring(shared, bars, warp, lane);
+/// One KV head of one sequence, for the block's share of its splits: `start` asks for pages, `run` needs q, k and v of the new token.
+/// NAMED: the four warps are part of a larger block and have a barrier of their own.
+template <bool NAMED> struct AttentionTask {
+  const AttentionArgs& args;
+  PageRing& ring;
+  uint8_t* pool;
+  int share, shares, head, b, lane, warp;
+  int slot, position, pages, splits, per_split;
+  const int* table;
+  int load_split, load_page, load_end, loaded, used;
 
-  // Virtual splits are dealt over the blocks that the batch allows; this warp's pages come one after another.
-  int load_split = blockIdx.x, load_page = 0, load_end = 0, loaded = 0;
-  const int per_split = splits == 1 ? pages : (pages + splits - 1) / splits;
-  auto open_split = [&](int s, int& page, int& end) {
+  __device__ __forceinline__ static void sync() {
+    if (NAMED) asm volatile("bar.sync 1, 128;" ::: "memory");
+    else __syncthreads();
+  }
+  __device__ __forceinline__ bool has_work() const { return slot >= 0 && share < splits; }
+  __device__ __forceinline__ void open_split(int s, int& page, int& end) const {
     page = s * per_split + warp;
     end = min(pages, (s + 1) * per_split);
-  };
-  if (load_split < splits) open_split(load_split, load_page, load_end);
-  auto load_next = [&]() {
+  }
+  __device__ __forceinline__ void load_next() {
     while (load_split < splits && load_page >= load_end) {
-      load_split += gridDim.x;
+      load_split += shares;
       if (load_split < splits) open_split(load_split, load_page, load_end);
     }
     if (slot >= 0 && load_split < splits) {
-      ring.load(loaded, args.pool + ((size_t)table[load_page] * kKvHeads + head) * kPageBytes, kPageBytes);
+      ring.load(loaded++, pool + ((size_t)table[load_page] * kKvHeads + head) * kPageBytes, kPageBytes);
       load_page += kAttentionWarps;
-    } else ring.load(loaded, nullptr, 0);
-    loaded++;
-  };
-#pragma unroll 1
-  for (int d = 0; d < kAttentionDepth; d++) load_next();
-  pdl_launch();
-  prefetch_share(args.ahead, args.ahead_bytes);
-  if (slot < 0 || (int)blockIdx.x >= splits) {
-    // Blocks without work leave before the wait: those that have some still hold the grid back until the kernel before has ended.
-#if !HOPPER
-    copy_wait<0>();
-#endif
-    return;
+    } else if (!HOPPER) ring.load(loaded++, nullptr, 0);
   }
-  const bool is_owner = splits == 1 || blockIdx.x == (unsigned)(splits - 1) % gridDim.x;   // one block writes the cache
-  pdl_wait();
+  /// `from`: pages this warp has had from its ring before.
+  __device__ __forceinline__ void start(int from) {
+    loaded = used = from;
+    slot = args.batch_slot[b];
+    position = slot < 0 ? 0 : args.slot_position[slot];
+    pages = (position + kPageTokens - 1) / kPageTokens;
+    splits = splits_of(pages);
+    per_split = splits == 1 ? pages : (pages + splits - 1) / splits;
+    table = args.page_table + (size_t)max(slot, 0) * args.table_stride;
+    load_split = share;                                   // virtual splits are dealt over the blocks that the batch allows
+    load_page = load_end = 0;
+    if (load_split < splits) open_split(load_split, load_page, load_end);
+#pragma unroll 1
+    for (int d = 0; d < kAttentionDepth; d++) load_next();
+  }
+  __device__ __forceinline__ void run(AttentionShared& sh, const float* q_gain, const float* k_gain);
+};
+
+template <bool NAMED> __device__ __forceinline__ void AttentionTask<NAMED>::run(AttentionShared& sh, const float* q_gain, const float* k_gain) {
+  const int g = lane >> 2, t = lane & 3;
+  const bool is_owner = splits == 1 || share == (splits - 1) % shares;   // one block writes the cache
 
   // The new token: warp w normalises and turns query head w, then warp 0 the key and warp 1 the value.
   HeadVector vectors[2];
@@ -118,7 +129,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
     if (n == 1 && warp != 0) break;
     HeadVector x = vectors[0];
     if (n == 1) x = vectors[1];
-    head_norm(x, n == 0 ? args.q_gain : args.k_gain, args.epsilon, lane);
+    head_norm(x, n == 0 ? q_gain : k_gain, args.epsilon, lane);
     head_rope(x, position, args.turns, lane);
     if (n == 1) vectors[1] = x; else vectors[0] = x;
   }
@@ -128,57 +139,56 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
 #pragma unroll
   for (int i = 0; i < 4; i++) {
     const int v = __float2int_rn(q.v[i] * inverse), high = (v + 128) >> 8;
-    q_high[warp][lane + 32 * i] = (int8_t)high;
-    q_low[warp][lane + 32 * i] = (int8_t)(v - high * 256);
+    sh.q_high[warp][lane + 32 * i] = (int8_t)high;
+    sh.q_low[warp][lane + 32 * i] = (int8_t)(v - high * 256);
   }
   const float to_base2 = 1.4426950408889634f * 0.08838834764831845f;        // log2(e) / sqrt(128)
-  if (lane == 0) q_scale[warp] = largest / 32512.0f * to_base2;
+  if (lane == 0) sh.q_scale[warp] = largest / 32512.0f * to_base2;
   if (warp < 2) {
     int digits[4];
     const uint16_t scale = head_quantise(vectors[1], digits);
-    int8_t* kept = warp == 0 ? new_key : new_value;
+    int8_t* kept = warp == 0 ? sh.new_key : sh.new_value;
 #pragma unroll
     for (int i = 0; i < 4; i++) kept[lane + 32 * i] = (int8_t)digits[i];
-    if (lane == 0) (warp == 0 ? key_scale_shared : value_scale_shared) = half_from_bits(scale);
+    if (lane == 0) (warp == 0 ? sh.key_scale : sh.value_scale) = half_from_bits(scale);
     if (is_owner) {
-      uint8_t* page = args.pool + ((size_t)table[position / kPageTokens] * kKvHeads + head) * kPageBytes;
+      uint8_t* page = pool + ((size_t)table[position / kPageTokens] * kKvHeads + head) * kPageBytes;
       if (warp == 0) store_key(page, position % kPageTokens, digits, scale, lane);
       else store_value(page, position % kPageTokens, digits, scale, lane);
     }
   }
-  __syncthreads();
+  sync();
   {
     float dot = 0;
 #pragma unroll
-    for (int i = 0; i < 4; i++) dot += (float)(q_high[warp][lane + 32 * i] * 256 + q_low[warp][lane + 32 * i]) * (float)new_key[lane + 32 * i];
+    for (int i = 0; i < 4; i++) dot += (float)(sh.q_high[warp][lane + 32 * i] * 256 + sh.q_low[warp][lane + 32 * i]) * (float)sh.new_key[lane + 32 * i];
     dot = warp_sum(dot);
-    if (lane == 0) self_score[warp] = dot * q_scale[warp] * key_scale_shared;
+    if (lane == 0) sh.self_score[warp] = dot * sh.q_scale[warp] * sh.key_scale;
   }
   // Left side of the first product: lane (g, t) holds dimensions 64p + 16t .. + 15 of head g, high digits and low digits.
   uint4 high_digits[2], low_digits[2];
 #pragma unroll
   for (int p = 0; p < 2; p++) {
-    high_digits[p] = g < 4 ? *reinterpret_cast<const uint4*>(&q_high[g & 3][64 * p + 16 * t]) : make_uint4(0, 0, 0, 0);
-    low_digits[p] = g < 4 ? *reinterpret_cast<const uint4*>(&q_low[g & 3][64 * p + 16 * t]) : make_uint4(0, 0, 0, 0);
+    high_digits[p] = g < 4 ? *reinterpret_cast<const uint4*>(&sh.q_high[g & 3][64 * p + 16 * t]) : make_uint4(0, 0, 0, 0);
+    low_digits[p] = g < 4 ? *reinterpret_cast<const uint4*>(&sh.q_low[g & 3][64 * p + 16 * t]) : make_uint4(0, 0, 0, 0);
   }
-  const float my_scale = q_scale[g & 3];
-  __syncthreads();
+  const float my_scale = sh.q_scale[g & 3];
+  sync();
 
-  int used = 0;
 #pragma unroll 1
-  for (int s = blockIdx.x; s < splits; s += gridDim.x) {
+  for (int s = share; s < splits; s += shares) {
     int page, end;
     open_split(s, page, end);
     float out[16][2], maximum = -1e30f, sum = 0;
 #pragma unroll
     for (int n = 0; n < 16; n++) out[n][0] = out[n][1] = 0;
     if (s == splits - 1 && warp == 0) {                                      // the new token itself
-      maximum = self_score[g & 3];
+      maximum = sh.self_score[g & 3];
       sum = t == 0 ? 1.0f : 0.0f;
 #pragma unroll
       for (int n = 0; n < 16; n++) {
-        out[n][0] = (float)new_value[8 * n + 2 * t] * value_scale_shared;
-        out[n][1] = (float)new_value[8 * n + 2 * t + 1] * value_scale_shared;
+        out[n][0] = (float)sh.new_value[8 * n + 2 * t] * sh.value_scale;
+        out[n][1] = (float)sh.new_value[8 * n + 2 * t + 1] * sh.value_scale;
       }
     }
 #pragma unroll 1
@@ -271,23 +281,23 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
     sum += __shfl_xor_sync(~0u, sum, 2);
     if (g < 4) {
 #pragma unroll
-      for (int n = 0; n < 16; n++) *reinterpret_cast<float2*>(&merged[warp][g][8 * n + 2 * t]) = make_float2(out[n][0], out[n][1]);
+      for (int n = 0; n < 16; n++) *reinterpret_cast<float2*>(&sh.merged[warp][g][8 * n + 2 * t]) = make_float2(out[n][0], out[n][1]);
       if (t == 0) {
-        merged_max[warp][g] = maximum;
-        merged_sum[warp][g] = sum;
+        sh.merged_max[warp][g] = maximum;
+        sh.merged_sum[warp][g] = sum;
       }
     }
-    __syncthreads();
+    sync();
     // Warp w now owns query head w; lane l dimensions 4l .. 4l + 3.
     float top = -1e30f, total = 0;
     float4 o = make_float4(0, 0, 0, 0);
 #pragma unroll
-    for (int w = 0; w < kAttentionWarps; w++) top = fmaxf(top, merged_max[w][warp]);
+    for (int w = 0; w < kAttentionWarps; w++) top = fmaxf(top, sh.merged_max[w][warp]);
 #pragma unroll
     for (int w = 0; w < kAttentionWarps; w++) {
-      const float f = exp2_fast(merged_max[w][warp] - top);
-      const float4 v = *reinterpret_cast<const float4*>(&merged[w][warp][4 * lane]);
-      total += merged_sum[w][warp] * f;
+      const float f = exp2_fast(sh.merged_max[w][warp] - top);
+      const float4 v = *reinterpret_cast<const float4*>(&sh.merged[w][warp][4 * lane]);
+      total += sh.merged_sum[w][warp] * f;
       o.x += v.x * f; o.y += v.y * f; o.z += v.z * f; o.w += v.w * f;
     }
     const int ticket = b * kKvHeads + head;
@@ -299,10 +309,10 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
         partial[4 * kHeadDim + 4 + warp] = total;
       }
       __threadfence();
-      __syncthreads();
-      if (threadIdx.x == 0) is_last = atomicInc(args.tickets + ticket, splits - 1) == (unsigned)splits - 1;
-      __syncthreads();
-      if (!is_last) continue;
+      sync();
+      if ((threadIdx.x & 127) == 0) sh.is_last = atomicInc(args.tickets + ticket, splits - 1) == (unsigned)splits - 1;
+      sync();
+      if (!sh.is_last) continue;
       __threadfence();
       const float* all = args.partials + (size_t)ticket * kMaxSplits * kPartial;
       const bool mine = lane < splits;                                       // lane l looks at split l
@@ -322,6 +332,26 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
     float2 scale;
     const uint32_t packed = quantise_group(make_float4(o.x * r, o.y * r, o.z * r, o.w * r), scale);
     Q8Target{args.q8, args.q8_scales, args.columns, b}.store((head * kGroup + warp) * kHeadDim + 4 * lane, packed, scale);
-    __syncthreads();
+    sync();
   }
+}
+
+extern "C" __global__ void __launch_bounds__(128) attention_decode(const AttentionArgs args) {
+  extern __shared__ __align__(128) uint8_t shared[];
+  __shared__ AttentionShared sh;
+  __shared__ uint64_t bars[kAttentionWarps * kAttentionDepth];
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+  PageRing ring(shared, bars, warp, lane);
+  AttentionTask<false> task{args, ring, args.pool, (int)blockIdx.x, (int)gridDim.x, (int)blockIdx.y, (int)blockIdx.z, lane, warp};
+  task.start(0);
+  pdl_launch();
+  if (!task.has_work()) {
+    // Blocks without work leave before the wait: those that have some still hold the grid back until the kernel before has ended.
+#if !HOPPER
+    copy_wait<0>();
+#endif
+    return;
+  }
+  pdl_wait();
+  task.run(sh, args.q_gain, args.k_gain);
 }

@@ -4,6 +4,6 @@
 #include "gemv_w4a8.cu"
 #include "gemm_batch_w4a8.cu"
 #include "gemm_prefill_w4a16.cu"
-#include "attention_decode.cu"
+#include "decode_layers.cu"
 #include "attention_prefill.cu"
 #include "sample.cu"

@@ -26,11 +26,8 @@ struct GemvArgs {
   const float2* q8_scales;    // [inputs / 32]
   const __half* h;            // [inputs]
   void* out;
-  const uint8_t* ahead_a;     // weights of kernels to come, for level 2: memory never rests, though this kernel waits now and then
-  const uint8_t* ahead_b;
   int rows_a;
   float epsilon;
-  uint32_t ahead_a_bytes, ahead_b_bytes;
 };
 
 /// One unit of Q4 for one sequence: adds rows g and g + 8, groups 2t and 2t + 1.
@@ -135,8 +132,6 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
   pdl_launch();
 
   pdl_wait();
-  prefetch_share(args.ahead_a, args.ahead_a_bytes);
-  prefetch_share(args.ahead_b, args.ahead_b_bytes);
 
   {
     if (PROLOGUE == kFromResidual) {

@@ -10,7 +10,6 @@ import { parseArgs } from "node:util";
 import { plainSampling } from "../../src/engine/contract.ts";
 import { openEngineOverRunner } from "../../src/engine/cuda/cuda-engine.ts";
 import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
-import { aheadShares } from "../../src/engine/cuda/qwen3-steps.ts";
 import type { SampledToken, StepEntry } from "../../src/engine/cuda/runner-contract.ts";
 import { readGguf } from "../../src/models/gguf.ts";
 import { modelFactsOf } from "../../src/models/inspect-model.ts";
@@ -24,8 +23,8 @@ const { values: options } = parseArgs({
     out: { type: "string" },
     commit: { type: "string", default: "unknown" },
     memory: { type: "string" },
-    /** Three shares, see aheadShares. */
-    ahead: { type: "string" },
+    /** Five kernels a layer instead of one for all. */
+    kernels: { type: "boolean", default: false },
   },
 });
 if (!options.model) throw new Error("--model FILE.gguf is needed.");
@@ -56,10 +55,6 @@ function clocks(when: string): void {
   }
 }
 
-if (options.ahead) {
-  const [gateUpInQkv = 0, gateUpInAttention = 0, downInO = 0] = options.ahead.split(",").map(Number);
-  Object.assign(aheadShares, { gateUpInQkv, gateUpInAttention, downInO });
-}
 const started = performance.now();
 const { runner, device, shape } = await openCudaRunner({
   modelFile: options.model,
@@ -67,6 +62,7 @@ const { runner, device, shape } = await openCudaRunner({
   parallel: 32,
   ...(options.memory ? { memoryBytes: Number(options.memory) } : {}),
 });
+if (options.kernels) runner.steps.isPersistent = false;
 report("ready_s", (performance.now() - started) / 1000, "s");
 const { driverVersion, name: gpu } = device.facts;
 const { limits } = runner;

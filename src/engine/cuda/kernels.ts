@@ -112,9 +112,6 @@ export interface MatrixPlan {
   typeB: Quantisation;
 }
 
-export const matrixBytes = ({ inputs, tilesA, typeA, tilesB, typeB }: MatrixPlan): number =>
-  (inputs / 256) * (tilesA * unitBytes[typeA] + tilesB * unitBytes[typeB]);
-
 export const segmentsOf = ({ inputs }: Pick<MatrixPlan, "inputs">): number => inputs / 256 / segmentUnits;
 
 /** Per block of gemv_w4a8, segments [from, to) of part a and of part b; per row tile, the segment where its second plane begins. */
@@ -176,6 +173,10 @@ export function gemvSharedBytes(plan: MatrixPlan, { mostSegments }: Deal, { isHo
   const warps = gemvThreads / 32;
   return warps * depth * (slot + 8) + plan.inputs + (plan.inputs / 32) * 8 + warps * 4 + mostSegments * 64;
 }
+
+/** Shared memory of decode_layers: weights, pages, activations, results, and what attention shares. */
+export const persistentSharedBytes = (feedForward: number, resultsBytes: number): number =>
+  16 * 2 * unitBytes.q6 + 4 * pageBytes + feedForward + feedForward / 4 + resultsBytes + 10 * 1024;
 
 /** Shared memory of a gemm_batch_w4a8 kernel. */
 export function batchSharedBytes(plan: MatrixPlan, { tiles }: Bucket, { isHopper }: { isHopper: boolean }): number {

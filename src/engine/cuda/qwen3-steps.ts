@@ -18,8 +18,8 @@ import {
   headDim,
   type KernelShape,
   type MatrixPlan,
-  matrixBytes,
   maxBatch,
+  persistentSharedBytes,
   prefillSharedBytes,
   sampleSharedBytes,
   sampleSlices,
@@ -55,6 +55,9 @@ export class Qwen3Steps {
   readonly #matrices: Record<MatrixName, Matrix>;
   readonly #isHopper: boolean;
   readonly #results: { address: number; ring: number };
+  readonly #layerTable: number;
+  /** One kernel for all layers of a single sequence; needs Hopper's shared memory. Off: five kernels a layer. */
+  isPersistent: boolean;
 
   constructor(
     device: Device,
@@ -74,6 +77,14 @@ export class Qwen3Steps {
     this.#epsilon = f32(options.epsilon);
     this.#results = options.results;
     this.#isHopper = device.facts.capability >= 90;
+    this.isPersistent = this.#isHopper && device.facts.sharedBytes >= 220 * 1024;
+    const table = options.weights.layers.flatMap((layer, index) => [
+      ...[layer.qkv, layer.value, layer.attentionOutput, layer.gateUp, layer.down],
+      ...[layer.attentionNorm, layer.queryNorm, layer.keyNorm, layer.feedForwardNorm],
+      options.workspace.pool + index * options.workspace.poolLayerBytes,
+      (layer.valueType === "q6" ? 1 : 0) + (layer.downType === "q6" ? 2 : 0),
+    ]);
+    this.#layerTable = device.upload(BigUint64Array.from(table, BigInt), "layers");
     const { hidden, feedForward, heads, kvHeads, vocabularyTokens } = options.shape;
     const qkTiles = ((heads + kvHeads) * headDim) / 16;
     const valueTiles = (kvHeads * headDim) / 16;
@@ -107,9 +118,11 @@ export class Qwen3Steps {
   decodeStep(bucket: Bucket): void {
     const { x, batchSlot, slotToken } = this.#space;
     this.#launch("embed_slots", { grid: [bucket.batch], block: 256 }, [
-      ...[u64(this.#weights.embedding), u64(batchSlot), u64(slotToken), u64(x[0])],
+      ...[u64(this.#weights.embedding), u64(batchSlot), u64(slotToken), u64(x[0]), u64(this.#space.barrier)],
     ]);
+    if (bucket.columns === 1 && this.isPersistent) this.#decodeLayers();
     for (const [index, layer] of this.#weights.layers.entries()) {
+      if (bucket.columns === 1 && this.isPersistent) break;
       if (bucket.columns === 1) this.#decodeLayer(index, layer);
       else this.#decodeLayerBatch(index, layer, bucket);
     }
@@ -141,47 +154,23 @@ export class Qwen3Steps {
       ...{ x: x[from] ?? 0, planes, out: x[1 - from] ?? 0, gain },
     });
     const wants = (part: DecodePart): boolean => only === undefined || only === part;
-    // What each kernel asks level 2 for: weights in the order in which they are needed, as many bytes as memory delivers while it runs.
-    const next = this.#weights.layers[index + 1];
-    const [output, gateUp, down] = [
-      this.#matrices.o,
-      this.#matrices.gate_up,
-      this.#matrices[`down_${layer.downType}`],
-    ].map(({ plan }) => matrixBytes(plan)) as [number, number, number];
-    const part = (at: number, bytes: number, [from, to]: readonly [number, number]): Ahead => {
-      const start = Math.floor((bytes * from) / 256) * 256;
-      return { at: at + start, bytes: Math.floor((bytes * to) / 256) * 256 - start };
-    };
-    const share = aheadShares;
     if (wants("qkv")) {
       this.#gemv(layer.valueType === "q6" ? "qkv_v6" : "qkv_v4", {
         ...{ weights: layer.qkv, partB: layer.value, out: single.qkv },
         input: residual(layer.attentionNorm, index === 0 ? 0 : single.down, 0),
-        ahead: [part(layer.attentionOutput, output, [0, 1]), part(layer.gateUp, gateUp, [0, share.gateUpInQkv])],
       });
     }
-    if (wants("attention")) {
-      const ahead = part(layer.gateUp, gateUp, [share.gateUpInQkv, share.gateUpInAttention]);
-      this.#attention(index, layer, buckets[0], ahead);
-    }
+    if (wants("attention")) this.#attention(index, layer, buckets[0]);
     if (wants("o")) {
-      this.#gemv("o", {
-        ...{ weights: layer.attentionOutput, input: { kind: "q8", ...attention }, out: single.output },
-        ahead: [part(layer.gateUp, gateUp, [share.gateUpInAttention, 1]), part(layer.down, down, [0, share.downInO])],
-      });
+      this.#gemv("o", { weights: layer.attentionOutput, input: { kind: "q8", ...attention }, out: single.output });
     }
     if (wants("gate_up")) {
-      this.#gemv("gate_up", {
-        ...{ weights: layer.gateUp, input: residual(layer.feedForwardNorm, single.output, 1), out: single.h },
-        ahead: [part(layer.down, down, [share.downInO, 1])],
-      });
+      const input = residual(layer.feedForwardNorm, single.output, 1);
+      this.#gemv("gate_up", { weights: layer.gateUp, input, out: single.h });
     }
     if (wants("down")) {
-      const bytes = next ? matrixBytes(this.#matrices[next.valueType === "q6" ? "qkv_v6" : "qkv_v4"].plan) : 0;
-      const ahead = next ? part(next.qkv, bytes, [0, 1]) : { at: this.#weights.embedding, bytes: 16 * 1024 * 1024 };
-      this.#gemv(layer.downType === "q6" ? "down_q6" : "down_q4", {
-        ...{ weights: layer.down, input: { kind: "half", h: single.h } as const, out: single.down, ahead: [ahead] },
-      });
+      const input: GemvInput = { kind: "half", h: single.h };
+      this.#gemv(`down_${layer.downType}`, { weights: layer.down, input, out: single.down });
     }
   }
 
@@ -225,24 +214,19 @@ export class Qwen3Steps {
     ]);
   }
 
-  #gemv(
-    name: MatrixName,
-    product: { weights: number; partB?: number; input: GemvInput; out: number; ahead?: readonly Ahead[] },
-  ): void {
-    const { weights, partB = 0, input, out, ahead = [] } = product;
+  #gemv(name: MatrixName, product: { weights: number; partB?: number; input: GemvInput; out: number }): void {
+    const { weights, partB = 0, input, out } = product;
     const { plan, deal, ranges } = this.#matrices[name];
     const isResidual = input.kind === "residual";
     const addresses = [
       ...[weights, partB, ranges],
       ...(isResidual ? [input.x, input.planes, input.out, input.gain] : [0, 0, 0, 0]),
       ...(input.kind === "q8" ? [input.values, input.scales] : [0, 0]),
-      ...[input.kind === "half" ? input.h : 0, out, ahead[0]?.at ?? 0, ahead[1]?.at ?? 0],
+      ...[input.kind === "half" ? input.h : 0, out],
     ];
     const sharedBytes = gemvSharedBytes(plan, deal, { isHopper: this.#isHopper });
     this.#launch(`gemv_${name}`, { grid: [deal.blocks], block: gemvThreads, sharedBytes, overlaps: true }, [
-      struct(addresses, [
-        ...[i32(plan.tilesA * 16), this.#epsilon, i32(ahead[0]?.bytes ?? 0), i32(ahead[1]?.bytes ?? 0)],
-      ]),
+      struct(addresses, [i32(plan.tilesA * 16), this.#epsilon]),
     ]);
   }
 
@@ -268,10 +252,7 @@ export class Qwen3Steps {
     ]);
   }
 
-  #attention(index: number, layer: LayerWeights, bucket: Bucket, ahead: Ahead = { at: 0, bytes: 0 }): void {
-    const space = this.#space;
-    const matrix = this.#matrices[layer.valueType === "q6" ? "qkv_v6" : "qkv_v4"];
-    const isSingle = bucket.columns === 1;
+  #attention(index: number, layer: LayerWeights, bucket: Bucket): void {
     const splits = Math.min(32, 64 / bucket.batch);
     const shape: LaunchShape = {
       grid: [splits, this.#shape.kvHeads, bucket.batch],
@@ -279,17 +260,46 @@ export class Qwen3Steps {
       sharedBytes: attentionSharedBytes,
       overlaps: true,
     };
-    this.#launch("attention_decode", shape, [
-      struct(
-        [
-          ...[isSingle ? space.single.qkv : space.batch.qkv, isSingle ? 0 : matrix.splits],
-          ...[layer.queryNorm, layer.keyNorm, space.turns, space.pool + index * space.poolLayerBytes],
-          ...[space.batchSlot, space.slotPosition, space.pageTable, space.partials, space.tickets],
-          ...[space.attention.values, space.attention.scales, ahead.at],
-        ],
-        [...[i32(isSingle ? 2 : segmentsOf(matrix.plan)), i32(bucket.columns), i32(space.tableStride), this.#epsilon]],
-      ),
-    ]);
+    this.#launch("attention_decode", shape, [this.#attentionArgs(index, layer, bucket)]);
+  }
+
+  #attentionArgs(index: number, layer: LayerWeights, bucket: Bucket): Argument {
+    const space = this.#space;
+    const matrix = this.#matrices[layer.valueType === "q6" ? "qkv_v6" : "qkv_v4"];
+    const isSingle = bucket.columns === 1;
+    return struct(
+      [
+        ...[isSingle ? space.single.qkv : space.batch.qkv, isSingle ? 0 : matrix.splits],
+        ...[layer.queryNorm, layer.keyNorm, space.turns, space.pool + index * space.poolLayerBytes],
+        ...[space.batchSlot, space.slotPosition, space.pageTable, space.partials, space.tickets],
+        ...[space.attention.values, space.attention.scales],
+      ],
+      [i32(isSingle ? 2 : segmentsOf(matrix.plan)), i32(bucket.columns), i32(space.tableStride), this.#epsilon],
+    );
+  }
+
+  /** All layers of one sequence in one kernel; its blocks must all be resident, one a multiprocessor. */
+  #decodeLayers(): void {
+    const { x, single, barrier } = this.#space;
+    const [first] = this.#weights.layers;
+    if (!first) return;
+    const matrices = this.#matrices;
+    const all = [matrices.qkv_v4, matrices.qkv_v6, matrices.o, matrices.gate_up, matrices.down_q4, matrices.down_q6];
+    const resultsBytes = Math.max(...all.map(({ deal }) => deal.mostSegments)) * 64;
+    const rest = struct(
+      [
+        ...[this.#layerTable, ...all.map(({ ranges }) => ranges), x[0], x[1]],
+        ...[single.qkv, single.output, single.down, single.h, barrier],
+      ],
+      [i32(this.#weights.layers.length), i32(resultsBytes), this.#epsilon],
+    );
+    const attention = this.#attentionArgs(0, first, buckets[0]);
+    const args = new Uint8Array(attention.length + rest.length);
+    args.set(attention);
+    args.set(rest, attention.length);
+    const grid = [this.#device.facts.multiprocessors] as const;
+    const sharedBytes = persistentSharedBytes(this.#shape.feedForward, resultsBytes);
+    this.#launch("decode_layers", { grid, block: gemvThreads, sharedBytes, overlaps: true }, [args]);
   }
 
   /** Final norm and logits of the residual rows. `afterLayers`: the last layer's product is still in its planes. */
@@ -417,15 +427,6 @@ export class Qwen3Steps {
     this.#device.kernel(name).launch(shape, args);
   }
 }
-
-/** Weights that a kernel asks level 2 for on behalf of a later one. */
-interface Ahead {
-  at: number;
-  bytes: number;
-}
-
-/** How far into a matrix the kernels before it prefetch; see docs/experiments.md. */
-export const aheadShares = { gateUpInQkv: 0.25, gateUpInAttention: 0.8, downInO: 0.3 };
 
 /** Kernels of a decode step that bench and tests run alone; norm and silu are kernels of their own only for batches. */
 export type DecodePart =

@@ -94,6 +94,7 @@ function layout(shape: KernelShape, size: WorkspaceSize, take: (bytes: number, a
     masks: take(maxBatch * Math.ceil(vocabularyTokens / 32) * 4, "grammar masks"),
     changed: take(maxBatch * (recentTokens + maxBiases) * 8, "sampling"),
     counter: take(8, "sampling"),
+    barrier: take(16, "barrier"),
     /** Slot and mask flag of each sequence in the decode batch; then the same, and a position, for prompts that sample. */
     batchSlot: take(maxBatch * 4, "batch"),
     batchMask: take(maxBatch * 4, "batch"),
