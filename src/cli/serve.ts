@@ -1,6 +1,5 @@
 // `quern serve`: runs until it is stopped. The first Ctrl-C lets running answers finish; a second one ends at once.
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../base/errors.ts";
 import { pullHint, qwen3Instruct } from "../models/catalogue.ts";
 import { type Command, parseWords, type Terminal } from "./command.ts";
@@ -23,10 +22,7 @@ export const serve: Command = {
     announce(terminal, service, performance.now() - start);
     if (!signal.aborted) await once(signal, "abort");
     terminal.note("Stopping: running answers may finish; press Ctrl-C again to end at once.");
-    const hurry = new AbortController();
-    for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => hurry.abort());
-    await Promise.race([service[Symbol.asyncDispose](), once(hurry.signal, "abort").then(() => sleep(50))]);
-    if (hurry.signal.aborted) process.exit(130);
+    await service[Symbol.asyncDispose]();
     return 0;
   },
 };

@@ -12,6 +12,7 @@ import { modelFactsOf, specialTokensOf } from "../models/inspect-model.ts";
 import { createApp } from "../server/app.ts";
 import { assertBindingAllowed, isLoopback, openKeys } from "../server/keys.ts";
 import { listen } from "../server/listen.ts";
+import { OfficeDoor } from "../server/office/office-door.ts";
 import { toModelDefaults } from "../server/sampling-fields.ts";
 import { openWorkspaceDoor } from "../server/workspace/workspace-door.ts";
 import { lockWorkspace } from "../workspace/workspace-lock.ts";
@@ -30,8 +31,14 @@ export interface ServiceContext extends Pick<CommandContext, "settings" | "log" 
   hasWorkspace?: boolean;
 }
 
-/** Resolves when the engine serves. The server listens before that, and tells how far the model is. */
-export async function openService({ settings, log, onProgress, hasWorkspace }: ServiceContext): Promise<Service> {
+/** Resolves when the engine serves; rejects when `signal` aborts before. The server listens at once, and tells how far the model is. */
+export async function openService({
+  settings,
+  log,
+  signal,
+  onProgress,
+  hasWorkspace,
+}: ServiceContext): Promise<Service> {
   const keys = settings.apiKeyFile === "" ? undefined : openKeys(settings.apiKeyFile);
   assertBindingAllowed(settings.host, keys);
   const model = resolveModel({ model: settings.model, dataFolder: settings.data });
@@ -44,6 +51,9 @@ export async function openService({ settings, log, onProgress, hasWorkspace }: S
   const workspace = hasWorkspace
     ? opened.use(openWorkspaceDoor({ engine, log, dataFolder: settings.data, hub: settings.hub }))
     : undefined;
+  const office = workspace
+    ? opened.use(new OfficeDoor({ files: workspace.workspace.files, dataFolder: settings.data }))
+    : undefined;
   const app = createApp({
     engine,
     template,
@@ -55,12 +65,16 @@ export async function openService({ settings, log, onProgress, hasWorkspace }: S
     allowOrigins: settings.allowOrigin.split(",").filter((origin) => origin !== ""),
     checkHost: isLoopback(settings.host),
     ...(workspace ? { workspace } : {}),
+    ...(office ? { office } : {}),
     pageFolder: path.join(path.dirname(fileURLToPath(import.meta.url)), "../../web/dist"),
   });
   const listening = await listen(app, { host: settings.host, port: settings.port });
   opened.defer(() => listening.close());
   opened.defer(() => workspace?.letGo());
-  await engine.ready;
+  const stopped = Promise.withResolvers<never>();
+  signal.addEventListener("abort", () => stopped.reject(signal.reason), { once: true });
+  signal.throwIfAborted();
+  await Promise.race([engine.ready, stopped.promise]);
   // Elsewhere they would cost more than they save.
   if (engine.status().engine === "cuda") void workspace?.prefillTemplates();
   const held = opened.move();
