@@ -1,12 +1,13 @@
 // Bytes of a workbook or a delimited file -> grids, one a sheet. The kind is told by the bytes, not by the name. XLSX goes through
 // hucre (values, cached formula results, merges, hidden rows); what hucre refuses, and the old XLS, go through @e965/xlsx.
 import * as XLSX from "@e965/xlsx";
-import { unzipSync } from "fflate";
+import { unzipSync, zipSync } from "fflate";
 import { readXlsx } from "hucre/xlsx";
 import { AppError } from "../base/errors.ts";
 import { type Grid, GridBuilder, type Merge } from "./grid.ts";
 import { readCsv } from "./read-csv.ts";
 import { readLargeXlsx } from "./read-sheet-xml.ts";
+import { zipEntries } from "./zip-entries.ts";
 
 export type WorkbookFormat = "xlsx" | "xls" | "csv" | "tsv" | "rows";
 
@@ -56,7 +57,7 @@ async function readZip(bytes: Uint8Array, name: string): Promise<Workbook> {
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    return withNotes(name, "xlsx", readLegacy(bytes, name), [{ kind: "fallback", reason }]);
+    return withNotes(name, "xlsx", readLegacy(unpacked(bytes, name), name), [{ kind: "fallback", reason }]);
   }
 }
 
@@ -132,6 +133,23 @@ export async function readModern(bytes: Uint8Array): Promise<Grid[]> {
   });
 }
 
+/**
+ * The archive with its entries stored plainly. @e965/xlsx never returns from a damaged DEFLATE stream, so what it gets was inflated
+ * here first; what cannot be inflated is damaged for everybody.
+ */
+function unpacked(bytes: Uint8Array, name: string): Uint8Array {
+  try {
+    const entries = zipEntries(bytes);
+    if (entries === undefined) throw new RangeError("no plain archive");
+    return zipSync(Object.fromEntries(entries.map((entry) => [entry.name, entry.read()])), { level: 0 });
+  } catch (cause) {
+    throw new AppError("unreadable", `${name} is damaged: parts of it cannot be unpacked.`, {
+      hint: "Open it in a spreadsheet program and save it again.",
+      cause,
+    });
+  }
+}
+
 function readLegacy(bytes: Uint8Array, name: string): Grid[] {
   let workbook: XLSX.WorkBook;
   try {
@@ -150,15 +168,11 @@ function readLegacy(bytes: Uint8Array, name: string): Grid[] {
 
 function legacySheet(sheet: XLSX.WorkSheet, sheetName: string, isHidden: boolean): Grid {
   const builder = new GridBuilder();
-  const range = sheet["!ref"] === undefined ? undefined : XLSX.utils.decode_range(sheet["!ref"]);
-  if (range) {
-    for (let row = range.s.r; row <= range.e.r; row++) {
-      for (let column = range.s.c; column <= range.e.c; column++) {
-        const cell = sheet[XLSX.utils.encode_cell({ r: row, c: column })] as XLSX.CellObject | undefined;
-        if (cell === undefined) continue;
-        putLegacy(builder, cell, row, column);
-      }
-    }
+  // The cells that are there, not the range the file claims: a damaged one may claim seventeen thousand million.
+  for (const [address, cell] of Object.entries(sheet)) {
+    if (address.startsWith("!")) continue;
+    const { r, c } = XLSX.utils.decode_cell(address);
+    putLegacy(builder, cell as XLSX.CellObject, r, c);
   }
   const hiddenOf = (list: readonly ({ hidden?: boolean | undefined } | undefined)[] | undefined): Set<number> =>
     new Set((list ?? []).flatMap((entry, index) => (entry?.hidden === true ? [index] : [])));

@@ -54,6 +54,8 @@ function dataSheet(analysis: Analysis, table: Table, name: string): DataSheet | 
     ]),
   ];
   const columns = used.map((one) => columnNamed(table, one)).filter((column) => column !== undefined);
+  // An analysis that came back from a client may name columns of another table; formulas would then point nowhere.
+  if (columns.length !== used.length || columns.length > 24) return undefined;
   const time = plan.period === undefined ? undefined : columnNamed(table, plan.period.column);
   const starts = periodStarts(plan);
   const grain = plan.period?.grain ?? "month";
