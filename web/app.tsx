@@ -138,9 +138,7 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
           onClose={() => setDialog(undefined)}
           onInsert={(draft, { isSent }) => {
             setDialog(undefined);
-            const isDemonstration = workbench.engine.view.value.status?.model.isDemonstration;
-            const { temperature: _, ...plain } = draft;
-            if (isSent) void workbench.send(isDemonstration ? plain : draft);
+            if (isSent) void workbench.send(draft);
             else draftOf(workbench).value = draft;
             actions.focusField();
           }}

@@ -5,7 +5,8 @@
 export interface Attachment {
   id: string;
   name: string;
-  text: string;
+  /** Absent once the server keeps it: read it with `textOf`. */
+  text?: string;
   lineCount: number;
   /** Pasted text has a name only for the reader; a file's name is also told to the model. */
   isPasted: boolean;
@@ -24,6 +25,8 @@ export interface AnswerStats {
   completionTokens: number;
   firstTokenMs: number;
   tokensPerSecond: number;
+  /** Where the GPU tells. */
+  energyJoules?: number;
 }
 
 export interface Message {
@@ -35,11 +38,13 @@ export interface Message {
   text: string;
   attachments: readonly Attachment[];
   createdAt: number;
-  /** `cut`: the answer met its token limit. `streaming` in a loaded message means that the page was closed meanwhile. */
+  /** `cut`: the answer met its token limit. */
   state: "complete" | "streaming" | "stopped" | "cut" | "failed";
   error?: MessageError;
   model?: string;
   stats?: AnswerStats;
+  /** The model got it without its politeness and filler. */
+  isSlimmed?: boolean;
 }
 
 export type TemperatureChoice = "auto" | "precise" | "balanced" | "creative" | "custom";

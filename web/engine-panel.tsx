@@ -93,16 +93,15 @@ function Memory({ view: { status } }: { view: EngineView }): ReactElement | unde
 
 function Speed({ workbench, view }: { workbench: Workbench; view: EngineView }): ReactElement {
   const t = useStrings();
-  const firstTokens = useSignal(workbench.engine.firstTokens);
-  const last = firstTokens.at(-1);
-  const ofAnswer = useSignal(workbench.engine.answerSpeed);
-  const speed = ofAnswer ?? view.status?.speed.decodeTokensPerSecond ?? 0;
+  const chart = useSignal(workbench.engine.chart);
+  const speed = view.live?.tokensPerSecond || view.status?.speed.decodeTokensPerSecond || 0;
+  const first = view.live?.firstTokenMs;
   return (
     <>
       <div className="engine-line charted">
         <dt>{t.speed}</dt>
         <dd>
-          <Sparkline values={view.speeds} />
+          <Sparkline values={chart.tokensPerSecond} />
           <span className="figure">
             {speed > 0 ? rate(speed) : "–"} <small>{t.speedUnit}</small>
           </span>
@@ -111,8 +110,8 @@ function Speed({ workbench, view }: { workbench: Workbench; view: EngineView }):
       <div className="engine-line charted">
         <dt>{t.firstToken}</dt>
         <dd>
-          <Sparkline values={firstTokens} slots={20} />
-          <span className="figure">{last === undefined ? "–" : duration(last)}</span>
+          <Sparkline values={chart.firstTokenMs} />
+          <span className="figure">{first === undefined ? "–" : duration(first)}</span>
         </dd>
       </div>
     </>

@@ -1,8 +1,9 @@
-// One answer while it is being written: reads the stream, keeps what has come, and tells its watchers at most once a frame. It
-// ends in a Message's fields, whatever happened: complete, cut, stopped or failed; text that arrived is never dropped.
-import { ApiError, type ChatRequest, streamChat } from "./api.ts";
-import type { AnswerStats, Message, MessageError } from "./conversation.ts";
+// One answer while the server writes it: follows its events, keeps what has come, and tells its watchers at most once a frame. A
+// connection that breaks is taken up where it was; the answer goes on without it. It ends as the server's own message.
+import { ApiError } from "./api.ts";
+import type { Message, MessageError } from "./conversation.ts";
 import { Signal } from "./signal.ts";
+import { messageOf, type ServerStore } from "./store-server.ts";
 
 export type AnswerPhase =
   | { type: "sent" }
@@ -13,62 +14,71 @@ export type AnswerPhase =
 export interface LiveText {
   phase: AnswerPhase;
   text: string;
-  firstTokenMs?: number;
-  tokensPerSecond?: number;
 }
 
-export type Finished = Pick<Message, "text" | "state"> & Partial<Pick<Message, "error" | "stats">>;
+/** A server that is away this long has most likely ended, and the answer with it. */
+const patienceMs = 20_000;
 
 export class LiveAnswer {
   readonly live: Signal<LiveText>;
   readonly conversationId: string;
   readonly messageId: string;
-  readonly #abort = new AbortController();
+  readonly #leave = new AbortController();
+  readonly #store: ServerStore;
+  #isStopped = false;
+  #isBegun = false;
   #next: LiveText;
   #isFrameAsked = false;
 
-  constructor(ids: { conversationId: string; messageId: string }, textSoFar: string) {
+  constructor(store: ServerStore, ids: { conversationId: string; messageId: string }, textSoFar: string) {
+    this.#store = store;
     this.conversationId = ids.conversationId;
     this.messageId = ids.messageId;
     this.#next = { phase: { type: "sent" }, text: textSoFar };
     this.live = new Signal(this.#next);
   }
 
-  stop(): void {
-    this.#abort.abort();
+  get text(): string {
+    return this.#next.text;
   }
 
-  async run(request: ChatRequest): Promise<Finished> {
-    const startedAt = performance.now();
-    let firstAt: number | undefined;
-    let pieces = 0;
-    try {
-      for await (const event of streamChat(request, this.#abort.signal)) {
-        if (event.type === "text") {
-          firstAt ??= performance.now();
-          pieces++;
-          const seconds = (performance.now() - firstAt) / 1000;
-          this.#show({
-            phase: { type: "writing" },
-            text: this.#next.text + event.text,
-            firstTokenMs: firstAt - startedAt,
-            ...(seconds > 0.2 ? { tokensPerSecond: (pieces - 1) / seconds } : {}),
-          });
-        } else if (event.type === "done") {
-          const stats = event.usage && statsOf(event, (firstAt ?? performance.now()) - startedAt, this.#next);
-          return {
-            text: this.#next.text,
-            state: event.reason === "length" ? "cut" : "complete",
-            ...(stats === undefined ? {} : { stats }),
-          };
-        } else {
-          this.#show({ ...this.#next, phase: event });
+  /** Ends the answer on the server, within one step of the engine; what there is is kept. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    if (this.#isBegun) await this.#store.stop(this.messageId);
+  }
+
+  /** Lets go without ending anything. */
+  leave(): void {
+    this.#leave.abort();
+  }
+
+  /** Reads on until the answer has ended. `begin` is the request that starts it; absent for one that runs already. */
+  async run(begin?: () => Promise<Message>): Promise<Message> {
+    const begun = await begin?.();
+    this.#isBegun = true;
+    if (this.#isStopped) await this.stop();
+    let lostAt: number | undefined;
+    if (begun !== undefined && begun.text.length < this.#next.text.length)
+      this.#show({ ...this.#next, text: begun.text });
+    for (;;) {
+      try {
+        for await (const update of this.#store.follow(this.messageId, this.#next.text.length, this.#leave.signal)) {
+          lostAt = undefined;
+          if (update.type === "end") return messageOf(update.message);
+          if (update.type === "text") {
+            const text = this.#next.text.slice(0, update.position) + update.text;
+            this.#show({ phase: { type: "writing" }, text });
+          } else this.#show({ ...this.#next, phase: phaseOf(update) });
         }
+        throw new ApiError("cut", "The stream ended early.");
+      } catch (error) {
+        if (this.#leave.signal.aborted) throw error;
+        if (!(error instanceof ApiError) || !["cut", "unreachable", "stopping"].includes(error.code)) throw error;
+        lostAt ??= performance.now();
+        if (performance.now() - lostAt > patienceMs) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 500));
       }
-      throw new ApiError("cut", "The answer ended early.");
-    } catch (error) {
-      if (this.#abort.signal.aborted) return { text: this.#next.text, state: "stopped" };
-      return { text: this.#next.text, state: "failed", error: messageError(error) };
     }
   }
 
@@ -86,15 +96,16 @@ export class LiveAnswer {
   }
 }
 
-function statsOf(
-  {
-    usage,
-    tokensPerSecond,
-  }: { usage?: { promptTokens: number; cachedTokens: number; completionTokens: number }; tokensPerSecond?: number },
-  firstTokenMs: number,
-  last: LiveText,
-): AnswerStats | undefined {
-  return usage && { ...usage, firstTokenMs, tokensPerSecond: tokensPerSecond ?? last.tokensPerSecond ?? 0 };
+function phaseOf(
+  update:
+    | { type: "queued"; position: number; estimatedWaitMs?: number }
+    | { type: "prefill"; promptTokens: number; processedTokens: number },
+): AnswerPhase {
+  if (update.type === "prefill") {
+    return { type: "prefill", processedTokens: update.processedTokens, totalTokens: update.promptTokens };
+  }
+  const { position, estimatedWaitMs: waitMs } = update;
+  return { type: "queued", position, ...(waitMs === undefined ? {} : { waitMs }) };
 }
 
 export function messageError(error: unknown): MessageError {

@@ -1,13 +1,15 @@
 // Lines above the conversation that concern the whole page: the demonstration model, an engine that is not ready, a store that
 // failed. Each says what is so and what to do.
-import { type ReactElement, useId } from "react";
+import { type ReactElement, useEffect, useId, useState } from "react";
 import { setApiKey } from "./api-key.ts";
 import { stateOf } from "./engine-panel.tsx";
+import { declineLeft, importLeft, leftConversations } from "./left-conversations.ts";
 import { setPreferences, usePreferences, useStrings } from "./preferences.ts";
 import { useSignal } from "./signal.ts";
 import { Button, IconButton } from "./ui/controls.tsx";
 import { CopyButton } from "./ui/copy-button.tsx";
 import { Icon } from "./ui/icons.tsx";
+import { showToast } from "./ui/toasts.tsx";
 import type { Workbench } from "./workbench.ts";
 
 const pullCommand = "npx quern models pull qwen3-4b-instruct-2507";
@@ -20,6 +22,7 @@ export function Notices({ workbench }: { workbench: Workbench }): ReactElement {
       <KeyNotice workbench={workbench} />
       <EngineNotice workbench={workbench} />
       <DemoNotice workbench={workbench} />
+      <LeftNotice workbench={workbench} />
       <StoreNotice workbench={workbench} />
     </div>
   );
@@ -111,6 +114,45 @@ function DemoNotice({ workbench }: { workbench: Workbench }): ReactElement | und
           </p>
         </div>
       </div>
+    </div>
+  );
+}
+
+function LeftNotice({ workbench }: { workbench: Workbench }): ReactElement | undefined {
+  const t = useStrings();
+  const [files, setFiles] = useState<readonly object[]>([]);
+  const [isBusy, setBusy] = useState(false);
+  useEffect(() => {
+    void workbench.guard(async () => setFiles(await leftConversations()));
+  }, [workbench]);
+  if (files.length === 0) return;
+  const bring = async (): Promise<void> => {
+    setBusy(true);
+    await workbench.guard(async () => {
+      await importLeft(workbench.store, files);
+      setFiles([]);
+      showToast({ text: t.leftDone(files.length) });
+    });
+    setBusy(false);
+  };
+  return (
+    <div className="notice" role="status">
+      <Icon name="download" />
+      <p>
+        <strong>{t.leftTitle(files.length)}</strong> {t.leftText}
+      </p>
+      <Button look="primary" disabled={isBusy} onClick={() => void bring()}>
+        {t.leftImport}
+      </Button>
+      <Button
+        look="quiet"
+        onClick={() => {
+          declineLeft();
+          setFiles([]);
+        }}
+      >
+        {t.leftDecline}
+      </Button>
     </div>
   );
 }

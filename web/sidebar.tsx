@@ -5,7 +5,7 @@ import { EnginePanel } from "./engine-panel.tsx";
 import { exportJson, exportMarkdown } from "./export.ts";
 import { useStrings } from "./preferences.ts";
 import { useSignal } from "./signal.ts";
-import type { SearchHit } from "./store.ts";
+import type { SearchHit } from "./store-server.ts";
 import type { Strings } from "./strings.ts";
 import { IconButton, Menu } from "./ui/controls.tsx";
 import { Icon, Logo } from "./ui/icons.tsx";
@@ -81,8 +81,10 @@ function useSearch(workbench: Workbench, words: string): readonly SearchHit[] | 
     }
     const abort = new AbortController();
     const timer = setTimeout(async () => {
-      const found = await workbench.store.search(wanted, { limit: searchLimit, signal: abort.signal });
-      if (!abort.signal.aborted) setHits(found);
+      await workbench.guard(async () => {
+        const found = await workbench.store.search(wanted, { limit: searchLimit, signal: abort.signal });
+        if (!abort.signal.aborted) setHits(firstOfEach(found));
+      }, abort.signal);
     }, 120);
     return () => {
       abort.abort();
@@ -90,6 +92,15 @@ function useSearch(workbench: Workbench, words: string): readonly SearchHit[] | 
     };
   }, [words, workbench, heads]);
   return hits;
+}
+
+/** One line a conversation: its first message that holds the words, else its title. */
+function firstOfEach(hits: readonly SearchHit[]): SearchHit[] {
+  const found = new Map<string, SearchHit>();
+  for (const hit of hits) {
+    if (found.get(hit.conversationId)?.messageId === undefined) found.set(hit.conversationId, hit);
+  }
+  return [...found.values()];
 }
 
 function ByAge({
@@ -159,7 +170,8 @@ function Row({
   const t = useStrings();
   const isOpen = useSignal(workbench.open).head.id === head.id;
   const answers = useSignal(workbench.answers);
-  const isRunning = [...answers.values()].some(({ conversationId }) => conversationId === head.id);
+  const elsewhere = useSignal(workbench.engine.view).live?.answers ?? [];
+  const isRunning = [...answers.values(), ...elsewhere].some(({ conversationId }) => conversationId === head.id);
   const [isRenaming, setRenaming] = useState(false);
   const title = head.title || t.untitled;
 
@@ -196,7 +208,7 @@ function Row({
           {isRunning && <span className="running-dot" />}
           {title}
         </span>
-        {hit?.excerpt && <span className="chat-excerpt">{hit.excerpt}</span>}
+        {hit?.messageId && <span className="chat-excerpt">{hit.excerpt}</span>}
       </button>
       <Menu
         label={`${t.more}: ${title}`}
@@ -207,8 +219,16 @@ function Row({
             label: head.isPinned ? t.unpin : t.pin,
             onSelect: () => void workbench.changeHead(head.id, { isPinned: !head.isPinned }),
           },
-          { icon: "download", label: t.exportMarkdown, onSelect: () => void exportMarkdown(workbench.store, head, t) },
-          { icon: "download", label: t.exportJson, onSelect: () => void exportJson(workbench.store, head) },
+          {
+            icon: "download",
+            label: t.exportMarkdown,
+            onSelect: () => void workbench.guard(() => exportMarkdown(workbench.store, head)),
+          },
+          {
+            icon: "download",
+            label: t.exportJson,
+            onSelect: () => void workbench.guard(() => exportJson(workbench.store, head)),
+          },
           { icon: "trash", label: t.remove, isDangerous: true, onSelect: () => void remove() },
         ]}
       />

@@ -1,8 +1,11 @@
 // Every word of the page, in both languages. The compiler holds zh to the shape of en.
 
+import { deskEn, deskZh } from "./strings-desk.ts";
+
 export type Language = "zh" | "en";
 
 const en = {
+  ...deskEn,
   tagline: "Your own mill for words and figures",
   newChat: "New chat",
   untitled: "New chat",
@@ -102,8 +105,7 @@ const en = {
   answerDone: "The answer is complete.",
   answerStopped: "Stopped.",
   answerCut: "The answer met its token limit.",
-  answerElsewhere: "Being written in another tab …",
-  answerInterrupted: "The page was closed while this answer was being written.",
+  answerInterrupted: "This answer was cut off while it was being written.",
   continueAnswer: "Continue",
   regenerate: "Answer again",
   copy: "Copy",
@@ -214,9 +216,8 @@ const en = {
     stopping: "Quern is shutting down.",
     too_large: "The message is larger than the server accepts.",
     invalid_api_key: "This Quern wants an API key.",
-    storage: "The browser could not save this conversation.",
-    storageHint: "Export it before you close the tab, and check the space on the disk.",
-    noStorage: "This browser keeps no data, so conversations last until you close the tab.",
+    storage: "Quern could not do that.",
+    storageHint: "Nothing was changed by it.",
     internal_error: "Quern failed on this request.",
     internal_errorHint: "Its log in the terminal says where. Try again; if it stays, please report it.",
     unexpected: "Something went wrong in the page.",
@@ -226,6 +227,7 @@ const en = {
 export type Strings = typeof en;
 
 const zh: Strings = {
+  ...deskZh,
   tagline: "自家的磨，磨文字，也磨数字",
   newChat: "新对话",
   untitled: "新对话",
@@ -324,8 +326,7 @@ const zh: Strings = {
   answerDone: "回答完成。",
   answerStopped: "已停止。",
   answerCut: "回答达到了词元上限。",
-  answerElsewhere: "正在另一个标签页中书写……",
-  answerInterrupted: "写这个回答时页面被关闭了。",
+  answerInterrupted: "这个回答写到一半被中断了。",
   continueAnswer: "继续",
   regenerate: "重新回答",
   copy: "复制",
@@ -428,9 +429,8 @@ const zh: Strings = {
     stopping: "Quern 正在关闭。",
     too_large: "消息超过了服务器接受的大小。",
     invalid_api_key: "这台 Quern 需要 API 密钥。",
-    storage: "浏览器没能保存这个对话。",
-    storageHint: "请在关闭标签页之前导出，并检查磁盘空间。",
-    noStorage: "这个浏览器不保存数据，对话只保留到标签页关闭。",
+    storage: "Quern 没能完成这个操作。",
+    storageHint: "没有因此改动任何内容。",
     internal_error: "Quern 处理这个请求时出错了。",
     internal_errorHint: "终端里的日志写明了位置。请重试；若仍出现，请报告给我们。",
     unexpected: "页面出了点问题。",

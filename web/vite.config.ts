@@ -24,5 +24,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  server: { host: "127.0.0.1", proxy: { "/v1": server, "/status": server, "/tokenize": server, "/health": server } },
+  server: {
+    host: "127.0.0.1",
+    proxy: { "/v1": server, "/status": server, "/tokenize": server, "/health": server, "/workspace": server },
+  },
 });

@@ -1,8 +1,6 @@
-// What the page can do, apart from how it looks: conversations, branches, answers. Holds the state as signals, writes every
-// change to the store before it counts as kept, and reports a write that failed. Answers of several conversations may run at
-// once; leaving a conversation does not stop them.
-import { heldAnswers, holdAnswer } from "./answer-lock.ts";
-import type { ChatRequest } from "./api.ts";
+// What the page can do, apart from how it looks: conversations, branches, answers. Holds the state as signals. The server keeps it all
+// and writes the answers; here they are asked for and followed, several at once, and a change by another tab is taken over as the
+// live stream tells of it. A request that failed keeps what was written, marked as failed, and can be sent again.
 import {
   type Attachment,
   type ChatSettings,
@@ -13,18 +11,17 @@ import {
   newestLeafBelow,
   newId,
   pathTo,
-  temperatureOf,
+  type TemperatureChoice,
   titleFrom,
 } from "./conversation.ts";
 import { EngineWatch } from "./engine-watch.ts";
 import { LiveAnswer, messageError } from "./live-answer.ts";
 import { preferences } from "./preferences.ts";
-import { apiMessages } from "./prompt.ts";
 import { Signal } from "./signal.ts";
-import type { Store } from "./store.ts";
+import type { HeadChange, ServerStore } from "./store-server.ts";
 import { TokenCounter } from "./token-count.ts";
 
-/** The conversation in view. It is written to the store with its first message. */
+/** The conversation in view. The server gets it with its first message. */
 export interface OpenConversation {
   head: ConversationHead;
   messages: Messages;
@@ -36,10 +33,12 @@ export interface Draft {
   /** What a new conversation is called, where the text itself would make a poor title. */
   title?: string;
   /** What a template recommends, for conversations on "auto". */
-  temperature?: number;
+  temperatureChoice?: TemperatureChoice;
+  /** The system prompt of a conversation that begins with this. */
+  system?: string;
+  isSlimmed?: boolean;
 }
 
-const savedEveryMs = 1000;
 const noMessages: Messages = new Map();
 
 export class Workbench {
@@ -52,44 +51,46 @@ export class Workbench {
   readonly failure = new Signal<MessageError | undefined>(undefined);
   readonly engine = new EngineWatch();
   readonly counter = new TokenCounter();
-  readonly store: Store;
-  /** When a conversation was removed: an answer that was running then must not bring it back as it is saved. */
-  readonly #removedAt = new Map<string, number>();
-  /** Conversations with a running answer stay in memory, wherever the reader goes. */
+  readonly store: ServerStore;
+  /** Conversations with a running or an unsent answer stay in memory, wherever the reader goes. */
   readonly #loaded = new Map<string, OpenConversation>();
+  /** How to send again what the server did not take, by the id of the answer. */
+  readonly #unsent = new Map<string, () => Promise<Message>>();
+  readonly #changes: HeadChanges;
+  #known = new Set<string>();
+  #revision = -1;
 
-  constructor(store: Store) {
+  constructor(store: ServerStore) {
     this.store = store;
+    this.#changes = new HeadChanges(store);
     this.open = new Signal(this.#blank());
-    store.subscribe(() => void this.#guard(() => this.#follow()));
+    this.engine.revision.subscribe(() => void this.guard(() => this.#takeOver(this.engine.revision.value)));
   }
 
-  async start(): Promise<void> {
+  start(): void {
     this.engine.start();
-    await this.#guard(async () => {
-      await this.store.purge(Date.now() - 3_600_000);
-      await this.#refreshHeads();
+    addEventListener("beforeunload", (event) => {
+      // What the server did not take lives in this tab only.
+      if (this.#unsent.size > 0) event.preventDefault();
     });
   }
 
   startConversation(): void {
     const { head } = this.open.value;
     // An untouched new chat is already what is wanted.
-    if (head.leafId !== undefined || this.heads.value.some((each) => each.id === head.id))
-      this.open.value = this.#blank();
+    if (head.leafId !== undefined || this.#known.has(head.id)) this.open.value = this.#blank();
   }
 
   async openConversation(id: string, leafThrough?: string): Promise<void> {
-    await this.#guard(async () => {
-      const head = this.heads.value.find((each) => each.id === id);
-      if (head === undefined) return;
-      const loaded = this.#loaded.get(id) ?? { head, messages: byId(await this.store.messages(id)) };
+    await this.guard(async () => {
+      const loaded = this.#loaded.get(id) ?? (await this.#read(id));
+      const { head, messages } = loaded;
       const isShown =
-        leafThrough === undefined || pathTo(loaded.messages, head.leafId).some(({ id: at }) => at === leafThrough);
-      const shown = isShown ? loaded.head : { ...head, leafId: newestLeafBelow(loaded.messages, leafThrough) };
-      const messages = await this.#closeInterrupted(loaded.messages);
+        leafThrough === undefined || pathTo(messages, head.leafId).some(({ id: at }) => at === leafThrough);
+      const shown = isShown ? head : { ...head, leafId: newestLeafBelow(messages, leafThrough) };
       this.wanted.value = leafThrough;
       this.open.value = { head: shown, messages };
+      this.#followRunning(loaded);
     });
   }
 
@@ -105,24 +106,32 @@ export class Workbench {
 
   /** Another answer to the same question. */
   async regenerate(answer: Message): Promise<void> {
-    await this.#answer(this.open.value, answer.parentId);
+    const { parentId } = answer;
+    if (parentId === undefined) return;
+    const { head } = this.open.value;
+    const next = this.#newAnswer(head.id, parentId);
+    await this.#run(this.#put(this.open.value, [next]), next, async () => {
+      await this.#changes.settled(head.id);
+      return this.store.answer(head.id, { id: next.id, parentId });
+    });
   }
 
   /** Goes on where an answer was stopped or met its limit. */
   async continueAnswer(answer: Message): Promise<void> {
-    await this.#run(this.open.value, { ...answer, state: "streaming" }, {});
+    await this.#again(answer, () => this.store.answer(answer.conversationId, { continueId: answer.id }));
   }
 
   /** Asks again: in place of an answer that failed before its first word, else as another version, so that its words stay. */
   async retry(answer: Message): Promise<void> {
+    const unsent = this.#unsent.get(answer.id);
+    if (unsent !== undefined) return this.#again(answer, unsent);
     if (answer.text !== "") return this.regenerate(answer);
-    const { error: _error, stats: _stats, ...kept } = answer;
-    await this.#run(this.open.value, { ...kept, text: "", state: "streaming" }, {});
+    await this.#again(answer, () => this.store.answer(answer.conversationId, { retryId: answer.id }));
   }
 
   stop(): void {
     for (const answer of this.answers.value.values()) {
-      if (answer.conversationId === this.open.value.head.id) answer.stop();
+      if (answer.conversationId === this.open.value.head.id) void this.guard(() => answer.stop());
     }
   }
 
@@ -131,38 +140,43 @@ export class Workbench {
     await this.changeHead(head.id, { leafId: newestLeafBelow(messages, message.id) });
   }
 
-  async changeHead(id: string, change: Partial<ConversationHead>): Promise<void> {
-    await this.#guard(async () => {
+  async changeHead(id: string, change: HeadChange): Promise<void> {
+    await this.guard(async () => {
       const isOpen = this.open.value.head.id === id;
-      const known = isOpen ? this.open.value.head : this.heads.value.find((each) => each.id === id);
-      if (known === undefined) return;
-      const head = { ...known, ...change };
       const loaded = this.#loaded.get(id);
-      if (loaded !== undefined) this.#loaded.set(id, { ...loaded, head });
-      if (isOpen) this.open.value = { ...this.open.value, head };
-      if (!this.heads.value.some((each) => each.id === id)) return;
-      await this.store.save(head);
+      if (loaded !== undefined) this.#loaded.set(id, { ...loaded, head: { ...loaded.head, ...change } });
+      if (isOpen) this.open.value = { ...this.open.value, head: { ...this.open.value.head, ...change } };
+      if (!this.#known.has(id)) return;
+      this.heads.value = this.heads.value.map((head) => (head.id === id ? { ...head, ...change } : head));
+      await this.#changes.send(id, change);
       await this.#refreshHeads();
     });
   }
 
   async remove(id: string): Promise<void> {
-    await this.#guard(async () => {
-      for (const answer of this.answers.value.values()) if (answer.conversationId === id) answer.stop();
-      this.#removedAt.set(id, Date.now());
-      await this.store.remove(id);
+    await this.guard(async () => {
+      if (this.#known.has(id)) await this.store.remove(id);
       if (this.open.value.head.id === id) this.open.value = this.#blank();
       await this.#refreshHeads();
     });
   }
 
   async restore(id: string): Promise<void> {
-    await this.#guard(async () => {
-      this.#removedAt.delete(id);
+    await this.guard(async () => {
       await this.store.restore(id);
       await this.#refreshHeads();
       await this.openConversation(id);
     });
+  }
+
+  /** Resolves when the server has all changes of a conversation. */
+  settled(id: string): Promise<void> {
+    return this.#changes.settled(id);
+  }
+
+  /** The server has it; a new one lives here until its first message. */
+  isStored(id: string): boolean {
+    return this.#known.has(id);
   }
 
   settingsChanged(change: Partial<ChatSettings>): void {
@@ -185,35 +199,48 @@ export class Workbench {
   }
 
   async #ask(conversation: OpenConversation, parentId: string | undefined, draft: Draft): Promise<void> {
+    const { text, attachments, isSlimmed = false, system } = draft;
+    // The demonstration model is good at its own temperature only.
+    const isDemonstration = this.engine.view.value.status?.model.isDemonstration;
+    const temperatureChoice = isDemonstration ? undefined : draft.temperatureChoice;
     const { head } = conversation;
     const question: Message = {
       id: newId(),
       conversationId: head.id,
       ...(parentId === undefined ? {} : { parentId }),
       role: "user",
-      text: draft.text,
-      attachments: draft.attachments,
+      text,
+      attachments,
       createdAt: Date.now(),
       state: "complete",
+      ...(isSlimmed ? { isSlimmed } : {}),
     };
-    const title = head.title || draft.title || titleFrom(draft.text, draft.attachments);
-    const asked = this.#put({ ...conversation, head: { ...head, title } }, [question]);
-    await this.#answer(asked, question.id, draft.temperature === undefined ? {} : { temperature: draft.temperature }, [
-      question,
-    ]);
+    const answer = this.#newAnswer(head.id, question.id);
+    const isNew = !this.#known.has(head.id);
+    const isOwnSystem = !isNew || system === undefined || head.settings.systemPrompt.trim() !== "";
+    const settings = isOwnSystem ? head.settings : { ...head.settings, systemPrompt: system };
+    const title = head.title || draft.title || titleFrom(text, attachments);
+    const asked = this.#put({ ...conversation, head: { ...head, title, settings } }, [question, answer]);
+    await this.#run(asked, answer, async () => {
+      if (!this.#known.has(head.id)) await this.store.create({ ...asked.head, title });
+      this.#known.add(head.id);
+      await this.#changes.settled(head.id);
+      return this.store.ask(head.id, {
+        id: question.id,
+        parentId: parentId ?? null,
+        text,
+        attachments,
+        isSlimmed,
+        answer: { id: answer.id, ...(temperatureChoice === undefined ? {} : { temperatureChoice }) },
+      });
+    });
   }
 
-  async #answer(
-    conversation: OpenConversation,
-    parentId: string | undefined,
-    sampling: { temperature?: number } = {},
-    unsaved: readonly Message[] = [],
-  ): Promise<void> {
-    if (parentId === undefined) return;
+  #newAnswer(conversationId: string, parentId: string): Message {
     const model = this.engine.view.value.status?.model.id;
-    const answer: Message = {
+    return {
       id: newId(),
-      conversationId: conversation.head.id,
+      conversationId,
       parentId,
       role: "assistant",
       text: "",
@@ -222,63 +249,43 @@ export class Workbench {
       state: "streaming",
       ...(model === undefined ? {} : { model }),
     };
-    await this.#run(conversation, answer, sampling, unsaved);
   }
 
-  async #run(
-    conversation: OpenConversation,
-    answer: Message,
-    sampling: { temperature?: number },
-    unsaved: readonly Message[] = [],
-  ): Promise<void> {
-    const started = this.#put(conversation, [answer]);
-    const { head } = started;
-    const path = pathTo(started.messages, answer.id);
-    const running = new LiveAnswer({ conversationId: head.id, messageId: answer.id }, answer.text);
+  /** The same answer once more: what is wrong with it goes, its text stays. */
+  async #again(answer: Message, begin: () => Promise<Message>): Promise<void> {
+    const { error: _error, stats: _stats, ...kept } = answer;
+    const next: Message = { ...kept, state: "streaming" };
+    await this.#run(this.#put(this.open.value, [next]), next, begin);
+  }
+
+  /** Follows an answer to its end; `begin` asks for it, absent when it runs already. */
+  async #run(conversation: OpenConversation, answer: Message, begin?: () => Promise<Message>): Promise<void> {
+    const { head } = conversation;
+    const running = new LiveAnswer(this.store, { conversationId: head.id, messageId: answer.id }, answer.text);
     this.answers.value = new Map(this.answers.value).set(answer.id, running);
-    const release = holdAnswer(answer.id);
-    const leave = running.live.subscribe(() => this.engine.showAnswer(answer.id, running.live.value));
-    await this.#guard(async () => {
-      await this.#save(head, [...unsaved, answer]);
-      await this.#refreshHeads();
-    });
-    const saving = setInterval(() => {
-      const now = { ...answer, text: running.live.value.text };
-      void this.#guard(() => this.#save(this.#headOf(head), [now]));
-    }, savedEveryMs);
-    const finished = await running.run(this.#request(head, path, sampling));
-    clearInterval(saving);
-    leave();
-    if (finished.stats !== undefined) this.engine.showAnswer(answer.id, finished.stats);
-    const { error: _, ...plain } = answer;
-    const done: Message = { ...plain, ...finished };
-    const latest = this.#loaded.get(head.id) ?? started;
-    const kept = this.#put(latest, [done], { isLeaf: false });
+    let isTaken = begin === undefined;
+    let done: Message;
+    try {
+      done = await running.run(
+        begin &&
+          (async () => {
+            const begun = await begin();
+            isTaken = true;
+            this.#unsent.delete(answer.id);
+            await this.#refreshHeads();
+            return begun;
+          }),
+      );
+    } catch (error) {
+      if (begin !== undefined && !isTaken) this.#unsent.set(answer.id, begin);
+      done = { ...answer, text: running.text, state: "failed", error: messageError(error) };
+    }
+    this.#put(this.#loaded.get(head.id) ?? conversation, [done], { isLeaf: false });
     const others = new Map(this.answers.value);
     others.delete(answer.id);
     this.answers.value = others;
-    if (![...others.values()].some(({ conversationId }) => conversationId === head.id)) this.#loaded.delete(head.id);
-    this.engine.refresh();
-    await this.#guard(async () => {
-      await this.#save(kept.head, [done]);
-      await this.#refreshHeads();
-    });
-    release();
-  }
-
-  #request(head: ConversationHead, path: readonly Message[], sampling: { temperature?: number }): ChatRequest {
-    const { settings, leftOutIds } = head;
-    const temperature = temperatureOf(settings) ?? sampling.temperature;
-    return {
-      model: this.engine.view.value.status?.model.id ?? "default",
-      messages: apiMessages(path, { systemPrompt: settings.systemPrompt, leftOutIds }),
-      ...(temperature === undefined ? {} : { temperature }),
-      ...(settings.topP === undefined ? {} : { top_p: settings.topP }),
-      ...(settings.topK === undefined ? {} : { top_k: settings.topK }),
-      ...(settings.minP === undefined ? {} : { min_p: settings.minP }),
-      ...(settings.seed === undefined ? {} : { seed: settings.seed }),
-      ...(settings.maxTokens === undefined ? {} : { max_tokens: settings.maxTokens }),
-    };
+    this.#letGo(head.id);
+    if (isTaken) await this.guard(() => this.#refreshHeads());
   }
 
   /** Adds messages to a conversation in memory; the last becomes the leaf unless another branch may be in view by now. */
@@ -293,52 +300,105 @@ export class Workbench {
     return next;
   }
 
-  /** Another tab changed something: the list, and what is in view unless this tab is writing it. */
-  async #follow(): Promise<void> {
+  async #read(id: string): Promise<OpenConversation> {
+    const { head, messages } = await this.store.read(id);
+    return { head, messages: new Map(messages.map((message) => [message.id, message])) };
+  }
+
+  /** Answers that were begun elsewhere, or before a reload, are followed from where they are. */
+  #followRunning(conversation: OpenConversation): void {
+    for (const message of conversation.messages.values()) {
+      if (message.state !== "streaming" || this.answers.value.has(message.id)) continue;
+      this.#loaded.set(conversation.head.id, conversation);
+      void this.#run(conversation, message);
+    }
+  }
+
+  /** Somebody changed something: the list is read again, and what is in view unless this tab is writing it. */
+  async #takeOver(revision: number): Promise<void> {
+    if (revision === this.#revision) return;
+    this.#revision = revision;
     await this.#refreshHeads();
-    const { id } = this.open.value.head;
-    const head = this.heads.value.find((each) => each.id === id);
-    if (head === undefined || this.#loaded.has(id)) return;
-    const messages = await this.#closeInterrupted(byId(await this.store.messages(id)));
-    if (this.open.value.head.id === id && !this.#loaded.has(id)) this.open.value = { head, messages };
+    const { head } = this.open.value;
+    const listed = this.heads.value.find((each) => each.id === head.id);
+    // What was read while a change of ours was on its way does not have it; the change brings another revision when it is in.
+    const isOurs = (): boolean => this.#loaded.has(head.id) || this.#changes.isPending(head.id);
+    const before = this.#changes.count;
+    if (listed === undefined || isOurs()) return;
+    const read = await this.#read(head.id);
+    if (this.open.value.head.id !== head.id || isOurs() || this.#changes.count !== before) return;
+    this.open.value = read;
+    this.#followRunning(read);
   }
 
-  /** A stored answer that still says `streaming` and that no tab is writing was cut off with its page. */
-  async #closeInterrupted(messages: Messages): Promise<Messages> {
-    const held = await heldAnswers();
-    const open = [...messages.values()].filter(
-      ({ id, state }) => state === "streaming" && !this.answers.value.has(id) && !held.has(id),
-    );
-    if (open.length === 0) return messages;
-    const closed = new Map(messages);
-    for (const message of open) closed.set(message.id, { ...message, state: "failed", error: interrupted });
-    return closed;
-  }
-
-  #headOf(head: ConversationHead): ConversationHead {
-    return this.#loaded.get(head.id)?.head ?? head;
-  }
-
-  async #save(head: ConversationHead, messages: readonly Message[]): Promise<void> {
-    const deletedAt = this.#removedAt.get(head.id);
-    await this.store.save(deletedAt === undefined ? head : { ...head, deletedAt }, messages);
+  #letGo(conversationId: string): void {
+    const isRunning = [...this.answers.value.values()].some((answer) => answer.conversationId === conversationId);
+    const messages = this.#loaded.get(conversationId)?.messages;
+    const isUnsent = [...this.#unsent.keys()].some((id) => messages?.has(id));
+    if (!isRunning && !isUnsent) this.#loaded.delete(conversationId);
   }
 
   async #refreshHeads(): Promise<void> {
-    this.heads.value = await this.store.list();
+    const heads = await this.store.list();
+    this.#known = new Set(heads.map(({ id }) => id));
+    this.heads.value = heads;
   }
 
-  async #guard(work: () => Promise<void>): Promise<void> {
+  /** Runs work whose failure the page shows above the conversation; one that was called off is none. */
+  async guard(work: () => Promise<unknown>, signal?: AbortSignal): Promise<void> {
     try {
       await work();
     } catch (error) {
+      if (signal?.aborted) return;
       this.failure.value = { ...messageError(error), code: "storage" };
     }
   }
 }
 
-const interrupted: MessageError = { code: "interrupted", message: "" };
+/** Changes of heads on their way: while one is sent, later ones to the same conversation wait together, in order. */
+class HeadChanges {
+  readonly #store: ServerStore;
+  readonly #sending = new Map<string, Promise<void>>();
+  readonly #waiting = new Map<string, { change: HeadChange; sent: Promise<void> }>();
 
-function byId(messages: readonly Message[]): Messages {
-  return new Map(messages.map((message) => [message.id, message]));
+  constructor(store: ServerStore) {
+    this.#store = store;
+  }
+
+  /** How many were made so far. */
+  count = 0;
+
+  isPending(id: string): boolean {
+    return this.#waiting.has(id) || this.#sending.has(id);
+  }
+
+  async send(id: string, change: HeadChange): Promise<void> {
+    this.count++;
+    const waiting = this.#waiting.get(id);
+    if (waiting !== undefined) {
+      Object.assign(waiting.change, change);
+      return waiting.sent;
+    }
+    const next = { change: { ...change }, sent: Promise.resolve() };
+    this.#waiting.set(id, next);
+    next.sent = this.#next(id, next.change);
+    return next.sent;
+  }
+
+  /** Resolves when nothing is on its way any more. */
+  async settled(id: string): Promise<void> {
+    await (this.#waiting.get(id)?.sent ?? this.#sending.get(id));
+  }
+
+  async #next(id: string, change: HeadChange): Promise<void> {
+    await this.#sending.get(id)?.catch(() => undefined); // its own caller hears of its failure
+    this.#waiting.delete(id);
+    const sending = this.#store.change(id, change);
+    this.#sending.set(id, sending);
+    try {
+      await sending;
+    } finally {
+      if (this.#sending.get(id) === sending) this.#sending.delete(id);
+    }
+  }
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import test, { after, before } from "node:test";
 import type { Browser } from "playwright-core";
+import type { GenerateRequest } from "../../src/engine/contract.ts";
 import { strings } from "../../web/strings.ts";
 import { ask, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
 import { openPageServer } from "./page-server.ts";
@@ -135,14 +136,16 @@ test("an answer that met its limit says so and can be continued", { skip }, asyn
 });
 
 test("settings are sent: temperature, seed, system prompt, and nothing that was not set", { skip }, async () => {
-  const { answer, prompts } = counting();
-  await using server = await openPageServer({ answer });
+  const requests: GenerateRequest[] = [];
+  const prompts: string[] = [];
+  await using server = await openPageServer({
+    answer: (request, prompt) => {
+      requests.push(request);
+      return `Answer ${prompts.push(prompt)}.`;
+    },
+  });
   await using visited = await visit(browser, server.url);
   const { page } = visited;
-  const bodies: Record<string, unknown>[] = [];
-  page.on("request", (request) => {
-    if (request.url().endsWith("/chat/completions")) bodies.push(request.postDataJSON());
-  });
   await ask(page, "plain");
   await page.keyboard.press("Control+,");
   await page.getByRole("radio", { name: strings.en.temperatureChoices.creative }).check();
@@ -153,14 +156,12 @@ test("settings are sent: temperature, seed, system prompt, and nothing that was 
   await page.getByText(strings.en.invalidNumber(0.01, 1)).waitFor();
   await page.keyboard.press("Escape");
   await ask(page, "with settings");
-  const [plain, set] = bodies;
-  assert.deepEqual(
-    ["temperature", "top_p", "top_k", "min_p", "seed", "max_tokens"].filter((name) => plain && name in plain),
-    [],
-  );
-  assert.equal(set?.temperature, 0.7);
-  assert.equal(set?.seed, 42);
-  assert.ok(set && !("top_p" in set));
+  const [plain, set] = requests;
+  assert.equal(plain?.sampling.seed, undefined);
+  assert.equal(plain?.sampling.temperature, 0, "the model's own");
+  assert.equal(set?.sampling.temperature, 0.7);
+  assert.equal(set?.sampling.seed, 42);
+  assert.equal(set?.sampling.topP, 1);
   assert.match(prompts[1] ?? "", /^<\|im_start\|>system\nBe brief\./);
 });
 
@@ -202,22 +203,14 @@ test("500 messages are held, and only those near the view are in the document", 
   await using visited = await visit(browser, server.url);
   const { page } = visited;
   await ask(page, "seed");
-  // 500 messages, written where the page keeps them.
-  await page.evaluate(`new Promise((resolve, reject) => {
-    const opening = indexedDB.open("quern");
-    opening.onsuccess = () => {
-      const writing = opening.result.transaction(["heads", "messages"], "readwrite");
-      const now = Date.now();
-      for (let n = 0; n < 500; n++) writing.objectStore("messages").put({
-        id: "m" + n, conversationId: "long", ...(n ? { parentId: "m" + (n - 1) } : {}), role: n % 2 ? "assistant" : "user",
-        text: "Message number " + n + ". " + "Some words to fill it. ".repeat(n % 17), attachments: [], createdAt: now + n, state: "complete" });
-      writing.objectStore("heads").put({ id: "long", title: "Long one", isPinned: false, createdAt: now, updatedAt: now,
-        leafId: "m499", settings: { temperatureChoice: "auto", systemPrompt: "" }, leftOutIds: [] });
-      writing.oncomplete = () => resolve();
-      writing.onabort = () => reject(writing.error);
-    };
-  })`);
-  await page.reload();
+  const { conversations } = server.door.workspace;
+  const { id } = conversations.create({ title: "Long one" });
+  let parentId: string | undefined;
+  for (let n = 0; n < 500; n++) {
+    const role = n % 2 ? "assistant" : "user";
+    const content = `Message number ${n}. ${"Some words to fill it. ".repeat(n % 17)}`;
+    parentId = conversations.add({ conversationId: id, role, content, ...(parentId ? { parentId } : {}) }).id;
+  }
   await page.getByRole("button", { name: "Long one", exact: true }).click();
   await page.getByText("Message number 499.").waitFor();
   assert.ok((await page.locator(".message").count()) < 60);

@@ -98,15 +98,31 @@ test("the gauge counts by part as the server does, before anything is sent", { s
   await using server = await openPageServer({ answer: () => "0123456789", contextTokens: 1000 });
   await using visited = await visit(browser, server.url);
   const { page } = visited;
-  const part = (name: string) => page.locator(".gauge-card dl > div", { hasText: name }).locator("dd");
-  await page.locator(".composer textarea").fill("12345"); // the scripted engine counts characters
-  await page.locator(".gauge:not(:has-text('≈'))").click();
-  await part(strings.en.contextParts.message).getByText("15", { exact: true }).waitFor(); // 5, and the marks of two turns
-  await part(strings.en.contextParts.room).getByText("985", { exact: true }).waitFor();
+  const exact = page.locator(".gauge:not(:has-text('≈'))");
+  const shown = async (): Promise<Record<string, number>> => {
+    await exact.click();
+    const rows = await page.locator(".gauge-card dl > div").allInnerTexts();
+    await page.keyboard.press("Escape");
+    return Object.fromEntries(
+      rows.map((row) => row.split("\n")).map(([name = "", count]) => [name.trim(), Number(count)]),
+    );
+  };
+  const t = strings.en.contextParts;
+  await page.keyboard.press("Control+,");
+  await page.getByLabel(strings.en.systemPrompt).fill("Be brief.");
   await page.keyboard.press("Escape");
-  await ask(page, "12345");
-  await page.locator(".gauge:not(:has-text('≈'))").click();
-  await part(strings.en.contextParts.history).getByText("26", { exact: true }).waitFor(); // 5 + 10 + a joint, and two turns
+  for (const [round, text] of ["12345", "and again"].entries()) {
+    await page.locator(".composer textarea").fill(text);
+    const parts = await shown();
+    const { [t.room]: room = 0, ...spent } = parts;
+    const promptTokens = Object.values(spent).reduce((sum, tokens) => sum + tokens, 0);
+    assert.equal(promptTokens + room, 1000);
+    assert.ok((parts[t.system] ?? 0) > "Be brief.".length && (parts[t.history] ?? 0) > 0 === round > 0);
+    await ask(page, text);
+    const [conversation] = server.door.workspace.conversations.page({ limit: 1 });
+    const { details } = server.door.workspace.conversations.message(conversation?.leafId ?? "");
+    assert.equal((details.usage as { promptTokens: number }).promptTokens, promptTokens);
+  }
 });
 
 test("more than the context holds is never cut: choices, and what is left out is marked", { skip }, async () => {

@@ -1,6 +1,7 @@
 // The real server with the scripted engine behind it and the built page in front: what the page's tests talk to. The engine's
 // answers and its state are the test's to decide.
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { silentLog } from "../../src/base/log.ts";
 import type { Engine, EngineStatus } from "../../src/engine/contract.ts";
@@ -10,6 +11,11 @@ import { createApp } from "../../src/server/app.ts";
 import type { Keys } from "../../src/server/keys.ts";
 import { listen } from "../../src/server/listen.ts";
 import { toModelDefaults } from "../../src/server/sampling-fields.ts";
+import {
+  openWorkspaceDoor,
+  type WorkspaceDoor,
+  type WorkspaceDoorOptions,
+} from "../../src/server/workspace/workspace-door.ts";
 
 export const pageFolder = path.join(import.meta.dirname, "../../web/dist");
 
@@ -18,14 +24,33 @@ export interface PageServer extends AsyncDisposable {
   engine: Engine;
   /** What `/status` says differently from the engine; change it in mid-test. */
   claim: Partial<EngineStatus>;
+  door: WorkspaceDoor;
+}
+
+export interface PageServerOptions {
+  keys?: Keys;
+  door?: Partial<WorkspaceDoorOptions>;
+  /** What the engine says to titles and follow-up questions; nothing when absent, so that tests count answers only. */
+  aside?: (prompt: string) => string;
 }
 
 export async function openPageServer(
-  options: ScriptedOptions = {},
-  { keys }: { keys?: Keys } = {},
+  { answer, ...options }: ScriptedOptions = {},
+  { keys, door: doorOptions, aside = () => "" }: PageServerOptions = {},
 ): Promise<PageServer> {
   if (!existsSync(path.join(pageFolder, "index.html"))) throw new Error("The page is not built; run: npm run build");
-  const scripted = openScriptedEngine({ contextTokens: 200_000, ...options });
+  const script: ScriptedOptions["answer"] =
+    answer &&
+    ((request, prompt) => {
+      if (request.id.startsWith("draft-")) return "";
+      return request.id.startsWith("aside-") ? aside(prompt) : answer(request, prompt);
+    });
+  const scripted = openScriptedEngine({
+    contextTokens: 200_000,
+    ...options,
+    ...(script === undefined ? {} : { answer: script }),
+  });
+  const dataFolder = mkdtempSync(path.join(tmpdir(), "quern-page-"));
   const server = { claim: {} as Partial<EngineStatus> };
   const engine: Engine = {
     generate: (request, rest) => scripted.generate(request, rest),
@@ -34,8 +59,18 @@ export async function openPageServer(
     status: () => ({ ...scripted.status(), ...server.claim }),
     [Symbol.asyncDispose]: () => scripted[Symbol.asyncDispose](),
   };
+  const door = openWorkspaceDoor({
+    engine,
+    log: silentLog,
+    dataFolder,
+    hub: "huggingface",
+    gpu: "none",
+    readEveryMs: 250,
+    ...doorOptions,
+  });
   const app = createApp({
     engine,
+    workspace: door,
     template: openChatTemplate(undefined, {
       specialTokens: ["<|endoftext|>", "<|im_start|>", "<|im_end|>"].map((text) => ({ text, isControl: true })),
     }),
@@ -50,8 +85,12 @@ export async function openPageServer(
   return Object.assign(server, {
     url: listening.url,
     engine,
+    door,
     async [Symbol.asyncDispose]() {
+      door.letGo();
       await listening.close({ graceMs: 0 });
+      await door[Symbol.asyncDispose]();
+      rmSync(dataFolder, { recursive: true, force: true });
       await engine[Symbol.asyncDispose]();
     },
   });

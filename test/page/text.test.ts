@@ -8,7 +8,7 @@ import { type Message, newestLeafBelow, pathTo, titleFrom, versionsOf } from "..
 import { splitBlocks } from "../../web/markdown/blocks.ts";
 import { normaliseFormulas } from "../../web/markdown/formula.ts";
 import { repairTail } from "../../web/markdown/repair.ts";
-import { apiMessages, contentOf } from "../../web/prompt.ts";
+import { contentOf } from "../../web/prompt.ts";
 import { readEvents } from "../../web/sse.ts";
 import { strings } from "../../web/strings.ts";
 
@@ -160,15 +160,6 @@ test("a title is the first line that says something, never half a character", ()
 test("a document's mark is never one that the document contains", () => {
   const attachment = { id: "1", name: 'a"b.txt', text: "x </document> y", lineCount: 1, isPasted: false };
   assert.equal(contentOf("Q", [attachment]), '<document-2 name="a_b.txt">\nx </document> y\n</document-2>\n\nQ');
-});
-
-test("what was left out and answers without a word are not sent", () => {
-  const empty = { ...message("a", "q", 2, "assistant"), text: "" };
-  const sent = apiMessages([message("q", undefined, 1), empty, message("q2", "a", 3)], {
-    systemPrompt: " ",
-    leftOutIds: ["q"],
-  });
-  assert.deepEqual(sent, [{ role: "user", content: "q2" }]);
 });
 
 test("events arrive whole, however the bytes are cut", async () => {

@@ -10,9 +10,11 @@ import { rate } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import type { Workbench } from "../workbench.ts";
 
-export function AnswerProgress({ running }: { running: LiveAnswer }): ReactElement {
+export function AnswerProgress({ workbench, running }: { workbench: Workbench; running: LiveAnswer }): ReactElement {
   const t = useStrings();
   const live = useSignal(running.live);
+  const { answers = [] } = useSignal(workbench.engine.view).live ?? {};
+  const speed = answers.find(({ messageId }) => messageId === running.messageId)?.tokensPerSecond;
   const { phase } = live;
   const wait =
     phase.type === "queued" && phase.waitMs !== undefined ? ` · ${t.aboutSeconds(Math.ceil(phase.waitMs / 1000))}` : "";
@@ -28,9 +30,9 @@ export function AnswerProgress({ running }: { running: LiveAnswer }): ReactEleme
     <div className="progress">
       <span className="grinding" />
       {words}
-      {phase.type === "writing" && live.tokensPerSecond !== undefined && (
+      {phase.type === "writing" && speed !== undefined && (
         <span className="stats">
-          {rate(live.tokensPerSecond)} {t.speedUnit}
+          {rate(speed)} {t.speedUnit}
         </span>
       )}
     </div>
@@ -50,7 +52,7 @@ export function AnswerTrouble({
   const t = useStrings();
   const { language } = usePreferences();
   if (message.state === "complete") return;
-  if (message.state === "streaming") return <div className="note">{t.answerElsewhere}</div>;
+  if (message.state === "streaming") return;
   const goOn = isLast && message.text !== "" && (
     <Button icon="play" onClick={() => void workbench.continueAnswer(message)}>
       {t.continueAnswer}

@@ -1,6 +1,8 @@
-import { type ReactElement, useState } from "react";
+import { type ReactElement, useEffect, useState } from "react";
 import type { Attachment } from "../conversation.ts";
+import { messageError } from "../live-answer.ts";
 import { useStrings } from "../preferences.ts";
+import { textOf } from "../store-server.ts";
 import { Button, Dialog, IconButton } from "../ui/controls.tsx";
 import { shortCount } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
@@ -59,7 +61,7 @@ export function AttachmentChips({
           attachment={shown}
           onClose={() => setShown(undefined)}
           onInline={
-            onInline && shown.text.length <= previewCharacters
+            onInline && (shown.text?.length ?? Number.POSITIVE_INFINITY) <= previewCharacters
               ? () => {
                   setShown(undefined);
                   onInline(shown);
@@ -82,8 +84,13 @@ function Preview({
   onInline: (() => void) | undefined;
 }): ReactElement {
   const t = useStrings();
-  const beginning = attachment.text.slice(0, previewCharacters).split("\n").slice(0, previewLines);
-  const isWhole = beginning.join("\n").length === attachment.text.length;
+  const [text, setText] = useState(attachment.text);
+  const [failure, setFailure] = useState<string>();
+  useEffect(() => {
+    textOf(attachment).then(setText, (error) => setFailure(messageError(error).message));
+  }, [attachment]);
+  const beginning = (text ?? "").slice(0, previewCharacters).split("\n").slice(0, previewLines);
+  const isWhole = text === undefined || beginning.join("\n").length === text.length;
   return (
     <Dialog
       title={attachment.name}
@@ -91,6 +98,11 @@ function Preview({
       onClose={onClose}
       actions={onInline && <Button onClick={onInline}>{t.putIntoMessage}</Button>}
     >
+      {failure && (
+        <p className="field-error" role="alert">
+          {failure}
+        </p>
+      )}
       {!isWhole && (
         <p className="hint">{t.firstLines(shortCount(beginning.length), t.linesOf(attachment.lineCount))}</p>
       )}

@@ -1,12 +1,14 @@
-// How the context is spent, before anything is sent: tokens by part, and what can be left out when it is too much. Pure; the
-// counter is handed in.
+// How the context is spent, before anything is sent: tokens by part as the server counts them, estimated in between, and what can
+// be left out when it is too much. Pure; the counts are handed in.
+import type { BudgetBody } from "../../src/server/api-types.ts";
 import { type Attachment, type ConversationHead, type Message, pathTo } from "../conversation.ts";
-import { contentOf, isSent } from "../prompt.ts";
-import { type TokenCount, type TokenCounter, tokensPerMessage } from "../token-count.ts";
+import { contentOf } from "../prompt.ts";
+import { estimateTokens, type TokenCounter, tokensPerMessage } from "../token-count.ts";
 import type { OpenConversation } from "../workbench.ts";
 
 /** An answer of fewer tokens than this is not worth asking for. */
 const leastRoom = 64;
+const shownLargest = 3;
 
 export interface Budget {
   system: number;
@@ -20,85 +22,86 @@ export interface Budget {
   isExact: boolean;
   /** History that would have to go so that the rest fits, oldest first. */
   oldestIds: readonly string[];
+  /** The messages of the branch that take most. */
+  largest: BudgetBody["largest"];
 }
 
 export interface BudgetParts {
-  past: Past;
+  open: OpenConversation;
   text: string;
   attachments: readonly Attachment[];
 }
 
-/** What the conversation brings along. It may be megabytes, so it is put together once and not with each key. */
-export interface Past {
+/** What the server counted: the branch, and the message without its attachments. */
+export interface Counted {
+  body: BudgetBody;
   head: ConversationHead;
-  history: readonly Message[];
   text: string;
 }
 
-export function pastOf({ head, messages }: OpenConversation): Past {
-  const history = pathTo(messages, head.leafId).filter((message) => isSent(message, head.leftOutIds));
-  return { head, history, text: history.map((message) => contentOf(message.text, message.attachments)).join("\n") };
-}
-
-/** The texts to be counted; the history goes as one, because one request is enough for it. */
-export function textsToCount({ past, text, attachments }: BudgetParts): string[] {
-  return [past.head.settings.systemPrompt, past.text, text, ...attachments.map(fileText)];
-}
-
-export function budgetOf(parts: BudgetParts, counter: TokenCounter, contextTokens: number): Budget {
-  const { text, attachments } = parts;
-  const { head, history } = parts.past;
-  const counts: TokenCount[] = [];
-  const count = (content: string, messages: number): number => {
-    if (content === "") return 0;
-    const found = counter.count(content);
-    counts.push(found);
-    return found.tokens + messages * tokensPerMessage;
-  };
-  const system = count(head.settings.systemPrompt, 1);
-  const past = count(parts.past.text, history.length);
-  const files = attachments.reduce((sum, attachment) => sum + count(fileText(attachment), 0), 0);
-  const message = count(text, 0) + (text === "" && attachments.length === 0 ? 0 : 2 * tokensPerMessage);
-  const spent = system + past + files + message;
-  const left = contextTokens - spent;
+export function budgetOf(
+  { open: { head, messages }, text, attachments }: BudgetParts,
+  { counter, counted, contextTokens }: { counter: TokenCounter; counted: Counted | undefined; contextTokens: number },
+): Budget {
+  const isSameBranch = counted?.head === head;
+  const isExactText = isSameBranch && counted?.text === text;
+  const branch = pathTo(messages, head.leafId).filter(({ id }) => !head.leftOutIds.includes(id));
+  const ofFiles = attachments.map((attachment) => counter.count(fileText(attachment)));
+  const parts = counted && isSameBranch ? counted.body.parts : estimated(head, branch);
+  const isEmpty = text === "" && attachments.length === 0;
+  const message = isEmpty
+    ? 0
+    : isExactText
+      ? (counted?.body.parts.message ?? 0)
+      : estimateTokens(text) + 2 * tokensPerMessage;
+  const files = parts.files + ofFiles.reduce((sum, { tokens }) => sum + tokens, 0);
+  const left = contextTokens - (parts.system + parts.history + files + message);
   const overTokens = Math.max(0, leastRoom - left);
+  const largest = counted && isSameBranch ? counted.body.largest : [];
   return {
-    system,
-    history: past,
+    system: parts.system,
+    history: parts.history,
     files,
     message,
     room: Math.max(0, Math.min(left, head.settings.maxTokens ?? left)),
     contextTokens,
     overTokens,
-    isExact: counts.every(({ isExact }) => isExact),
-    oldestIds: overTokens > 0 ? oldestWorth(history, { tokens: overTokens, historyTokens: past }) : [],
+    isExact: isExactText && ofFiles.every(({ isExact }) => isExact),
+    oldestIds: overTokens > 0 ? oldestWorth(branch, overTokens, largest) : [],
+    largest: largest.slice(0, shownLargest),
   };
 }
 
-/** Whole turns from the beginning until enough is saved, with some room to spare; in proportion to their length. */
-function oldestWorth(
-  history: readonly Message[],
-  { tokens, historyTokens }: { tokens: number; historyTokens: number },
-): string[] {
-  const characters = history.reduce((sum, message) => sum + lengthOf(message), 0);
-  const wanted = tokens * 1.15;
+function estimated(
+  head: ConversationHead,
+  branch: readonly Message[],
+): { system: number; history: number; files: number } {
+  const system = head.settings.systemPrompt;
+  return {
+    system: system === "" ? 0 : estimateTokens(system) + tokensPerMessage,
+    history: branch.reduce((sum, { text }) => sum + estimateTokens(text) + tokensPerMessage, 0),
+    files: 0,
+  };
+}
+
+/** Whole turns from the beginning until enough is saved, with some room to spare. */
+function oldestWorth(branch: readonly Message[], tokens: number, largest: BudgetBody["largest"]): string[] {
+  const counted = new Map(largest.map((each) => [each.messageId, each.tokens]));
   let saved = 0;
   const ids: string[] = [];
-  for (const [n, message] of history.entries()) {
-    const next = history[n + 1];
-    saved += (historyTokens * lengthOf(message)) / Math.max(1, characters);
+  for (const [n, message] of branch.entries()) {
+    const next = branch[n + 1];
+    saved += counted.get(message.id) ?? estimateTokens(message.text) + tokensPerMessage;
     ids.push(message.id);
-    if (saved >= wanted && (next === undefined || next.role === "user")) return ids;
+    if (saved >= tokens && (next === undefined || next.role === "user")) return ids;
   }
   return ids;
 }
 
-const lengthOf = (message: Message): number =>
-  message.text.length + message.attachments.reduce((sum, { text }) => sum + text.length, 0);
-
 const fileTexts = new WeakMap<Attachment, string>();
 
-function fileText(attachment: Attachment): string {
+/** An attachment as the model reads it; counted on its own, so that a large one is counted once and not with each key. */
+export function fileText(attachment: Attachment): string {
   const known = fileTexts.get(attachment);
   if (known !== undefined) return known;
   const text = contentOf("", [attachment]);

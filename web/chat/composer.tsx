@@ -48,7 +48,7 @@ export function Composer({
   const status = useSignal(workbench.engine.view).status;
   const [draft, setDraft] = useDraft(workbench);
   const { text, attachments } = draft;
-  const budget = useBudget(workbench, text, attachments);
+  const budget = useBudget(workbench, { text, attachments, isSlimmed: false });
   const picker = useRef<HTMLInputElement>(null);
   const menuId = useId();
   const entries = useSlashEntries(text);
@@ -62,11 +62,9 @@ export function Composer({
   const attach = (added: readonly Attachment[]): void => change({ attachments: [...attachments, ...added] });
   const send = (): void => {
     if (!canSend) return;
-    const { temperature, ...plain } = draft;
-    // The demonstration model is good at its own temperature only.
-    const isAdvised = temperature !== undefined && !status?.model.isDemonstration;
+    const { isSlimmingOff: _, ...written } = draft;
     setDraft({ text: "", attachments: [] });
-    void workbench.send({ ...plain, text: text.trim(), ...(isAdvised ? { temperature } : {}) });
+    void workbench.send({ ...written, text: text.trim() });
     field.current?.focus();
   };
   const addFiles = async (files: readonly File[]): Promise<void> => {
@@ -166,11 +164,11 @@ export function Composer({
         {dropping && <div className="drop-hint">{t.dropHere}</div>}
         <AttachmentChips
           attachments={attachments}
-          tokensOf={(attachment) => t.aboutTokens(shortCount(workbench.counter.count(attachment.text).tokens))}
+          tokensOf={(attachment) => t.aboutTokens(shortCount(workbench.counter.count(attachment.text ?? "").tokens))}
           onRemove={(id) => change({ attachments: attachments.filter((each) => each.id !== id) })}
           onInline={(attachment) =>
             change({
-              text: text === "" ? attachment.text : `${text}\n${attachment.text}`,
+              text: [text, attachment.text].filter(Boolean).join("\n"),
               attachments: attachments.filter(({ id }) => id !== attachment.id),
             })
           }

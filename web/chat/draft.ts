@@ -1,6 +1,6 @@
 // What is being written, one draft a conversation. Texts survive a reload through sessionStorage; attachments live in memory,
 // because they may be larger than that storage holds.
-import type { Attachment } from "../conversation.ts";
+import type { Attachment, TemperatureChoice } from "../conversation.ts";
 import { Signal, useSignal } from "../signal.ts";
 import type { Workbench } from "../workbench.ts";
 
@@ -10,7 +10,11 @@ export interface DraftText {
   /** A template's name for the conversation that may begin with this message. */
   title?: string;
   /** A template's recommendation for this message. */
-  temperature?: number;
+  temperatureChoice?: TemperatureChoice;
+  /** A template's system prompt, for a conversation that begins with this message. */
+  system?: string;
+  /** This message goes as it is written. */
+  isSlimmingOff?: boolean;
 }
 
 const empty: DraftText = { text: "", attachments: [] };

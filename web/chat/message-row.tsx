@@ -4,7 +4,6 @@ import { type Message, versionsOf } from "../conversation.ts";
 import type { LiveAnswer, LiveText } from "../live-answer.ts";
 import { MarkdownView } from "../markdown/markdown-view.tsx";
 import { useStrings } from "../preferences.ts";
-import { contentOf } from "../prompt.ts";
 import { Signal, useSignal } from "../signal.ts";
 import { Button, IconButton } from "../ui/controls.tsx";
 import { CopyButton } from "../ui/copy-button.tsx";
@@ -73,7 +72,7 @@ function Question({ workbench, message, isEditing, onEdit }: RowProps): ReactEle
       </div>
       <div className="actions">
         <Versions workbench={workbench} message={message} />
-        <CopyButton label={t.copy} content={() => ({ text: contentOf(message.text, message.attachments) })} />
+        <CopyButton label={t.copy} content={() => ({ text: message.text })} />
         <IconButton icon="pencil" label={t.edit} onClick={() => onEdit(message.id)} />
       </div>
     </>
@@ -114,7 +113,7 @@ function Answer({ workbench, message, running, isLast }: RowProps): ReactElement
             <AnswerActions workbench={workbench} message={message} />
           </>
         ) : (
-          <AnswerProgress running={running} />
+          <AnswerProgress workbench={workbench} running={running} />
         )}
       </div>
     </div>

@@ -2,7 +2,7 @@
 import { type ReactElement, useId, useState } from "react";
 import { isLongPaste, toAttachment } from "../chat/attachment.ts";
 import type { DraftText } from "../chat/draft.ts";
-import { defaultSettings, temperatureOf, titleFrom } from "../conversation.ts";
+import { titleFrom } from "../conversation.ts";
 import { usePreferences, useStrings } from "../preferences.ts";
 import type { Language } from "../strings.ts";
 import { type FieldValues, type Template, type TemplateField, templates } from "../templates.ts";
@@ -154,11 +154,10 @@ function toDraft(
   const long = template.fields.filter((field) => isLongPaste(values[field.id] ?? ""));
   const attachments = long.map((field, n) => toAttachment(nameOf(n + 1), values[field.id] ?? "", { isPasted: true }));
   const short = { ...values, ...Object.fromEntries(long.map((field) => [field.id, ""])) };
-  const temperature = temperatureOf({ ...defaultSettings, temperatureChoice: template.temperature });
   return {
     text: template.build(short, language).trim(),
     attachments,
     title: titleOf(template, values, language),
-    ...(temperature === undefined ? {} : { temperature }),
+    temperatureChoice: template.temperature,
   };
 }
