@@ -14,9 +14,10 @@ import { parseMessages } from "./chat-messages.ts";
 import { refuse, unsupported, withParams } from "./errors.ts";
 import { type Fields, given } from "./fields.ts";
 import { type FileUse, fitFiles, quernBody } from "./office/file-prompt.ts";
+import { OpenAiStream } from "./openai-stream.ts";
 import { parseGeneration } from "./sampling-fields.ts";
-import { type CollectedChoice, type StreamFormat, sseFailure, streamAnswer, wholeAnswer } from "./serve-answer.ts";
-import { parseStreamOptions, type StreamOptions, sseHeaders } from "./stream-options.ts";
+import { type CollectedChoice, streamAnswer, wholeAnswer } from "./serve-answer.ts";
+import { parseStreamOptions, type StreamOptions } from "./stream-options.ts";
 import { parseToolUse, type ToolUse } from "./tools.ts";
 import { StreamTotals, timingsBody, usageBody } from "./totals.ts";
 
@@ -147,49 +148,30 @@ async function idsOf(api: Api, pieces: readonly string[]): Promise<number[]> {
   return lists.flat();
 }
 
-class ChatStreamFormat implements StreamFormat {
-  readonly headers = () => sseHeaders;
-  readonly ping = ": ping\n\n";
-  readonly pingMs?: number;
+class ChatStreamFormat extends OpenAiStream {
   readonly #request: ChatRequest;
-  readonly #options: StreamOptions;
   readonly #api: Api;
-  readonly #totals: StreamTotals;
-  /** What every chunk begins with, and what stands between the choices and its end: written once, not once a token. */
-  readonly #head: string;
-  readonly #tail: string;
   readonly #isOpen: boolean[];
   /** Each choice's text, kept only where citations are looked for in it. */
   readonly #answers: string[];
 
   constructor(request: ChatRequest, options: StreamOptions, api: Api) {
+    super(request, options, "chat.completion.chunk");
     this.#request = request;
-    this.#options = options;
     this.#api = api;
-    if (options.pingMs !== undefined) this.pingMs = options.pingMs;
-    this.#totals = new StreamTotals(request.job);
     this.#isOpen = Array.from({ length: request.job.choicesPerPrompt }, () => false);
     this.#answers = this.#isOpen.map(() => "");
-    const created = Math.floor(Date.now() / 1000);
-    const fixed = JSON.stringify({
-      id: request.job.id,
-      object: "chat.completion.chunk",
-      created,
-      model: request.model,
-    });
-    this.#head = `data: ${fixed.slice(0, -1)},"choices":[`;
-    this.#tail = options.includeUsage ? `],"usage":null` : "]";
   }
 
   event(event: AnswerEvent): string | undefined {
-    this.#totals.take(event);
+    this.totals.take(event);
     switch (event.type) {
       case "queued":
-        if (!this.#options.returnProgress) return undefined;
+        if (!this.options.returnProgress) return undefined;
         return this.#openAll({ queue: { position: event.position, estimated_wait_ms: event.estimatedWaitMs ?? null } });
       case "prefill":
         return this.#openAll(
-          this.#options.returnProgress ? { prompt_progress: this.#totals.progress(event) } : undefined,
+          this.options.returnProgress ? { prompt_progress: this.totals.progress(event) } : undefined,
         );
       case "text":
         if (event.text === "" && !event.logprobs && !this.#request.returnTokenIds) return undefined;
@@ -218,17 +200,6 @@ class ChatStreamFormat implements StreamFormat {
     }
   }
 
-  end(): { chunk: string } {
-    const totals = this.#options.includeUsage
-      ? `${this.#head}],"usage":${JSON.stringify(usageBody(this.#totals))},"timings":${JSON.stringify(timingsBody(this.#totals))}}\n\n`
-      : "";
-    return { chunk: `${totals}data: [DONE]\n\n` };
-  }
-
-  failure(error: unknown): string {
-    return `${sseFailure(error)}data: [DONE]\n\n`;
-  }
-
   #text(event: Extract<AnswerEvent, { type: "text" }>): string {
     if (this.#request.fileUse) this.#answers[event.choice] += event.text;
     const logprobs = event.logprobs
@@ -237,7 +208,7 @@ class ChatStreamFormat implements StreamFormat {
     return this.#chunk(event.choice, `{"content":${JSON.stringify(event.text)}}`, {
       ...(logprobs === undefined ? {} : { logprobs }),
       ...(this.#request.returnTokenIds ? { ids: event.ids } : {}),
-      ...(this.#options.timingsPerToken ? { more: { timings: this.#totals.timingsNow() } } : {}),
+      ...(this.options.timingsPerToken ? { more: { timings: this.totals.timingsNow() } } : {}),
     });
   }
 
@@ -269,7 +240,7 @@ class ChatStreamFormat implements StreamFormat {
     const withIds = ids === undefined ? "" : `,"token_ids":${JSON.stringify(ids)}`;
     const finish = reason === undefined ? "null" : `"${reason}"`;
     const rest = more === undefined ? "" : JSON.stringify(more).slice(1, -1);
-    return `${this.#head}{"index":${choice},"delta":${delta},${withLogprobs}"finish_reason":${finish}${withIds}}${this.#tail}${rest === "" ? "" : `,${rest}`}}\n\n`;
+    return `${this.head}{"index":${choice},"delta":${delta},${withLogprobs}"finish_reason":${finish}${withIds}}${this.tail}${rest === "" ? "" : `,${rest}`}}\n\n`;
   }
 }
 

@@ -8,9 +8,10 @@ import { type Api, type ApiContext, assertModel, bodyOf, parseContextOf } from "
 import { parseJsonFields } from "./body.ts";
 import { refuse, unsupported, withParams } from "./errors.ts";
 import { type Fields, given, kindOf } from "./fields.ts";
+import { OpenAiStream } from "./openai-stream.ts";
 import { parseGeneration } from "./sampling-fields.ts";
-import { type CollectedChoice, type StreamFormat, sseFailure, streamAnswer, wholeAnswer } from "./serve-answer.ts";
-import { parseStreamOptions, type StreamOptions, sseHeaders } from "./stream-options.ts";
+import { type CollectedChoice, streamAnswer, wholeAnswer } from "./serve-answer.ts";
+import { parseStreamOptions, type StreamOptions } from "./stream-options.ts";
 import type { TokenTexts } from "./token-texts.ts";
 import { StreamTotals, timingsBody, usageBody } from "./totals.ts";
 
@@ -125,42 +126,29 @@ function logprobLists(logprobs: readonly TokenLogprob[], texts: TokenTexts, offs
   return lists;
 }
 
-class CompletionStreamFormat implements StreamFormat {
-  readonly headers = () => sseHeaders;
-  readonly ping = ": ping\n\n";
-  readonly pingMs?: number;
+class CompletionStreamFormat extends OpenAiStream {
   readonly #request: CompletionRequest;
-  readonly #options: StreamOptions;
   readonly #texts: TokenTexts;
-  readonly #totals: StreamTotals;
-  readonly #head: string;
-  readonly #tail: string;
   /** Characters of each choice so far; undefined before its first chunk. */
   readonly #offsets: (number | undefined)[] = [];
 
   constructor(request: CompletionRequest, options: StreamOptions, api: Api) {
+    super(request, options, "text_completion");
     this.#request = request;
-    this.#options = options;
     this.#texts = api.texts;
-    if (options.pingMs !== undefined) this.pingMs = options.pingMs;
-    this.#totals = new StreamTotals(request.job);
-    const created = Math.floor(Date.now() / 1000);
-    const fixed = JSON.stringify({ id: request.job.id, object: "text_completion", created, model: request.model });
-    this.#head = `data: ${fixed.slice(0, -1)},"choices":[`;
-    this.#tail = options.includeUsage ? `],"usage":null` : "]";
   }
 
   event(event: AnswerEvent): string | undefined {
-    this.#totals.take(event);
+    this.totals.take(event);
     switch (event.type) {
       case "queued":
-        if (!this.#options.returnProgress) return undefined;
+        if (!this.options.returnProgress) return undefined;
         return this.#line("", {
           queue: { position: event.position, estimated_wait_ms: event.estimatedWaitMs ?? null },
         });
       case "prefill":
-        if (!this.#options.returnProgress) return undefined;
-        return this.#line("", { prompt_progress: this.#totals.progress(event) });
+        if (!this.options.returnProgress) return undefined;
+        return this.#line("", { prompt_progress: this.totals.progress(event) });
       case "text":
         if (event.text === "" && !event.logprobs && !this.#request.returnTokenIds) return undefined;
         return this.#text(event);
@@ -175,24 +163,13 @@ class CompletionStreamFormat implements StreamFormat {
     }
   }
 
-  end(): { chunk: string } {
-    const totals = this.#options.includeUsage
-      ? `${this.#head}],"usage":${JSON.stringify(usageBody(this.#totals))},"timings":${JSON.stringify(timingsBody(this.#totals))}}\n\n`
-      : "";
-    return { chunk: `${totals}data: [DONE]\n\n` };
-  }
-
-  failure(error: unknown): string {
-    return `${sseFailure(error)}data: [DONE]\n\n`;
-  }
-
   #text(event: Extract<AnswerEvent, { type: "text" }>): string {
     const text = this.#echo(event.choice) + event.text;
     const offset = this.#offsets[event.choice] ?? 0;
     this.#offsets[event.choice] = offset + text.length;
     const logprobs = event.logprobs ? { logprobs: logprobLists(event.logprobs, this.#texts, offset) } : {};
     const ids = this.#request.returnTokenIds ? { token_ids: event.ids } : {};
-    const more = this.#options.timingsPerToken ? { timings: this.#totals.timingsNow() } : undefined;
+    const more = this.options.timingsPerToken ? { timings: this.totals.timingsNow() } : undefined;
     return this.#line(this.#choice(event.choice, text, { more: { ...logprobs, ...ids } }), more);
   }
 
@@ -211,7 +188,7 @@ class CompletionStreamFormat implements StreamFormat {
 
   #line(choice: string, more?: object): string {
     const rest = more === undefined ? "" : JSON.stringify(more).slice(1, -1);
-    return `${this.#head}${choice}${this.#tail}${rest === "" ? "" : `,${rest}`}}\n\n`;
+    return `${this.head}${choice}${this.tail}${rest === "" ? "" : `,${rest}`}}\n\n`;
   }
 }
 
