@@ -91,7 +91,7 @@ async function model(settings: Settings): Promise<Finding[]> {
     const { architecture, quantisation, parameters } = inspectModel(file);
     const found = `${file}: ${architecture}, ${quantisation}, ${(parameters / 1e9).toFixed(2)} billion parameters`;
     const advice =
-      "This is the demonstration model. `quern models pull qwen3-4b-instruct-2507` gets the real one (2.5 GB).";
+      "This is the demonstration model. `npx quern models pull qwen3-4b-instruct-2507` gets the real one (2.5 GB).";
     const verdict = await cudaSupport(file);
     return [
       { what: "model", verdict: isDemonstration ? "note" : "ok", found, ...(isDemonstration ? { advice } : {}) },

@@ -52,7 +52,7 @@ export function answerRoom(promptTokens: number, contextTokens: number, maxToken
   if (needed > contextTokens) {
     throw new AppError(
       "context_overflow",
-      `The prompt has ${promptTokens} tokens; this engine holds ${contextTokens}, prompt and answer together.`,
+      `The prompt has ${promptTokens} tokens, ${needed - contextTokens} too many: this engine holds ${contextTokens}, prompt and answer together.`,
       {
         param: "prompt",
         hint: "Send a shorter prompt, or start Quern with a larger --context.",

@@ -179,7 +179,7 @@ export function removeModel(id: string, dataFolder: string): number {
 }
 
 export function pullHint(entry: CatalogueEntry): string {
-  return `Fetch it with: quern models pull ${entry.id} (in China: --hub modelscope)`;
+  return `Fetch it with: npx quern models pull ${entry.id} (in China: --hub modelscope)`;
 }
 
 function automatic(dataFolder: string): ResolvedModel {

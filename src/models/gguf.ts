@@ -71,7 +71,7 @@ export function readGguf(file: string): Gguf {
       "unreadable",
       `${path.basename(file)} is not a readable GGUF file: ${error.message} (byte ${error.byte}).`,
       {
-        hint: "The file may be cut off or not a model at all. Fetch it again, for example with `quern models pull`.",
+        hint: "The file may be cut off or not a model at all. Fetch it again, for example with `npx quern models pull`.",
         details: { file, byte: error.byte },
         cause: error,
       },

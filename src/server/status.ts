@@ -7,7 +7,7 @@ import type { HealthBody, ModelCard, ModelsBody, StatusBody } from "./api-types.
 
 export const demonstration = {
   message: "This is the bundled demonstration model: it shows how Quern works, and is good for nothing else.",
-  hint: "Fetch the real one with `quern models pull qwen3-4b-instruct-2507`, then start Quern again.",
+  hint: "Fetch the real one with `npx quern models pull qwen3-4b-instruct-2507`, then start Quern again.",
 };
 
 export function health(context: ApiContext, api: Api): Response {
