@@ -129,14 +129,25 @@ function bandsOf(runs: readonly Run[], gutter: Gutter): Band[] {
   };
   let wasCrossing = false;
   for (const run of runs.toSorted((a, b) => a.top - b.top)) {
-    const isCrossing = run.left < centre && run.right > centre;
+    const isCrossing = crosses(run, runs, centre);
     if (isCrossing !== wasCrossing) close();
     wasCrossing = isCrossing;
     open.push(run);
   }
   close();
   return bands.map((band) =>
-    band.runs.some((run) => run.left < centre && run.right > centre) ? { ...band, isColumns: false } : band,
+    band.runs.some((run) => crosses(run, runs, centre)) ? { ...band, isColumns: false } : band,
+  );
+}
+
+/** A speck between the columns, with lines on both sides of it, does not reach over the gutter as a title does. */
+function crosses(run: Run, all: readonly Run[], centre: number): boolean {
+  if (run.left >= centre || run.right <= centre) return false;
+  if (run.right - run.left > run.size * 5) return true;
+  const beside = all.filter((other) => other !== run && other.top < run.bottom && other.bottom > run.top);
+  return !(
+    beside.some((other) => other.right <= run.left + run.size) &&
+    beside.some((other) => other.left >= run.right - run.size)
   );
 }
 
