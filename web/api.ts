@@ -6,17 +6,24 @@ import { readEvents } from "./sse.ts";
 
 export type EngineStatus = StatusBody["engine"];
 
-type Failure = Partial<Pick<ErrorBody["error"], "message" | "code" | "hint">>;
+type Failure = Partial<Pick<ErrorBody["error"], "message" | "code" | "hint">> & { needs_password?: unknown };
 
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly code: string;
   readonly hint: string | undefined;
+  /** An encrypted file: its password opens it. */
+  readonly needsPassword: boolean;
 
-  constructor(code: string, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    message: string,
+    options: { hint?: string; needsPassword?: boolean; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
+    this.needsPassword = options.needsPassword ?? false;
   }
 }
 
@@ -47,8 +54,8 @@ export async function readText(path: string): Promise<string> {
 }
 
 /** The events of a stream until it ends. Throws an ApiError when it breaks, the signal's reason when it was aborted. */
-export async function* readStream<T>(path: string, signal: AbortSignal): AsyncGenerator<T> {
-  const response = await request(path, { signal });
+export async function* readStream<T>(path: string, signal: AbortSignal, body?: unknown): AsyncGenerator<T> {
+  const response = await request(path, { ...(body === undefined ? {} : jsonBody(body)), signal });
   if (response.body === null) throw new ApiError("cut", "The stream had no body.");
   try {
     for await (const data of readEvents(response.body)) {
@@ -70,7 +77,8 @@ const jsonBody = (body: unknown): RequestInit => ({
   body: JSON.stringify(body),
 });
 
-async function request(path: string, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
+/** Any call, with the key; a status that is no success becomes an ApiError. */
+export async function request(path: string, init: RequestInit & { signal: AbortSignal }): Promise<Response> {
   let response: Response;
   try {
     const key = apiKey();
@@ -86,7 +94,10 @@ async function request(path: string, init: RequestInit & { signal: AbortSignal }
 }
 
 function errorFrom(body: Failure, status: number): ApiError {
-  const options = body.hint === undefined ? {} : { hint: body.hint };
+  const options = {
+    ...(body.hint === undefined ? {} : { hint: body.hint }),
+    needsPassword: body.needs_password === true,
+  };
   return new ApiError(
     body.code ?? `http_${status}`,
     body.message ?? `The server answered with status ${status}.`,

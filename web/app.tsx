@@ -1,5 +1,5 @@
 // The page's frame: sidebar, conversation, composer, dialogs, and the keys that work everywhere.
-import { type ReactElement, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, type ReactElement, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { Announcer } from "./announcer.tsx";
 import { Composer } from "./chat/composer.tsx";
 import { draftOf } from "./chat/draft.ts";
@@ -9,6 +9,7 @@ import { pathTo } from "./conversation.ts";
 import { SettingsDialog } from "./dialogs/settings-dialog.tsx";
 import { ShortcutsDialog } from "./dialogs/shortcuts-dialog.tsx";
 import { TemplateCards, TemplateDialog } from "./dialogs/template-dialog.tsx";
+import { officeView } from "./documents/office-view.ts";
 import { Notices } from "./notices.tsx";
 import { setPreferences, usePreferences, useStrings } from "./preferences.ts";
 import { Sidebar } from "./sidebar.tsx";
@@ -17,6 +18,8 @@ import { IconButton } from "./ui/controls.tsx";
 import { Logo } from "./ui/icons.tsx";
 import { Toasts } from "./ui/toasts.tsx";
 import type { Workbench } from "./workbench.ts";
+
+const OfficePane = lazy(async () => ({ default: (await import("./documents/office-pane.tsx")).OfficePane }));
 
 type OpenDialog = { kind: "settings" } | { kind: "shortcuts" } | { kind: "template"; id: string | undefined };
 
@@ -27,6 +30,7 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
   const t = useStrings();
   const { isSidebarOpen: isOpenWide, theme, language } = usePreferences();
   const open = useSignal(workbench.open);
+  const beside = useSignal(officeView);
   const [isDrawerOpen, setDrawerOpen] = useState(false);
   const [isNarrow, setNarrow] = useState(narrow.matches);
   const [dialog, setDialog] = useState<OpenDialog>();
@@ -73,6 +77,7 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
   // biome-ignore lint/correctness/useExhaustiveDependencies: another conversation is edited and written in afresh
   useEffect(() => {
     setEditingId(undefined);
+    officeView.value = undefined;
     if (!matchMedia("(pointer: coarse)").matches) field.current?.focus();
   }, [open.head.id]);
   useEffect(() => {
@@ -81,7 +86,7 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
   useShortcuts(workbench, { ...actions, isSidebarOpen, openDialog: setDialog, hasDialog: dialog !== undefined });
 
   return (
-    <div className={`app${isSidebarOpen ? " with-sidebar" : ""}`}>
+    <div className={`app${isSidebarOpen ? " with-sidebar" : ""}${beside ? " with-office" : ""}`}>
       {isSidebarOpen && (
         <>
           {isNarrow && (
@@ -130,6 +135,11 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
           onEditLast={actions.editLast}
         />
       </main>
+      {beside && (
+        <Suspense fallback={<div className="office" />}>
+          <OfficePane view={beside} />
+        </Suspense>
+      )}
       {dialog?.kind === "settings" && <SettingsDialog workbench={workbench} onClose={() => setDialog(undefined)} />}
       {dialog?.kind === "shortcuts" && <ShortcutsDialog onClose={() => setDialog(undefined)} />}
       {dialog?.kind === "template" && (

@@ -2,7 +2,10 @@
 // question or asking again adds a sibling; nothing is ever overwritten. Pure functions over readonly data: no storage, no
 // network, no clock.
 
+import type { AttachedDocument, FileOverflow, QuernBody } from "../src/server/api-types.ts";
+
 export interface Attachment {
+  /** Of a document: the stored file's. */
   id: string;
   name: string;
   /** Absent once the server keeps it: read it with `textOf`. */
@@ -10,6 +13,8 @@ export interface Attachment {
   lineCount: number;
   /** Pasted text has a name only for the reader; a file's name is also told to the model. */
   isPasted: boolean;
+  /** Present for what the server reads: PDF, Office, pictures, workbooks. */
+  document?: AttachedDocument;
 }
 
 export interface MessageError {
@@ -45,6 +50,10 @@ export interface Message {
   stats?: AnswerStats;
   /** The model got it without its politeness and filler. */
   isSlimmed?: boolean;
+  /** Of a question: how its documents go along when they are too long. */
+  fileOverflow?: FileOverflow;
+  /** Of an answer: what the model was given of the documents, and what it cites. */
+  files?: QuernBody;
 }
 
 export type TemperatureChoice = "auto" | "precise" | "balanced" | "creative" | "custom";

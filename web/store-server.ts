@@ -4,6 +4,7 @@ import type {
   AnswerUpdateBody,
   BudgetBody,
   DraftBody,
+  FileOverflow,
   ConversationHead as HeadBody,
   SlimBody,
   WorkspaceMessage,
@@ -40,6 +41,7 @@ export interface Question {
   text: string;
   attachments: readonly Attachment[];
   isSlimmed: boolean;
+  fileOverflow?: FileOverflow;
   answer: { id: string; temperatureChoice?: TemperatureChoice };
 }
 
@@ -49,6 +51,7 @@ export type AnswerPlace =
   | { retryId: string };
 
 const pageLimit = 500;
+const longestReadMs = 3_600_000;
 const conversations = "/workspace/conversations";
 
 export class ServerStore {
@@ -97,8 +100,11 @@ export class ServerStore {
   /** Adds the question and begins its answer. */
   async ask(conversationId: string, { attachments, ...question }: Question): Promise<Message> {
     const body = { ...question, attachments: attachments.map(toAttached) };
+    // Documents are read, and perhaps summarised, before the answer begins.
+    const signal = AbortSignal.timeout(attachments.some(({ document }) => document) ? longestReadMs : 60_000);
     const { answer } = await call<{ answer: WorkspaceMessage }>("POST", `${conversations}/${conversationId}/messages`, {
       body,
+      signal,
     });
     return toMessage(answer);
   }
@@ -187,7 +193,8 @@ function toMessage({ role, error, ...body }: WorkspaceMessage): Message {
   };
 }
 
-function toAttached({ id, name, text, isPasted }: Attachment): object {
+function toAttached({ id, name, text, isPasted, document }: Attachment): object {
+  if (document !== undefined) return { id, name, document };
   return text === undefined ? { id, name, isPasted } : { name, text, isPasted };
 }
 

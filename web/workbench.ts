@@ -1,6 +1,7 @@
 // What the page can do, apart from how it looks: conversations, branches, answers. Holds the state as signals. The server keeps it all
 // and writes the answers; here they are asked for and followed, several at once, and a change by another tab is taken over as the
 // live stream tells of it. A request that failed keeps what was written, marked as failed, and can be sent again.
+import type { FileOverflow } from "../src/server/api-types.ts";
 import {
   type Attachment,
   type ChatSettings,
@@ -30,6 +31,8 @@ export interface OpenConversation {
 export interface Draft {
   text: string;
   attachments: readonly Attachment[];
+  /** How documents that are too long go along. */
+  fileOverflow?: FileOverflow;
   /** What a new conversation is called, where the text itself would make a poor title. */
   title?: string;
   /** What a template recommends, for conversations on "auto". */
@@ -199,7 +202,7 @@ export class Workbench {
   }
 
   async #ask(conversation: OpenConversation, parentId: string | undefined, draft: Draft): Promise<void> {
-    const { text, attachments, isSlimmed = false, system } = draft;
+    const { text, attachments, isSlimmed = false, system, fileOverflow } = draft;
     // The demonstration model is good at its own temperature only.
     const isDemonstration = this.engine.view.value.status?.model.isDemonstration;
     const temperatureChoice = isDemonstration ? undefined : draft.temperatureChoice;
@@ -214,6 +217,7 @@ export class Workbench {
       createdAt: Date.now(),
       state: "complete",
       ...(isSlimmed ? { isSlimmed } : {}),
+      ...(fileOverflow === undefined ? {} : { fileOverflow }),
     };
     const answer = this.#newAnswer(head.id, question.id);
     const isNew = !this.#known.has(head.id);
@@ -231,6 +235,7 @@ export class Workbench {
         text,
         attachments,
         isSlimmed,
+        ...(fileOverflow === undefined ? {} : { fileOverflow }),
         answer: { id: answer.id, ...(temperatureChoice === undefined ? {} : { temperatureChoice }) },
       });
     });

@@ -459,3 +459,153 @@ export interface SlimBody {
   tokensBefore: number;
   tokensAfter: number;
 }
+
+// Documents and analyses as /v1/documents and /v1/analysis give them (docs/api.md). The routes hold their own types to these.
+
+type Words = { readonly zh: string; readonly en: string };
+
+export interface DocumentBody {
+  name: string;
+  kind: string;
+  text: string;
+  pages: readonly DocumentPage[];
+  warnings: readonly { code: string; message: string; page?: number }[];
+}
+
+export interface DocumentPage {
+  number: number;
+  name?: string;
+  width: number;
+  height: number;
+  unit?: "pt" | "px";
+  turnedBy?: number;
+  levelledBy?: number;
+  source: string;
+  /** 0..1; 1 for text. */
+  confidence: number;
+  segments: readonly DocumentSegment[];
+}
+
+export interface DocumentSegment {
+  kind: string;
+  page: number;
+  /** left, top, right, bottom in the page's units. */
+  box?: readonly [number, number, number, number];
+  text?: string;
+  level?: number;
+  items?: readonly { text: string; level: number; marker: string }[];
+  rows?: number;
+  columns?: number;
+  cells?: readonly { row: number; column: number; text: string; confidence?: number }[];
+  title?: string;
+  confidence?: number;
+  /** Why it was taken out of the text: running_header, running_footer, page_number, watermark, repeated_disclaimer. */
+  removed?: string;
+  corrected?: boolean;
+}
+
+/** What `POST /v1/documents` gives with `stream`. */
+export type DocumentEvent =
+  | { type: "progress"; page: number; pages: number; step: string }
+  | { type: "document"; document: DocumentBody; tokens?: number; sha256: string; from_cache: boolean }
+  | { type: "error"; error: ErrorBody["error"] };
+
+export interface TableBody {
+  id: string;
+  name: string;
+  sheet: string;
+  range: string;
+  records: number;
+  columns: readonly ColumnBody[];
+  decisions: readonly Words[];
+}
+
+export interface ColumnBody {
+  id: string;
+  name: string;
+  type: string;
+  role: string;
+  unit: string;
+  distinct: number;
+  missing: number;
+  decisions: readonly Words[];
+  labels: readonly string[];
+}
+
+export type FilterBody =
+  | { column: string; is: "in" | "not_in"; values: readonly string[] }
+  | { column: string; is: "at_least" | "at_most"; value: number };
+
+export interface PlanBody {
+  kind: string;
+  metric: string;
+  aggregation: string;
+  filters: readonly FilterBody[];
+  breakdown: readonly string[];
+  period?: { column: string; grain: string; start?: string };
+  comparison?: string;
+  planMetric?: string;
+  versus?: string;
+  top: number;
+}
+
+export interface FactBody {
+  id: string;
+  subject: string;
+  sentence: string;
+  numbers: readonly { role: string; value: number; text: string }[];
+  formula: string;
+  cells: { count: number; first: readonly string[]; range: string };
+}
+
+export interface FindingBody {
+  kind: string;
+  severity: "note" | "warning" | "error";
+  column?: string;
+  count: number;
+  addresses: readonly string[];
+  words: Words;
+}
+
+export interface ChartBody {
+  id: string;
+  kind: string;
+  alternatives: readonly string[];
+  title: string;
+  categories: readonly string[];
+  series: readonly { name: string; values: readonly number[] }[];
+  unit: string;
+  /** An ECharts option without colours. */
+  option: Record<string, unknown>;
+}
+
+export interface SentenceBody {
+  text: string;
+  source: "model" | "rewritten" | "template";
+  citations: readonly { start: number; end: number; factId: string }[];
+}
+
+export interface AnalysisBody {
+  source: string;
+  language: "zh" | "en";
+  table: TableBody;
+  findings: readonly FindingBody[];
+  plan: PlanBody;
+  planWords: string;
+  planFrom: string;
+  facts: readonly FactBody[];
+  reconciliation: { status: string; words: Words };
+  charts: readonly ChartBody[];
+  sentences: readonly SentenceBody[];
+}
+
+/** What `POST /v1/analysis` gives with `stream`, in this order; sentences as they pass their check. */
+export type AnalysisEventBody =
+  | { type: "tables"; tables: readonly TableBody[] }
+  | { type: "quality"; table: string; findings: readonly FindingBody[] }
+  | { type: "plan"; plan: PlanBody; words: string; from: string }
+  | { type: "facts"; facts: readonly FactBody[]; reconciliation: AnalysisBody["reconciliation"] }
+  | { type: "chart"; chart: ChartBody }
+  | { type: "sentence"; sentence: SentenceBody }
+  | { type: "done"; analysis: AnalysisBody }
+  | { type: "error"; error: ErrorBody["error"] };

@@ -96,7 +96,7 @@ export const officePaths: readonly Described[] = [
     [
       "GET /v1/files/:id/pages/:page",
       "A page of it as a picture",
-      { query: ["pixels"], answer: ["image/png", "binary"] },
+      { query: ["pixels", "turned", "levelled"], answer: ["image/png", "binary"] },
     ],
     ["GET /v1/files/:id/tables", "The tables of a workbook: columns, types, the decisions behind them"],
   ]),

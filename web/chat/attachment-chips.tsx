@@ -1,8 +1,11 @@
-import { type ReactElement, useEffect, useState } from "react";
+import { type ReactElement, useEffect, useRef, useState } from "react";
+import type { DocumentEdit } from "../../src/server/api-types.ts";
 import type { Attachment } from "../conversation.ts";
+import { isWorkbook, officeView } from "../documents/office-view.ts";
 import { messageError } from "../live-answer.ts";
 import { useStrings } from "../preferences.ts";
 import { textOf } from "../store-server.ts";
+import { useOfficeStrings } from "../strings-office.ts";
 import { Button, Dialog, IconButton } from "../ui/controls.tsx";
 import { shortCount } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
@@ -16,16 +19,33 @@ export function AttachmentChips({
   tokensOf,
   onRemove,
   onInline,
+  onChange,
 }: {
   attachments: readonly Attachment[];
   tokensOf?: (attachment: Attachment) => string;
+  /** Takes a document with its corrections; absent once it was sent. */
+  onChange?: (attachment: Attachment) => void;
   onRemove?: (id: string) => void;
   /** Offered for texts that a text field can hold. */
   onInline?: (attachment: Attachment) => void;
 }): ReactElement | undefined {
   const t = useStrings();
+  const o = useOfficeStrings();
   const [shown, setShown] = useState<Attachment>();
+  const latest = useRef(onChange);
+  latest.current = onChange;
   if (attachments.length === 0) return;
+  const open = (attachment: Attachment): void => {
+    const { id, name, document } = attachment;
+    if (document === undefined) {
+      setShown(attachment);
+      return;
+    }
+    const onEdits = (edits: readonly DocumentEdit[], tokens: number): void =>
+      latest.current?.({ ...attachment, document: { ...document, edits: [...edits], tokens } });
+    const file = { fileId: id, name, document };
+    officeView.value = { kind: "document", file, page: 1, ...(onChange ? { onEdits } : {}) };
+  };
   return (
     <>
       <ul className="chips">
@@ -35,17 +55,37 @@ export function AttachmentChips({
               type="button"
               className="chip-name"
               aria-label={t.showAttachment(attachment.name)}
-              onClick={() => setShown(attachment)}
+              onClick={() => open(attachment)}
             >
               <Icon name="file" />
               <span>
                 <span className="chip-title">{attachment.name}</span>
-                <small>
-                  {t.linesOf(attachment.lineCount)}
-                  {tokensOf && ` · ${tokensOf(attachment)}`}
-                </small>
+                {attachment.document ? (
+                  <small>
+                    {o.pagesOf(attachment.document.pages)} · {o.tokensOf(shortCount(attachment.document.tokens))}
+                    {attachment.document.edits && attachment.document.edits.length > 0 && ` · ${o.edited}`}
+                  </small>
+                ) : (
+                  <small>
+                    {t.linesOf(attachment.lineCount)}
+                    {tokensOf && ` · ${tokensOf(attachment)}`}
+                  </small>
+                )}
               </span>
             </button>
+            {attachment.document && isWorkbook(attachment) && (
+              <button
+                type="button"
+                className="button chip-analyse"
+                onClick={() => {
+                  const { id, name, document } = attachment;
+                  if (document) officeView.value = { kind: "analysis", file: { fileId: id, name, document } };
+                }}
+              >
+                <Icon name="chart" />
+                {o.analyse}
+              </button>
+            )}
             {onRemove && (
               <IconButton
                 icon="close"

@@ -46,7 +46,9 @@ export function budgetOf(
   const isSameBranch = counted?.head === head;
   const isExactText = isSameBranch && counted?.text === text;
   const branch = pathTo(messages, head.leafId).filter(({ id }) => !head.leftOutIds.includes(id));
-  const ofFiles = attachments.map((attachment) => counter.count(fileText(attachment)));
+  const ofFiles = attachments.map((attachment) =>
+    attachment.document ? { tokens: attachment.document.tokens, isExact: true } : counter.count(fileText(attachment)),
+  );
   const parts = counted && isSameBranch ? counted.body.parts : estimated(head, branch);
   const isEmpty = text === "" && attachments.length === 0;
   const message = isEmpty

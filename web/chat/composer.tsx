@@ -12,6 +12,8 @@ import {
   useState,
 } from "react";
 import type { Attachment } from "../conversation.ts";
+import { UploadChips } from "../documents/upload-chips.tsx";
+import { isDocumentFile } from "../documents/uploads.ts";
 import { useStrings } from "../preferences.ts";
 import { useSignal } from "../signal.ts";
 import { IconButton } from "../ui/controls.tsx";
@@ -22,7 +24,9 @@ import type { Workbench } from "../workbench.ts";
 import { fileBytesLimit, isLongPaste, textOfFile, toAttachment } from "./attachment.ts";
 import { AttachmentChips } from "./attachment-chips.tsx";
 import { ContextGauge, OverBudget } from "./context-gauge.tsx";
-import { type DraftText, useDraft } from "./draft.ts";
+import { type DraftText, draftOf, useDraft } from "./draft.ts";
+import { ChosenFit, FitChoices } from "./file-fit.tsx";
+import { readIntoDraft } from "./read-into-draft.ts";
 import { type SlashCommand, type SlashEntry, SlashMenu, useSlashEntries } from "./slash-menu.tsx";
 import { useBudget } from "./use-budget.ts";
 
@@ -54,15 +58,19 @@ export function Composer({
   const entries = useSlashEntries(text);
   const [active, setActive] = useState(0);
   const isRunning = [...answers.values()].some(({ conversationId }) => conversationId === open.head.id);
-  const isOver = budget !== undefined && budget.overTokens > 0;
+  const hasDocuments = attachments.some(({ document }) => document !== undefined);
+  // Documents that go as passages or as a summary take what room there is.
+  const isFitted = hasDocuments && draft.fileOverflow !== undefined;
+  const isOver = budget !== undefined && budget.overTokens > 0 && !isFitted;
   const isBlocked = isOver && budget.isExact;
-  const canSend = (text.trim() !== "" || attachments.length > 0) && !isRunning && !isBlocked;
+  const uploads = draft.uploads ?? [];
+  const canSend = (text.trim() !== "" || attachments.length > 0) && !isRunning && !isBlocked && uploads.length === 0;
 
   const change = (next: Partial<DraftText>): void => setDraft({ ...draft, ...next });
   const attach = (added: readonly Attachment[]): void => change({ attachments: [...attachments, ...added] });
   const send = (): void => {
     if (!canSend) return;
-    const { isSlimmingOff: _, ...written } = draft;
+    const { isSlimmingOff: _, uploads: __, ...written } = draft;
     setDraft({ text: "", attachments: [] });
     void workbench.send({ ...written, text: text.trim() });
     field.current?.focus();
@@ -70,6 +78,10 @@ export function Composer({
   const addFiles = async (files: readonly File[]): Promise<void> => {
     const added: Attachment[] = [];
     for (const file of files) {
+      if (await isDocumentFile(file)) {
+        readIntoDraft(file, draftOf(workbench), t);
+        continue;
+      }
       if (file.size > fileBytesLimit) {
         showToast({ text: t.fileTooLarge(file.name, "20 MiB"), isError: true });
         continue;
@@ -145,6 +157,7 @@ export function Composer({
           budget={budget}
           modelTokens={status?.model.trainedContextTokens ?? 0}
           attachments={attachments}
+          fit={hasDocuments && <FitChoices onChoose={(fileOverflow) => change({ fileOverflow })} />}
           onRemoveFile={(id) => change({ attachments: attachments.filter((each) => each.id !== id) })}
           onLeaveOut={(ids) =>
             void workbench.changeHead(open.head.id, { leftOutIds: [...open.head.leftOutIds, ...ids] })
@@ -166,6 +179,11 @@ export function Composer({
           attachments={attachments}
           tokensOf={(attachment) => t.aboutTokens(shortCount(workbench.counter.count(attachment.text ?? "").tokens))}
           onRemove={(id) => change({ attachments: attachments.filter((each) => each.id !== id) })}
+          onChange={(changed) => {
+            const signal = draftOf(workbench);
+            const next = signal.value.attachments.map((each) => (each.id === changed.id ? changed : each));
+            signal.value = { ...signal.value, attachments: next };
+          }}
           onInline={(attachment) =>
             change({
               text: [text, attachment.text].filter(Boolean).join("\n"),
@@ -173,6 +191,16 @@ export function Composer({
             })
           }
         />
+        <UploadChips uploads={uploads} />
+        {isFitted && (
+          <ChosenFit
+            choice={draft.fileOverflow}
+            onUndo={() => {
+              const { fileOverflow: _whole, ...rest } = draft;
+              setDraft(rest);
+            }}
+          />
+        )}
         <textarea
           ref={field}
           value={text}

@@ -1,5 +1,5 @@
 // The context in one line: a ring beside the send button, its parts on request, and the choices when it is too much.
-import { type ReactElement, useId } from "react";
+import { type ReactElement, type ReactNode, useId } from "react";
 import type { Attachment } from "../conversation.ts";
 import { useStrings } from "../preferences.ts";
 import { Button } from "../ui/controls.tsx";
@@ -64,6 +64,7 @@ export function OverBudget({
   budget,
   modelTokens,
   attachments,
+  fit,
   onLeaveOut,
   onRemoveFile,
   onNewChat,
@@ -72,6 +73,8 @@ export function OverBudget({
   /** The longest context the model was made for; 0 when it does not say. */
   modelTokens: number;
   attachments: readonly Attachment[];
+  /** Ways to send documents that are too long. */
+  fit?: ReactNode;
   onLeaveOut: (ids: readonly string[]) => void;
   onRemoveFile: (id: string) => void;
   onNewChat: () => void;
@@ -85,6 +88,7 @@ export function OverBudget({
       <div>
         <p>{t.overBudget(budget.overTokens.toLocaleString())}</p>
         <div className="trouble-ways">
+          {fit}
           {budget.oldestIds.length > 0 && (
             <Button onClick={() => onLeaveOut(budget.oldestIds)}>{t.leaveOutOldest(budget.oldestIds.length)}</Button>
           )}

@@ -1,6 +1,8 @@
 // What is being written, one draft a conversation. Texts survive a reload through sessionStorage; attachments live in memory,
 // because they may be larger than that storage holds.
+import type { FileOverflow } from "../../src/server/api-types.ts";
 import type { Attachment, TemperatureChoice } from "../conversation.ts";
+import type { Upload } from "../documents/uploads.ts";
 import { Signal, useSignal } from "../signal.ts";
 import type { Workbench } from "../workbench.ts";
 
@@ -15,6 +17,9 @@ export interface DraftText {
   system?: string;
   /** This message goes as it is written. */
   isSlimmingOff?: boolean;
+  /** Files that are still being read. */
+  uploads?: readonly Upload[];
+  fileOverflow?: FileOverflow;
 }
 
 const empty: DraftText = { text: "", attachments: [] };

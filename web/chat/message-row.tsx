@@ -1,6 +1,7 @@
 // One message: a question in its bubble, or an answer with what can be done about it.
-import { memo, type ReactElement, useMemo, useState } from "react";
-import { type Message, versionsOf } from "../conversation.ts";
+import { type MouseEvent, memo, type ReactElement, useMemo, useState } from "react";
+import { type Attachment, type Message, pathTo, versionsOf } from "../conversation.ts";
+import { officeView } from "../documents/office-view.ts";
 import type { LiveAnswer, LiveText } from "../live-answer.ts";
 import { MarkdownView } from "../markdown/markdown-view.tsx";
 import { useStrings } from "../preferences.ts";
@@ -12,7 +13,9 @@ import { Logo } from "../ui/icons.tsx";
 import type { Workbench } from "../workbench.ts";
 import { AnswerProgress, AnswerTrouble } from "./answer-state.tsx";
 import { AttachmentChips } from "./attachment-chips.tsx";
+import { citationAt, linkCitations, passageBefore } from "./citations.ts";
 import { EditBox } from "./edit-box.tsx";
+import { FileNotes } from "./file-notes.tsx";
 
 interface RowProps {
   workbench: Workbench;
@@ -106,9 +109,10 @@ function Answer({ workbench, message, running, isLast }: RowProps): ReactElement
         <Logo size={26} />
       </div>
       <div className="answer-body">
-        <AnswerText message={message} running={running} />
+        <AnswerText workbench={workbench} message={message} running={running} />
         {running === undefined ? (
           <>
+            <FileNotes files={message.files} />
             <AnswerTrouble workbench={workbench} message={message} isLast={isLast} />
             <AnswerActions workbench={workbench} message={message} />
           </>
@@ -123,10 +127,45 @@ function Answer({ workbench, message, running, isLast }: RowProps): ReactElement
 const notLive = new Signal<LiveText>({ phase: { type: "writing" }, text: "" });
 
 /** The same component while the answer grows and when it is whole, so that a selection in it survives the end. */
-function AnswerText({ message, running }: Pick<RowProps, "message" | "running">): ReactElement | undefined {
+function AnswerText({
+  workbench,
+  message,
+  running,
+}: Pick<RowProps, "workbench" | "message" | "running">): ReactElement | undefined {
   const live = useSignal(running?.live ?? notLive);
+  const { messages } = useSignal(workbench.open);
+  const documents = useMemo(
+    () =>
+      pathTo(messages, message.parentId).flatMap(({ attachments }) => attachments.filter(({ document }) => document)),
+    [messages, message.parentId],
+  );
   const text = running === undefined ? message.text : live.text;
-  return text === "" ? undefined : <MarkdownView text={text} isGrowing={running !== undefined} />;
+  if (text === "") return;
+  if (documents.length === 0) return <MarkdownView text={text} isGrowing={running !== undefined} />;
+  const checked = running === undefined ? message.files?.citations : undefined;
+  const followed = (event: MouseEvent): void => {
+    const link = event.target instanceof Element ? event.target.closest("a") : null;
+    const cited = link && citationAt(link.getAttribute("href") ?? "");
+    if (!cited) return;
+    event.preventDefault();
+    const { page, name, at } = cited;
+    const hasPage = ({ document }: Attachment): boolean => (document?.pages ?? 0) >= page;
+    const source =
+      documents.find((each) => name !== undefined && (each.name.includes(name) || name.includes(each.name))) ??
+      documents.findLast(hasPage) ??
+      documents.at(-1);
+    if (source?.document === undefined) return;
+    const file = { fileId: source.id, name: source.name, document: source.document };
+    officeView.value = { kind: "document", file, page, passage: passageBefore(text, at) };
+  };
+  return (
+    // The links inside take focus and keys; this only sees where their clicks go.
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Enter on a link is a click
+    // biome-ignore lint/a11y/noStaticElementInteractions: as above
+    <div onClick={followed}>
+      <MarkdownView text={linkCitations(text, checked)} isGrowing={running !== undefined} />
+    </div>
+  );
 }
 
 function AnswerActions({ workbench, message }: { workbench: Workbench; message: Message }): ReactElement {

@@ -28,7 +28,9 @@ export function useBudget(
     if (contextTokens === undefined || isRunning) return;
     const leaving = new AbortController();
     const timer = setTimeout(async () => {
-      for (const attachment of attachments) void workbench.counter.ask(fileText(attachment));
+      for (const attachment of attachments) {
+        if (!attachment.document) void workbench.counter.ask(fileText(attachment));
+      }
       try {
         await workbench.settled(open.head.id);
         const unsent = { ...placeOf(workbench, open.head), text, attachments: [], isSlimmed };

@@ -4,7 +4,9 @@ import { memo, type ReactElement, type ReactNode, useRef } from "react";
 import Markdown, { type Components, type Options } from "react-markdown";
 import remarkCjkFriendly from "remark-cjk-friendly";
 import remarkGfm from "remark-gfm";
+import { citationAt } from "../chat/citations.ts";
 import { useStrings } from "../preferences.ts";
+import { useOfficeStrings } from "../strings-office.ts";
 import { CopyButton } from "../ui/copy-button.tsx";
 
 export type Plugins = NonNullable<Options["remarkPlugins"]>;
@@ -35,7 +37,7 @@ const components: Components = {
     href === undefined || href === "" ? (
       <span className="dead-link">{children}</span>
     ) : href.startsWith("#") ? (
-      <a href={href}>{children}</a>
+      <PageLink address={href}>{children}</PageLink>
     ) : (
       <a href={href} title={href} target="_blank" rel="noopener noreferrer nofollow">
         {children}
@@ -65,6 +67,19 @@ export const MarkdownBlock = memo(function MarkdownBlock({
     </Markdown>
   );
 });
+
+/** A link within the page: mostly a citation of a document. */
+function PageLink({ address, children }: { address: string; children: ReactNode }): ReactElement {
+  const t = useOfficeStrings();
+  const cited = citationAt(address);
+  if (cited === undefined) return <a href={address}>{children}</a>;
+  const words = cited.isDoubtful ? t.citationDoubt : t.citationOf(String(cited.page));
+  return (
+    <a href={address} className={cited.isDoubtful ? "citation doubt" : "citation"} title={words}>
+      {children}
+    </a>
+  );
+}
 
 function TaskMark({ isDone }: { isDone: boolean }): ReactElement {
   const t = useStrings();

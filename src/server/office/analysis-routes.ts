@@ -14,6 +14,7 @@ import { AppError } from "../../base/errors.ts";
 import { deliver, deliverableFormats } from "../../deliverables/deliver.ts";
 import { answerWith } from "../answer-sink.ts";
 import type { Api } from "../api.ts";
+import type { AnalysisEventBody } from "../api-types.ts";
 import { refuse, toHttpFailure } from "../errors.ts";
 import { type Fields, given, isObject } from "../fields.ts";
 import { sinkOf } from "../serve-answer.ts";
@@ -89,7 +90,7 @@ async function* analysed(upload: Upload, request: AnalysisRequest, office: Offic
 /** A failure in mid-stream is an event like the others, with the same body as everywhere. */
 async function* toldEvents(events: AsyncIterable<AnalysisEvent>): AsyncGenerator<StreamEvent> {
   try {
-    for await (const event of events) yield { data: event };
+    for await (const event of events) yield { data: event satisfies AnalysisEventBody };
   } catch (error) {
     yield { data: { type: "error", error: toHttpFailure(error).error } };
   }

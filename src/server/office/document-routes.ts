@@ -4,6 +4,7 @@
 import { toMarkdown } from "../../documents/document.ts";
 import type { ReadProgress } from "../../documents/reader.ts";
 import { answerWith } from "../answer-sink.ts";
+import type { DocumentBody } from "../api-types.ts";
 import { given } from "../fields.ts";
 import { sinkOf } from "../serve-answer.ts";
 import { streamEvents } from "../workspace/event-stream.ts";
@@ -31,7 +32,10 @@ export const readDocumentRoute: OfficeHandler = async (context, api, office) => 
     });
     const document = withEdits(read.document, fields);
     const tokens = wantsTokens ? (await api.engine.tokenize(document.text)).length : undefined;
-    const content = format === "markdown" ? { markdown: toMarkdown(document, { pageMarks: true }) } : { document };
+    const content =
+      format === "markdown"
+        ? { markdown: toMarkdown(document, { pageMarks: true }) }
+        : { document: document satisfies DocumentBody };
     return { sha256: hash, from_cache: isFromCache, ...given("tokens", tokens), ...content };
   };
   if (fields.boolean("stream")) {

@@ -28,12 +28,20 @@ export const fileContent: OfficeHandler = (context, _api, office) => {
   return download(context, { bytes: office.files.read(id), fileName: name, mediaType: "application/octet-stream" });
 };
 
-/** A page of a stored document as PNG: `?pixels=` is the length of its longer side, 1,200 unless told. */
+/**
+ * A page of a stored document as PNG: `?pixels=` is the length of its longer side, 1,200 unless told; `?turned=` and `?levelled=` are the
+ * degrees that the reader gives for it, so that its boxes fit the picture.
+ */
 export const filePage: OfficeHandler = async (context, _api, office) => {
   const file = office.files.get(idOf(context));
   const page = numberOf(context.req.param("page"), "page", 1, 100_000);
   const pixels = numberOf(context.req.query("pixels") ?? "1200", "pixels", 64, 4000);
-  const png = await office.pageImage(file, { page, pixels });
+  const turnedBy = numberOf(context.req.query("turned") ?? "0", "turned", 0, 270);
+  const levelledBy = Number(context.req.query("levelled") ?? "0");
+  if (!(Math.abs(levelledBy) <= 45)) throw refuse("levelled", "levelled must be a number of degrees from -45 to 45.");
+  const password = context.req.header("quern-password");
+  const how = password === undefined ? {} : { password: decodeURIComponent(password) };
+  const png = await office.pageImage(file, { page, pixels, turnedBy, levelledBy, ...how });
   context.header("cache-control", "private, max-age=31536000, immutable");
   return context.body(png as Uint8Array<ArrayBuffer>, 200, { "content-type": "image/png" });
 };

@@ -35,7 +35,10 @@ export class OfficeDoor implements AsyncDisposable {
     return this.#documents.read(file.bytes, { ...request, name: file.name });
   }
 
-  pageImage(file: StoredFile, request: { page: number; pixels: number; password?: string }): Promise<Uint8Array> {
+  pageImage(
+    file: StoredFile,
+    request: { page: number; pixels: number; password?: string; turnedBy?: number; levelledBy?: number },
+  ): Promise<Uint8Array> {
     return this.#documents.pageImage(this.files.read(file.id), { ...request, name: file.name });
   }
 
