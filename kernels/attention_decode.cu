@@ -77,15 +77,18 @@ template <bool NAMED> struct AttentionTask {
       load_page += kAttentionWarps;
     } else if (!HOPPER) ring.load(loaded++, nullptr, 0);
   }
-  /// `from`: pages this warp has had from its ring before.
-  __device__ __forceinline__ void start(int from) {
-    loaded = used = from;
+  /// What stays the same for all layers of a step.
+  __device__ __forceinline__ void look() {
     slot = args.batch_slot[b];
     position = slot < 0 ? 0 : args.slot_position[slot];
     pages = (position + kPageTokens - 1) / kPageTokens;
     splits = splits_of(pages);
     per_split = splits == 1 ? pages : (pages + splits - 1) / splits;
     table = args.page_table + (size_t)max(slot, 0) * args.table_stride;
+  }
+  /// `from`: pages this warp has had from its ring before.
+  __device__ __forceinline__ void start(int from) {
+    loaded = used = from;
     load_split = share;                                   // virtual splits are dealt over the blocks that the batch allows
     load_page = load_end = 0;
     if (load_split < splits) open_split(load_split, load_page, load_end);
@@ -165,13 +168,6 @@ template <bool NAMED> __device__ __forceinline__ void AttentionTask<NAMED>::run(
     dot = warp_sum(dot);
     if (lane == 0) sh.self_score[warp] = dot * sh.q_scale[warp] * sh.key_scale;
   }
-  // Left side of the first product: lane (g, t) holds dimensions 64p + 16t .. + 15 of head g, high digits and low digits.
-  uint4 high_digits[2], low_digits[2];
-#pragma unroll
-  for (int p = 0; p < 2; p++) {
-    high_digits[p] = g < 4 ? *reinterpret_cast<const uint4*>(&sh.q_high[g & 3][64 * p + 16 * t]) : make_uint4(0, 0, 0, 0);
-    low_digits[p] = g < 4 ? *reinterpret_cast<const uint4*>(&sh.q_low[g & 3][64 * p + 16 * t]) : make_uint4(0, 0, 0, 0);
-  }
   const float my_scale = sh.q_scale[g & 3];
   sync();
 
@@ -196,6 +192,13 @@ template <bool NAMED> __device__ __forceinline__ void AttentionTask<NAMED>::run(
       ring.wait(used);
       const uint8_t* data = ring.slot(used);
       const int valid = position - page * kPageTokens - 16 * t;              // of my 16 tokens
+      // Left side of the first product: lane (g, t) holds dimensions 64p + 16t .. + 15 of head g, high digits and low digits.
+      uint4 high_digits[2], low_digits[2];
+#pragma unroll
+      for (int p = 0; p < 2; p++) {
+        high_digits[p] = g < 4 ? *reinterpret_cast<const uint4*>(&sh.q_high[g & 3][64 * p + 16 * t]) : make_uint4(0, 0, 0, 0);
+        low_digits[p] = g < 4 ? *reinterpret_cast<const uint4*>(&sh.q_low[g & 3][64 * p + 16 * t]) : make_uint4(0, 0, 0, 0);
+      }
       // Scores. Product n takes tokens 16 (column / 2) + 2n + column % 2.
       float score[16];
 #pragma unroll
@@ -211,7 +214,7 @@ template <bool NAMED> __device__ __forceinline__ void AttentionTask<NAMED>::run(
         score[2 * n] = (float)(c[0] * 256 + c[2]);
         score[2 * n + 1] = (float)(c[1] * 256 + c[3]);
       }
-      float scales[16], top = -1e30f, top_scale = 0;
+      float top = -1e30f, top_scale = 0;
       const uint4* key_scales = reinterpret_cast<const uint4*>(data + 16384 + 32 * t);
 #pragma unroll
       for (int h = 0; h < 2; h++) {
@@ -226,17 +229,13 @@ template <bool NAMED> __device__ __forceinline__ void AttentionTask<NAMED>::run(
         }
       }
       const uint4* value_scales = reinterpret_cast<const uint4*>(data + 16512 + 32 * t);
+      const uint4 scales_low = value_scales[0], scales_high = value_scales[1];
+      const uint32_t scale_words[8] = {scales_low.x, scales_low.y, scales_low.z, scales_low.w, scales_high.x, scales_high.y, scales_high.z, scales_high.w};
+      auto scale_of = [&](int token) {                                       // beyond the last token anything may lie there
+        return token < valid ? (token & 1 ? high_half(scale_words[token >> 1]) : low_half(scale_words[token >> 1])) : 0.0f;
+      };
 #pragma unroll
-      for (int h = 0; h < 2; h++) {
-        const uint4 v = value_scales[h];
-        const uint32_t words[4] = {v.x, v.y, v.z, v.w};
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-          const int token = 8 * h + i;
-          scales[token] = token < valid ? (i & 1 ? high_half(words[i >> 1]) : low_half(words[i >> 1])) : 0.0f;
-          top_scale = fmaxf(top_scale, scales[token]);
-        }
-      }
+      for (int i = 0; i < 16; i++) top_scale = fmaxf(top_scale, scale_of(i));
 #pragma unroll
       for (int o = 1; o <= 2; o <<= 1) {
         top = fmaxf(top, __shfl_xor_sync(~0u, top, o));
@@ -254,7 +253,7 @@ template <bool NAMED> __device__ __forceinline__ void AttentionTask<NAMED>::run(
         for (int i = 0; i < 4; i++) {
           const float p = exp2_fast(score[4 * w + i] - top);
           page_sum += 4 * w + i < valid ? p : 0.0f;
-          const int v = __float2int_rn(p * scales[4 * w + i] * to_int), digit = (v + 128) >> 8;
+          const int v = __float2int_rn(p * scale_of(4 * w + i) * to_int), digit = (v + 128) >> 8;
           high |= (uint32_t)(digit & 255) << (8 * i);
           low |= (uint32_t)((v - digit * 256) & 255) << (8 * i);
         }
@@ -343,6 +342,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   PageRing ring(shared, bars, warp, lane);
   AttentionTask<false> task{args, ring, args.pool, (int)blockIdx.x, (int)gridDim.x, (int)blockIdx.y, (int)blockIdx.z, lane, warp};
+  task.look();
   task.start(0);
   pdl_launch();
   if (!task.has_work()) {

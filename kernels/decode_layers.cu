@@ -38,25 +38,27 @@ struct DecodeArgs {
   float* down_planes;
   __half* h;
   unsigned int* barrier;             // zero at the start
+  long long* trace;                  // [steps][8] clocks of one block, for the bench; usually null
   int layer_count, results_bytes;
   float epsilon;
 };
 
-constexpr int kPersistentDepth = 2, kPersistentSlot = kUnitBytes<kQ6>;
+constexpr int kMostLayers = 36, kPersistentDepth = 2, kPersistentSlot = kUnitBytes<kQ6>;
 
 /// A matrix and this block's segments of it.
 struct Product {
   const uint8_t* a;
   const uint8_t* b;
-  int4 range;
+  int4 range, tiles;                 // tiles: first of part a, how many, first of part b, how many
   int segments, count_a, count;
   bool a_is_q6, b_is_q6;
 };
-__device__ __forceinline__ Product product_of(const uint8_t* a, const uint8_t* b, const int4* ranges, int units, bool a_is_q6, bool b_is_q6) {
+__device__ __forceinline__ Product product_of(const uint8_t* a, const uint8_t* b, int4 range, int4 tiles, int units, bool a_is_q6, bool b_is_q6) {
   Product p;
   p.a = a;
   p.b = b;
-  p.range = __ldg(ranges + blockIdx.x);
+  p.range = range;
+  p.tiles = tiles;
   p.segments = units / kSegmentUnits;
   p.count_a = p.range.y - p.range.x;
   p.count = p.count_a + p.range.w - p.range.z;
@@ -98,11 +100,10 @@ struct Persistent {
   __device__ __forceinline__ void arrive() {
     __syncthreads();
     target += gridDim.x;
-    __threadfence();
     if (threadIdx.x == 0) asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
   }
-  /// Every warp its segments of the product; then asks for the first weights of `next`.
-  __device__ __forceinline__ void multiply(const Product& p, const Product& next, const int8_t* xq, const float2* xs, float* results) {
+  /// Every warp its segments of the product.
+  __device__ __forceinline__ void multiply(const Product& p, const int8_t* xq, const float2* xs, float* results) {
 #pragma unroll 1
     for (int i = warp; i < p.count; i += kWarps) {
       const bool in_a = i < p.count_a, q6 = in_a ? p.a_is_q6 : p.b_is_q6;
@@ -126,13 +127,10 @@ struct Persistent {
         results[i * 16 + (lane >> 2) + 8] = row8;
       }
     }
-    begin(next);
-    __syncthreads();
   }
   /// Rows of the block from its segments: into planes, or SiLU of pairs into h.
   __device__ __forceinline__ void finish(const Product& p, const float* results, float* planes, int rows, int rows_a, __half* h) {
-    const int tile_a = p.range.x / p.segments, tiles_a = p.count_a > 0 ? (p.range.y - 1) / p.segments - tile_a + 1 : 0;
-    const int tile_b = p.range.z / p.segments, tiles_b = p.range.w > p.range.z ? (p.range.w - 1) / p.segments - tile_b + 1 : 0;
+    const int tile_a = p.tiles.x, tiles_a = p.tiles.y, tile_b = p.tiles.z, tiles_b = p.tiles.w;
 #pragma unroll 1
     for (int i = threadIdx.x; i < (tiles_a + tiles_b) * 16; i += kBlock) {       // whole half-warps
       const int index = i >> 4;
@@ -165,6 +163,9 @@ extern "C" __global__ void __launch_bounds__(kBlock, 1) decode_layers(const Deco
   AttentionShared& sh = *reinterpret_cast<AttentionShared*>(reinterpret_cast<uint8_t*>(results) + args.results_bytes);
   __shared__ uint64_t bars[kWarps * kPersistentDepth], page_bars[kAttentionWarps];
   __shared__ float scratch[kWarps];
+  // What all layers need is fetched once: a pointer that has to come from level 2 first costs every step a microsecond.
+  __shared__ LayerArgs layers[kMostLayers];
+  __shared__ int4 ranges[6], tiles[6];
 
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   Persistent run{WarpRing<kPersistentSlot, kPersistentDepth>(slots, bars, warp, lane), 0, 0, 0, lane, warp, 0, args.barrier};
@@ -174,37 +175,63 @@ extern "C" __global__ void __launch_bounds__(kBlock, 1) decode_layers(const Deco
   // A layer's steps: 0 q, k, v; 1 attention; 2 output; 3 gate and up; 4 down. One loop over all of them keeps one copy of the product's code.
   auto product_for = [&](const LayerArgs& layer, int step) {
     const bool value_q6 = layer.types & 1, down_q6 = layer.types & 2;
-    if (step == 0) return product_of(layer.qkv, layer.value, value_q6 ? args.qkv_v6 : args.qkv_v4, kHidden / 256, false, value_q6);
-    if (step == 2) return product_of(layer.output, nullptr, args.output, kQueryRows / 256, false, false);
-    if (step == 3) return product_of(layer.gate_up, nullptr, args.gate_up, kHidden / 256, false, false);
-    return product_of(layer.down, nullptr, down_q6 ? args.down_q6 : args.down_q4, kFeedForward / 256, down_q6, down_q6);
+    const int kind = step == 0 ? value_q6 : step == 4 ? 4 + down_q6 : step;
+    const uint8_t* a = step == 0 ? layer.qkv : step == 2 ? layer.output : step == 3 ? layer.gate_up : layer.down;
+    const int units = step == 4 ? kFeedForward / 256 : step == 2 ? kQueryRows / 256 : kHidden / 256;
+    return product_of(a, layer.value, ranges[kind], tiles[kind], units, step == 4 && down_q6, step == 0 && value_q6);
   };
+  {
+    const uint64_t* from = reinterpret_cast<const uint64_t*>(args.layers);
+    uint64_t* to = reinterpret_cast<uint64_t*>(layers);
+    for (int i = threadIdx.x; i < args.layer_count * (int)(sizeof(LayerArgs) / 8); i += kBlock) to[i] = __ldg(from + i);
+    const int4* tables[6] = {args.qkv_v4, args.qkv_v6, args.output, args.gate_up, args.down_q4, args.down_q6};
+#pragma unroll
+    for (int i = 0; i < 6; i++)
+      if (threadIdx.x == i) {
+        const int4 r = __ldg(tables[i] + blockIdx.x);
+        const int segments = (i >= 4 ? kFeedForward / 256 : i == 2 ? kQueryRows / 256 : kHidden / 256) / kSegmentUnits;
+        ranges[i] = r;
+        tiles[i].x = r.x / segments;
+        tiles[i].y = r.y > r.x ? (r.y - 1) / segments - r.x / segments + 1 : 0;
+        tiles[i].z = r.z / segments;
+        tiles[i].w = r.w > r.z ? (r.w - 1) / segments - r.z / segments + 1 : 0;
+      }
+  }
+  __syncthreads();
   const int share = blockIdx.x / kKvHeads, shares = gridDim.x / kKvHeads;
   const bool attends = warp < kAttentionWarps && share < shares;
-  Product current = product_for(args.layers[0], 0), next = current;
-  run.begin(current);
+  run.begin(product_for(layers[0], 0));
   pdl_launch();
   pdl_wait();
+  AttentionTask<true> attention{args.attention, page_ring, nullptr, share, shares, (int)blockIdx.x % kKvHeads, 0, lane, warp};
+  attention.look();
+  auto mark = [&](int at, int place) {
+    if (args.trace && blockIdx.x == 3 && threadIdx.x == 0) args.trace[at * 8 + place] = clock64();
+  };
 
 #pragma unroll 1
   for (int at = 0; at < 5 * args.layer_count; at++) {
     const int index = at / 5, step = at - index * 5;
-    const LayerArgs& layer = args.layers[index];
+    const LayerArgs& layer = layers[index];
+    mark(at, 0);
+    if (step == 0 && attends) {
+      attention.pool = layer.pool;
+      attention.start(pages_used);                     // its pages arrive while q, k and v are computed
+    }
     if (step == 1) {
-      AttentionTask<true> attention{args.attention, page_ring, layer.pool, share, shares, (int)blockIdx.x % kKvHeads, 0, lane, warp};
-      if (attends) attention.start(pages_used);
       run.wait_all();
+      mark(at, 1);
       if (attends) {
         if (attention.has_work()) attention.run(sh, layer.q_gain, layer.k_gain);
         pages_used = attention.loaded;
       }
+      mark(at, 2);
       run.arrive();
+      mark(at, 5);
       continue;
     }
-    if (step < 4) next = product_for(layer, step == 0 ? 2 : step + 1);
-    else if (index + 1 < args.layer_count) next = product_for(args.layers[index + 1], 0);
-    else next.count = 0;
     if (at > 0) run.wait_all();
+    mark(at, 1);
     if (step == 2) {
       for (int i = threadIdx.x * 16; i < kQueryRows; i += kBlock * 16)
         *reinterpret_cast<uint4*>(xq + i) = __ldcg(reinterpret_cast<const uint4*>(args.attention.q8 + i));
@@ -236,11 +263,19 @@ extern "C" __global__ void __launch_bounds__(kBlock, 1) decode_layers(const Deco
                     Q8Target{xq, xs, 1, 0}, scratch);
     }
     __syncthreads();
-    run.multiply(current, next, xq, xs, results);
+    mark(at, 2);
+    // Made anew from shared memory each time: kept over the attention step they would push its registers into local memory.
+    const Product current = product_for(layer, step);
+    run.multiply(current, xq, xs, results);
+    const bool is_last = step == 4 && index + 1 == args.layer_count;
+    if (!is_last) run.begin(product_for(layers[step == 4 ? index + 1 : index], step == 0 ? 2 : step == 4 ? 0 : step + 1));
+    __syncthreads();
+    mark(at, 3);
     run.finish(current, results, step == 0 ? args.qkv_planes : step == 2 ? args.output_planes : args.down_planes, step == 0 ? kQkvRows : kHidden,
                kQueryRows + kKvRows, step == 3 ? args.h : nullptr);
+    mark(at, 4);
     run.arrive();
-    current = next;
+    mark(at, 5);
   }
 }
 #endif

@@ -58,6 +58,8 @@ export class Qwen3Steps {
   readonly #layerTable: number;
   /** One kernel for all layers of a single sequence; needs Hopper's shared memory. Off: five kernels a layer. */
   isPersistent: boolean;
+  /** Device memory for 8 clocks of each of a layer's five steps, for the bench; 0: none. */
+  trace = 0;
 
   constructor(
     device: Device,
@@ -289,7 +291,7 @@ export class Qwen3Steps {
     const rest = struct(
       [
         ...[this.#layerTable, ...all.map(({ ranges }) => ranges), x[0], x[1]],
-        ...[single.qkv, single.output, single.down, single.h, barrier],
+        ...[single.qkv, single.output, single.down, single.h, barrier, this.trace],
       ],
       [i32(this.#weights.layers.length), i32(resultsBytes), this.#epsilon],
     );
