@@ -2,14 +2,14 @@
 // First kv_write_prefill turns q, k, v of each token into rotated f16 queries and int8 pages; then attention_prefill reads the pages only, so a
 // chunk, its earlier chunks and a shared prefix are all the same to it.
 //
-// A block serves 32 tokens of one sequence and one KV head: 128 rows (token, query head), 16 a warp, so K and V are loaded and turned to f16 once for
+// A block serves 48 tokens of one sequence and one KV head: 192 rows (token, query head), 16 a warp, so K and V are loaded and turned to f16 once for
 // four query heads. While the warps multiply page n they convert their share of page n + 1; one block barrier a page.
 // `splits` > 1 deals the pages over blocks when there are few tokens (a short question behind a long shared prefix); attention_merge then merges.
 #include "kv.cuh"
 
-constexpr int kFlashWarps = 8, kFlashThreads = 256, kFlashTokens = 32;
+constexpr int kFlashWarps = 12, kFlashThreads = 32 * kFlashWarps, kFlashRows = 16 * kFlashWarps;
 
-/// Per block of queries: which slot, its first row in the step's tokens, tokens in it (1..32), position of the first.
+/// Per block of queries: which slot, its first row in the step's tokens, tokens in it (1..48), position of the first.
 struct QueryBlock { int slot, row, tokens, position; };
 
 struct KvWriteArgs {
@@ -62,7 +62,7 @@ struct FlashArgs {
   const int* page_table;
   const QueryBlock* blocks;
   __half* out;              // [tokens][query rows]
-  float* partials;          // [block][kv head][split][128 rows][132]: output, maximum, sum
+  float* partials;          // [block][kv head][split][kFlashRows][132]: output, maximum, sum
   int table_stride, splits, block_count;
 };
 constexpr int kFlashPartial = 132;
@@ -121,16 +121,16 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
     const uint8_t* from = staged + (n & 1) * kPageBytes;
     uint8_t* to = halves + (n & 1) * 32768;
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-      const int piece = i * kFlashThreads + threadIdx.x, row = piece >> 3, c = piece & 7;         // 64 key rows of eight 16-byte pieces
+    for (int piece = threadIdx.x; piece < 512; piece += kFlashThreads) {
+      const int row = piece >> 3, c = piece & 7;                                    // 64 key rows of eight 16-byte pieces
       const uint4 v = *reinterpret_cast<const uint4*>(from + row * 128 + ((c ^ ((row & 1) << 2)) << 4));
       const uint2 a = bytes_to_halves(v.x), b = bytes_to_halves(v.y), e = bytes_to_halves(v.z), f = bytes_to_halves(v.w);
       *reinterpret_cast<uint4*>(to + row * 256 + (((2 * c) ^ (row & 7)) << 4)) = make_uint4(a.x, a.y, b.x, b.y);
       *reinterpret_cast<uint4*>(to + row * 256 + (((2 * c + 1) ^ (row & 7)) << 4)) = make_uint4(e.x, e.y, f.x, f.y);
     }
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-      const int piece = i * kFlashThreads + threadIdx.x, row = piece >> 2, c = piece & 3;         // 128 value rows of four pieces
+    for (int piece = kFlashThreads - 1 - threadIdx.x; piece < 512; piece += kFlashThreads) {   // in reverse, so that the rests fall to different warps
+      const int row = piece >> 2, c = piece & 3;                                    // 128 value rows of four pieces
       const uint4 v = *reinterpret_cast<const uint4*>(from + 8192 + row * 64 + (c << 4));
       const uint2 a = bytes_to_halves(v.x), b = bytes_to_halves(v.y), e = bytes_to_halves(v.z), f = bytes_to_halves(v.w);
       *reinterpret_cast<uint4*>(to + 16384 + row * 128 + (((2 * c) ^ (row & 7)) << 4)) = make_uint4(a.x, a.y, b.x, b.y);
@@ -278,7 +278,7 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
       for (int n = 0; n < 16; n++) *reinterpret_cast<uint32_t*>(to + 8 * n) = half2_bits(out[n][2 * r] * scale, out[n][2 * r + 1] * scale);
     } else {
       const int place = args.block_count - 1 - blockIdx.x;
-      float* to = args.partials + ((((size_t)place * kKvHeads + head) * args.splits + split) * 128 + row) * kFlashPartial;
+      float* to = args.partials + ((((size_t)place * kKvHeads + head) * args.splits + split) * kFlashRows + row) * kFlashPartial;
 #pragma unroll
       for (int n = 0; n < 16; n++) *reinterpret_cast<float2*>(to + 8 * n + 2 * t) = make_float2(out[n][2 * r], out[n][2 * r + 1]);
       if (t == 0) {
@@ -289,17 +289,17 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
   }
 }
 
-/// Merges the splits of attention_prefill. Grid (blocks, KV heads, 128 rows), 32 threads.
+/// Merges the splits of attention_prefill. Grid (blocks, KV heads, kFlashRows), 32 threads.
 extern "C" __global__ void attention_merge(const FlashArgs args) {
   const QueryBlock block = args.blocks[blockIdx.x];
   const int row = blockIdx.z, token = row >> 2, lane = threadIdx.x;
   if (token >= block.tokens) return;
-  const float* from = args.partials + (((size_t)blockIdx.x * kKvHeads + blockIdx.y) * args.splits * 128 + row) * kFlashPartial;
+  const float* from = args.partials + (((size_t)blockIdx.x * kKvHeads + blockIdx.y) * args.splits * kFlashRows + row) * kFlashPartial;
   float top = -1e30f, total = 0;
-  for (int s = 0; s < args.splits; s++) top = fmaxf(top, from[(size_t)s * 128 * kFlashPartial + 128]);
+  for (int s = 0; s < args.splits; s++) top = fmaxf(top, from[(size_t)s * kFlashRows * kFlashPartial + 128]);
   float4 o = make_float4(0, 0, 0, 0);
   for (int s = 0; s < args.splits; s++) {
-    const float* part = from + (size_t)s * 128 * kFlashPartial;
+    const float* part = from + (size_t)s * kFlashRows * kFlashPartial;
     const float f = exp2_fast(part[128] - top);
     const float4 v = *reinterpret_cast<const float4*>(part + 4 * lane);
     total += part[129] * f;

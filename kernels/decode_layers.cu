@@ -1,7 +1,7 @@
-// decode_layers: all layers of one decode step in one kernel, for one sequence on Hopper. Between kernels the GPU rests for two to three
-// microseconds however they are launched (docs/experiments.md), five times a layer; here the blocks stay, one a multiprocessor, and meet at a
-// barrier in global memory instead. Before a block waits there, its warps already ask for the first weights of what comes next, so memory
-// works through the wait. One generic product loop serves all matrices: the code of a whole layer stays in the instruction cache.
+// decode_layers: all layers of one decode step in one kernel, for one sequence on Hopper. Blocks stay, one a multiprocessor, and meet at a barrier
+// in global memory between the five steps of a layer; before a block waits there, its warps ask for the first weights of what comes next. One
+// generic product loop serves all matrices. As fast as five kernels a layer at short contexts and slower at long ones (docs/experiments.md says
+// where its time goes), so it is off unless asked for.
 //
 // The arithmetic is that of gemv_w4a8 and attention_decode, bit for bit.
 #include "attention_decode.cu"

@@ -23,8 +23,8 @@ const { values: options } = parseArgs({
     out: { type: "string" },
     commit: { type: "string", default: "unknown" },
     memory: { type: "string" },
-    /** Five kernels a layer instead of one for all. */
-    kernels: { type: "boolean", default: false },
+    /** One kernel for all layers instead of five a layer, in the line of graphs back to back. */
+    persistent: { type: "boolean", default: false },
   },
 });
 if (!options.model) throw new Error("--model FILE.gguf is needed.");
@@ -62,7 +62,7 @@ const { runner, device, shape } = await openCudaRunner({
   parallel: 32,
   ...(options.memory ? { memoryBytes: Number(options.memory) } : {}),
 });
-if (options.kernels) runner.steps.isPersistent = false;
+runner.steps.isPersistent = options.persistent;
 report("ready_s", (performance.now() - started) / 1000, "s");
 const { driverVersion, name: gpu } = device.facts;
 const { limits } = runner;

@@ -406,6 +406,33 @@ test("one sequence and a batch of any size give the same logits bit for bit", { 
   }
 });
 
+test("one kernel for all layers gives the bits of five kernels a layer", { skip: missing }, async (t) => {
+  const { device, runner, space, kernels } = there();
+  if (device.facts.sharedBytes < 220 * 1024) return t.skip("this GPU has too little shared memory for it");
+  const bucket = buckets[0];
+  for (const length of [1, 64, 700]) {
+    const both: Float32Array[] = [];
+    for (const isPersistent of [false, true]) {
+      runner.fillSlot(0, slotSettings());
+      runner.setPages(
+        0,
+        0,
+        Int32Array.from({ length: 12 }, (_, page) => page),
+      );
+      const tokens = Int32Array.from({ length }, (_, index) => (index * 37) % kernels.vocabularyTokens);
+      await runner.submit([{ slot: 0, startPosition: 0, tokens, sample: true }]);
+      device.write(space.batchSlot, new Uint8Array(new Int32Array(32).fill(-1).fill(0, 0, 1).buffer));
+      runner.steps.isPersistent = isPersistent;
+      runner.steps.decodeStep(bucket);
+      runner.steps.isPersistent = false;
+      both.push(floatsOf(device.read(space.logits, kernels.vocabularyTokens * 4)));
+    }
+    const [five, one] = both;
+    const at = five?.findIndex((value, index) => !Object.is(value, one?.[index]));
+    assert.equal(at, -1, `after ${length} tokens, logit ${at}: ${one?.[at ?? 0]} instead of ${five?.[at ?? 0]}`);
+  }
+});
+
 test("a prompt in chunks, at once, and token by token comes to the same logits", { skip: missing }, async () => {
   const { device, reference, runner, space, kernels } = there();
   const random = randomOf(5);

@@ -25,6 +25,9 @@ export const pageTokens = 64;
 /** One page of one KV head in one layer: keys, values and their scales. */
 export const pageBytes = 16_640;
 export const maxBatch = 32;
+/** Tokens that a block of attention_prefill serves, and its rows: four query heads each. */
+export const queryBlockTokens = 48;
+export const queryBlockRows = 4 * queryBlockTokens;
 export const sampleSlices = 128;
 export const recentTokens = 4096;
 export const maxBiases = 1024;

@@ -15,8 +15,8 @@ import { CudaRunner } from "./runner.ts";
 import { loadWeights, weightBytesOf } from "./weights.ts";
 import { workspaceBytes } from "./workspace.ts";
 
-/** Prompt tokens of one step: large enough to fill the GPU, small enough that others' tokens wait for tens of milliseconds at most. */
-const stepTokens = 2048;
+/** Prompt tokens of one step: large enough to fill the GPU, small enough that others' tokens wait for a tenth of a second at most. */
+const stepTokensOf = ({ capability }: DeviceFacts): number => (capability >= 90 ? 4096 : 2048);
 
 function refuseOldGpu({ name, capability }: DeviceFacts): void {
   if (capability >= leastCapability) return;
@@ -83,6 +83,7 @@ export async function openCudaRunner(options: RunnerOptions): Promise<OpenedRunn
   try {
     refuseOldGpu(device.facts);
     device.loadKernels(kernelFile(kernels, device.facts.capability));
+    const stepTokens = stepTokensOf(device.facts);
     const slots = Math.min(maxBatch, Math.max(1, options.parallel));
     const contextTokens = options.contextTokens || shape.contextTokens;
     const size = { slots, stepTokens, layers: shape.layers, ropeBase: shape.ropeBase };

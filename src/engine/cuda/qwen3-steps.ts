@@ -21,6 +21,7 @@ import {
   maxBatch,
   persistentSharedBytes,
   prefillSharedBytes,
+  queryBlockRows,
   sampleSharedBytes,
   sampleSlices,
   segmentsOf,
@@ -40,7 +41,7 @@ type MatrixName = "qkv_v4" | "qkv_v6" | "o" | "gate_up" | "down_q4" | "down_q6" 
 export interface PrefillChunk {
   /** Tokens of all sequences in the step, one after another; already in the workspace's prompt arrays. */
   tokens: number;
-  /** Blocks of up to 32 queries. */
+  /** Blocks of up to queryBlockTokens queries. */
   blocks: number;
   /** The longest context any of them sees. */
   contextTokens: number;
@@ -56,8 +57,8 @@ export class Qwen3Steps {
   readonly #isHopper: boolean;
   readonly #results: { address: number; ring: number };
   readonly #layerTable: number;
-  /** One kernel for all layers of a single sequence; needs Hopper's shared memory. Off: five kernels a layer. */
-  isPersistent: boolean;
+  /** One kernel for all layers of a single sequence instead of five a layer; needs Hopper's shared memory. No faster yet. */
+  isPersistent = false;
   /** Device memory for 8 clocks of each of a layer's five steps, for the bench; 0: none. */
   trace = 0;
 
@@ -79,7 +80,6 @@ export class Qwen3Steps {
     this.#epsilon = f32(options.epsilon);
     this.#results = options.results;
     this.#isHopper = device.facts.capability >= 90;
-    this.isPersistent = this.#isHopper && device.facts.sharedBytes >= 220 * 1024;
     const table = options.weights.layers.flatMap((layer, index) => [
       ...[layer.qkv, layer.value, layer.attentionOutput, layer.gateUp, layer.down],
       ...[layer.attentionNorm, layer.queryNorm, layer.keyNorm, layer.feedForwardNorm],
@@ -394,10 +394,10 @@ export class Qwen3Steps {
       );
       this.#launch(
         "attention_prefill",
-        { grid: [blocks, kvHeads, splits], block: 256, sharedBytes: flashSharedBytes },
+        { grid: [blocks, kvHeads, splits], block: 2 * queryBlockRows, sharedBytes: flashSharedBytes },
         [flash],
       );
-      if (splits > 1) this.#launch("attention_merge", { grid: [blocks, kvHeads, 128], block: 32 }, [flash]);
+      if (splits > 1) this.#launch("attention_merge", { grid: [blocks, kvHeads, queryBlockRows], block: 32 }, [flash]);
       gemm("prefill_o", layer.attentionOutput, prompt.attended, { at: prompt.x, rows: hidden, stride: hidden });
       norm(layer.feedForwardNorm);
       gemm("prefill_gate_up", layer.gateUp, prompt.normed, {

@@ -4,7 +4,6 @@
 //
 // The device is trusted until a call fails; then the runner is lost and every later step is refused with that error.
 import assert from "node:assert/strict";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError, toAppError } from "../../base/errors.ts";
 import type { EngineStatus } from "../contract.ts";
 import type { Device, HostMemory } from "./device.ts";
@@ -15,6 +14,7 @@ import {
   maxBatch,
   maxBiases,
   pageTokens,
+  queryBlockTokens,
   recentTokens,
   resultBytes,
   settingsBytes,
@@ -210,7 +210,6 @@ export class CudaRunner implements Runner {
     }
     try {
       await this.#device.passed(mark);
-      await nextTurn();
     } catch (error) {
       throw this.#lose(error);
     }
@@ -279,8 +278,8 @@ export class CudaRunner implements Runner {
       tokens.set(chunk, row);
       slots.fill(slot, row, row + chunk.length);
       for (let index = 0; index < chunk.length; index++) positions[row + index] = startPosition + index;
-      for (let at = 0; at < chunk.length; at += 32) {
-        blocks.push(slot, row + at, Math.min(32, chunk.length - at), startPosition + at);
+      for (let at = 0; at < chunk.length; at += queryBlockTokens) {
+        blocks.push(slot, row + at, Math.min(queryBlockTokens, chunk.length - at), startPosition + at);
       }
       row += chunk.length;
       lastRows.push(row - 1);

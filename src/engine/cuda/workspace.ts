@@ -10,6 +10,7 @@ import {
   maxSplits,
   pageBytes,
   pageTokens,
+  queryBlockRows,
   recentTokens,
   sampleSlices,
   settingsBytes,
@@ -26,7 +27,7 @@ export interface WorkspaceSize {
 
 /** Blocks of queries times KV heads times splits that attention_prefill may use when it splits. */
 export const splitPlaces = 512;
-const partialBytes = 128 * 132 * 4;
+const partialBytes = queryBlockRows * 132 * 4;
 
 export type Workspace = ReturnType<typeof allocateWorkspace>;
 
