@@ -1,5 +1,6 @@
 // `quern run`: one question, one answer, made for pipes. Standard input and files become part of the prompt, the answer goes to
 // standard output, and the exit code tells whether it is whole: 0 yes, 1 failed, 3 cut by the token limit.
+import { addAbortSignal, type Readable } from "node:stream";
 import { AppError, toAppError } from "../base/errors.ts";
 import { templatePrompt } from "../server/instruct-templates.ts";
 import { type ChatMessage, follow, streamChat } from "./api-client.ts";
@@ -33,7 +34,7 @@ export const run: Command = {
     const system = systemPrompt(values);
     const question = words.join(" ");
     const files = [...(values.get("-f") ?? []), ...(values.get("--file") ?? [])];
-    const piped = process.stdin.isTTY ? "" : await readAll(process.stdin);
+    const piped = process.stdin.isTTY ? "" : await readAll(process.stdin, context.signal);
     const prompt = await promptOf({ question, files, piped }, context);
     if (prompt === "") {
       context.terminal.note('quern run needs a question: quern run "…", or text on standard input.');
@@ -85,8 +86,8 @@ async function print(answer: ReturnType<typeof streamChat>, { terminal, signal }
   }
 }
 
-async function readAll(stream: NodeJS.ReadableStream): Promise<string> {
+async function readAll(stream: Readable, signal: AbortSignal): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  for await (const chunk of addAbortSignal(signal, stream)) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks).toString("utf8");
 }
