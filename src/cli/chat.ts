@@ -24,7 +24,9 @@ export const chat: Command = {
     let messages: ChatMessage[] = [];
     terminal.note(`${terminal.bold(server.modelId)} at ${server.url}. /help lists the commands.`);
     if (server.isDemonstration)
-      terminal.note("This is the demonstration model; `npx quern models pull qwen3-4b-instruct-2507` gets the real one.");
+      terminal.note(
+        "This is the demonstration model; `npx quern models pull qwen3-4b-instruct-2507` gets the real one.",
+      );
     const lines = readline.createInterface({ input: process.stdin, output: process.stderr, prompt: "> " });
     let answering: AbortController | undefined;
     lines.on("SIGINT", () => {
