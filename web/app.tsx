@@ -5,23 +5,30 @@ import { Composer } from "./chat/composer.tsx";
 import { draftOf } from "./chat/draft.ts";
 import { MessageList } from "./chat/message-list.tsx";
 import type { SlashCommand } from "./chat/slash-menu.tsx";
+import { Suggestions } from "./chat/suggestions.tsx";
 import { pathTo } from "./conversation.ts";
+import { ModelsDialog } from "./dialogs/models-dialog.tsx";
+import { Palette, type PaletteEntry } from "./dialogs/palette.tsx";
 import { SettingsDialog } from "./dialogs/settings-dialog.tsx";
 import { ShortcutsDialog } from "./dialogs/shortcuts-dialog.tsx";
-import { TemplateCards, TemplateDialog } from "./dialogs/template-dialog.tsx";
+import { TemplateCards } from "./dialogs/template-choice.tsx";
+import { TemplateDialog } from "./dialogs/template-dialog.tsx";
 import { officeView } from "./documents/office-view.ts";
+import { exportJson, exportMarkdown } from "./export.ts";
 import { Notices } from "./notices.tsx";
 import { setPreferences, usePreferences, useStrings } from "./preferences.ts";
 import { Sidebar } from "./sidebar.tsx";
 import { useSignal } from "./signal.ts";
-import { IconButton } from "./ui/controls.tsx";
+import { Button, IconButton } from "./ui/controls.tsx";
 import { Logo } from "./ui/icons.tsx";
 import { Toasts } from "./ui/toasts.tsx";
 import type { Workbench } from "./workbench.ts";
 
 const OfficePane = lazy(async () => ({ default: (await import("./documents/office-pane.tsx")).OfficePane }));
 
-type OpenDialog = { kind: "settings" } | { kind: "shortcuts" } | { kind: "template"; id: string | undefined };
+type OpenDialog =
+  | { kind: "settings" | "shortcuts" | "models" | "palette" }
+  | { kind: "template"; id: string | undefined };
 
 /** Below this width the sidebar lies over the conversation and closes after a choice. */
 const narrow = matchMedia("(max-width: 820px)");
@@ -85,6 +92,63 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
   }, [open.head.title]);
   useShortcuts(workbench, { ...actions, isSidebarOpen, openDialog: setDialog, hasDialog: dialog !== undefined });
 
+  const commands = (): PaletteEntry[] => {
+    const show = (kind: "settings" | "shortcuts" | "models") => () => setDialog({ kind });
+    const { head } = open;
+    const ofChat: PaletteEntry[] = [
+      {
+        id: "markdown",
+        icon: "download",
+        name: t.exportMarkdown,
+        run: () => void workbench.guard(() => exportMarkdown(workbench.store, head)),
+      },
+      {
+        id: "json",
+        icon: "download",
+        name: t.exportJson,
+        run: () => void workbench.guard(() => exportJson(workbench.store, head)),
+      },
+      {
+        id: "pin",
+        icon: "pin",
+        name: head.isPinned ? t.unpin : t.pin,
+        run: () => void workbench.changeHead(head.id, { isPinned: !head.isPinned }),
+      },
+    ];
+    return [
+      { id: "new", icon: "plus", name: t.newChat, run: actions.newChat },
+      {
+        id: "templates",
+        icon: "template",
+        name: t.templates,
+        run: () => setDialog({ kind: "template", id: undefined }),
+      },
+      { id: "models", icon: "bolt", name: t.models, run: show("models") },
+      { id: "settings", icon: "settings", name: t.settings, run: show("settings") },
+      { id: "shortcuts", icon: "keyboard", name: t.shortcuts, run: show("shortcuts") },
+      { id: "search", icon: "search", name: t.searchChats, run: actions.search },
+      {
+        id: "sidebar",
+        icon: "sidebar",
+        name: isSidebarOpen ? t.closeSidebar : t.openSidebar,
+        run: () => actions.showSidebar(!isSidebarOpen),
+      },
+      {
+        id: "theme",
+        icon: "moon",
+        name: `${t.theme}: ${t.themes[theme === "dark" ? "light" : "dark"]}`,
+        run: () => setPreferences({ theme: theme === "dark" ? "light" : "dark" }),
+      },
+      {
+        id: "language",
+        icon: "translate",
+        name: language === "zh" ? "English" : "中文",
+        run: () => setPreferences({ language: language === "zh" ? "en" : "zh" }),
+      },
+      ...(isEmpty ? [] : ofChat),
+    ];
+  };
+
   return (
     <div className={`app${isSidebarOpen ? " with-sidebar" : ""}${beside ? " with-office" : ""}`}>
       {isSidebarOpen && (
@@ -97,6 +161,7 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
             searchField={searchField}
             onClose={() => actions.showSidebar(false)}
             onChosen={() => setDrawerOpen(false)}
+            onModels={() => setDialog({ kind: "models" })}
           />
         </>
       )}
@@ -123,10 +188,11 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
         </header>
         <Notices workbench={workbench} />
         {isEmpty ? (
-          <Welcome onTemplate={(id) => setDialog({ kind: "template", id })} />
+          <Welcome workbench={workbench} onTemplate={(id) => setDialog({ kind: "template", id })} />
         ) : (
           <MessageList key={open.head.id} workbench={workbench} editingId={editingId} onEdit={setEditingId} />
         )}
+        <Suggestions workbench={workbench} />
         <Composer
           workbench={workbench}
           field={field}
@@ -142,8 +208,18 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
       )}
       {dialog?.kind === "settings" && <SettingsDialog workbench={workbench} onClose={() => setDialog(undefined)} />}
       {dialog?.kind === "shortcuts" && <ShortcutsDialog onClose={() => setDialog(undefined)} />}
+      {dialog?.kind === "models" && <ModelsDialog workbench={workbench} onClose={() => setDialog(undefined)} />}
+      {dialog?.kind === "palette" && (
+        <Palette
+          workbench={workbench}
+          commands={commands()}
+          onTemplate={(id) => setDialog({ kind: "template", id })}
+          onClose={() => setDialog(undefined)}
+        />
+      )}
       {dialog?.kind === "template" && (
         <TemplateDialog
+          workbench={workbench}
           initialId={dialog.id}
           onClose={() => setDialog(undefined)}
           onInsert={(draft, { isSent }) => {
@@ -160,14 +236,28 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
   );
 }
 
-function Welcome({ onTemplate }: { onTemplate: (id: string) => void }): ReactElement {
+const welcomeCards = 4;
+
+function Welcome({
+  workbench,
+  onTemplate,
+}: {
+  workbench: Workbench;
+  onTemplate: (id: string | undefined) => void;
+}): ReactElement {
   const t = useStrings();
+  const templates = useSignal(workbench.templates.list);
   return (
     <div className="welcome">
       <Logo size={56} />
       <h2>{t.greeting}</h2>
       <p>{t.greetingHint}</p>
-      <TemplateCards onChoose={onTemplate} />
+      <TemplateCards templates={templates.slice(0, welcomeCards)} onChoose={onTemplate} />
+      {templates.length > welcomeCards && (
+        <Button look="quiet" icon="template" onClick={() => onTemplate(undefined)}>
+          {t.allTemplates(templates.length)}
+        </Button>
+      )}
     </div>
   );
 }
@@ -210,7 +300,9 @@ function useShortcuts(workbench: Workbench, actions: Actions): void {
         if (!event.defaultPrevented && !isTaken) workbench.stop();
         return;
       } else if (hasMod && event.shiftKey && key === "o") now.newChat();
-      else if (hasMod && key === "k") now.search();
+      else if (hasMod && key === "k") now.openDialog({ kind: "palette" });
+      else if (hasMod && event.shiftKey && key === "f") now.search();
+      else if (event.key === "?" && !isTyping(event.target)) now.openDialog({ kind: "shortcuts" });
       else if (hasMod && key === "b") now.showSidebar(!now.isSidebarOpen);
       else if (hasMod && key === ",") now.openDialog({ kind: "settings" });
       else if (hasMod && key === "/") now.openDialog({ kind: "shortcuts" });
@@ -220,4 +312,8 @@ function useShortcuts(workbench: Workbench, actions: Actions): void {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, [workbench]);
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest("input, textarea, select, [contenteditable]") !== null;
 }

@@ -1,9 +1,11 @@
 // The engine's live state: what runs, on what, how full its memory is, how fast it writes, who waits.
 import type { ReactElement, ReactNode } from "react";
+import type { LiveBody } from "../src/server/api-types.ts";
 import type { EngineView } from "./engine-watch.ts";
+import { MemoryLines } from "./panel/memory-lines.tsx";
 import { setPreferences, usePreferences, useStrings } from "./preferences.ts";
 import { useSignal } from "./signal.ts";
-import { duration, rate, shortCount } from "./ui/format.ts";
+import { duration, rate } from "./ui/format.ts";
 import { Icon } from "./ui/icons.tsx";
 import { Sparkline } from "./ui/sparkline.tsx";
 import type { Workbench } from "./workbench.ts";
@@ -15,13 +17,13 @@ export function stateOf({ status, isReachable }: EngineView): EngineState {
   return status?.state ?? "connecting";
 }
 
-export function EnginePanel({ workbench }: { workbench: Workbench }): ReactElement {
+export function EnginePanel({ workbench, onModels }: { workbench: Workbench; onModels: () => void }): ReactElement {
   const t = useStrings();
   const { isEngineOpen } = usePreferences();
   const view = useSignal(workbench.engine.view);
   const state = stateOf(view);
-  const { status } = view;
-  const running = status?.runningRequests ?? 0;
+  const { status, live } = view;
+  const running = live?.engine.runningRequests ?? 0;
   return (
     <section className="engine" aria-label={t.engine}>
       <button
@@ -38,25 +40,30 @@ export function EnginePanel({ workbench }: { workbench: Workbench }): ReactEleme
         </span>
         <Icon name="down" />
       </button>
-      {isEngineOpen && status && (
-        <dl className="engine-body">
-          <Line name={t.device}>
-            <span title={status.reason}>{status.device}</span>
-            <span className="tag">{status.engine}</span>
-          </Line>
-          <Memory view={view} />
-          <Speed workbench={workbench} view={view} />
-          <Line name={t.queue}>
-            <span className={status.queuedRequests > 0 ? "strong" : ""}>
-              {t.queueOf(status.queuedRequests, status.queueLimit)}
-            </span>
-          </Line>
-          {status.restarts > 0 && (
-            <Line name={t.engine}>
-              <span title={status.lastFailure}>{t.restartsCount(status.restarts)}</span>
+      {isEngineOpen && status && live && (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls on low windows, and the keyboard must reach it
+        <div className="engine-scroll" tabIndex={0}>
+          <dl className="engine-body">
+            <Line name={t.device}>
+              <span className="device" title={status.reason ?? status.device}>
+                {live.gpu?.name ?? status.device}
+              </span>
+              <span className="tag">{status.engine}</span>
             </Line>
-          )}
-        </dl>
+            <Speed workbench={workbench} live={live} />
+            <Machine workbench={workbench} live={live} />
+            <MemoryLines live={live} />
+            <Queue workbench={workbench} live={live} />
+            {status.restarts > 0 && (
+              <Line name={t.engine}>
+                <span title={status.lastFailure}>{t.restartsCount(status.restarts)}</span>
+              </Line>
+            )}
+          </dl>
+          <button type="button" className="button quiet engine-models" onClick={onModels}>
+            {t.models}
+          </button>
+        </div>
       )}
     </section>
   );
@@ -71,49 +78,100 @@ function Line({ name, children }: { name: string; children: ReactNode }): ReactE
   );
 }
 
-function Memory({ view: { status } }: { view: EngineView }): ReactElement | undefined {
+function Charted({
+  name,
+  values,
+  span,
+  children,
+}: {
+  name: string;
+  values: readonly number[];
+  span: "hour" | "minute";
+  children: ReactNode;
+}): ReactElement {
   const t = useStrings();
-  if (status === undefined) return;
-  const { usedTokens, cachedTokens, totalTokens } = status.kv;
-  const share = (tokens: number): string => `${Math.min(100, (100 * tokens) / Math.max(1, totalTokens))}%`;
-  const legend = t.memoryLegend(shortCount(usedTokens), shortCount(cachedTokens), shortCount(totalTokens));
   return (
-    <div className="engine-line stacked">
-      <dt>{t.memory}</dt>
+    <div className="engine-line charted" title={t.chartSpan[span]}>
+      <dt>{name}</dt>
       <dd>
-        <span className="bar" role="img" aria-label={`${t.memory}: ${legend}`}>
-          <span className="bar-used" style={{ inlineSize: share(usedTokens) }} />
-          <span className="bar-kept" style={{ inlineSize: share(cachedTokens) }} />
-        </span>
-        <span className="legend">{legend}</span>
+        <Sparkline values={values} />
+        <span className="figure">{children}</span>
       </dd>
     </div>
   );
 }
 
-function Speed({ workbench, view }: { workbench: Workbench; view: EngineView }): ReactElement {
+function Speed({ workbench, live }: { workbench: Workbench; live: LiveBody }): ReactElement {
   const t = useStrings();
-  const chart = useSignal(workbench.engine.chart);
-  const speed = view.live?.tokensPerSecond || view.status?.speed.decodeTokensPerSecond || 0;
-  const first = view.live?.firstTokenMs;
+  const { tokensPerSecond, firstTokenMs, span } = useSignal(workbench.engine.chart);
   return (
     <>
-      <div className="engine-line charted">
-        <dt>{t.speed}</dt>
-        <dd>
-          <Sparkline values={chart.tokensPerSecond} />
-          <span className="figure">
-            {speed > 0 ? rate(speed) : "–"} <small>{t.speedUnit}</small>
+      <Charted name={t.speed} values={tokensPerSecond} span={span}>
+        {live.tokensPerSecond > 0 ? rate(live.tokensPerSecond) : "–"} <small>{t.speedUnit}</small>
+      </Charted>
+      <Charted name={t.firstToken} values={firstTokenMs} span={span}>
+        {live.firstTokenMs === undefined ? "–" : duration(live.firstTokenMs)}
+      </Charted>
+    </>
+  );
+}
+
+/** The GPU where there is one, else the processor. */
+function Machine({ workbench, live: { gpu, cpu } }: { workbench: Workbench; live: LiveBody }): ReactElement {
+  const t = useStrings();
+  const { load, span } = useSignal(workbench.engine.chart);
+  if (gpu === undefined) {
+    return (
+      <Charted name={t.cpu} values={load} span={span}>
+        {Math.round(cpu.percent)} <small>%</small>
+      </Charted>
+    );
+  }
+  const { utilisationPercent, temperatureCelsius, powerWatts, powerLimitWatts, coreClockMhz, memoryClockMhz } = gpu;
+  const clocks = [coreClockMhz, memoryClockMhz].flatMap((mhz) => mhz ?? []);
+  return (
+    <>
+      <Charted name="GPU" values={load} span={span}>
+        {utilisationPercent ?? "–"} <small>%</small>
+      </Charted>
+      {powerWatts !== undefined && (
+        <Line name={t.power}>
+          {Math.round(powerWatts)}
+          {powerLimitWatts !== undefined && ` / ${Math.round(powerLimitWatts)}`} W
+          {temperatureCelsius !== undefined && ` · ${temperatureCelsius} °C`}
+        </Line>
+      )}
+      {clocks.length > 0 && <Line name={t.clocks}>{clocks.join(" / ")} MHz</Line>}
+      {gpu.throttleReasons.length > 0 && (
+        <Line name={t.throttled}>
+          <span className="strong">
+            {gpu.throttleReasons.map((reason) => t.throttleReasons[reason] ?? reason).join(", ")}
           </span>
-        </dd>
-      </div>
-      <div className="engine-line charted">
-        <dt>{t.firstToken}</dt>
-        <dd>
-          <Sparkline values={chart.firstTokenMs} />
-          <span className="figure">{first === undefined ? "–" : duration(first)}</span>
-        </dd>
-      </div>
+        </Line>
+      )}
+    </>
+  );
+}
+
+/** How many wait, and whose turn is when. */
+function Queue({ workbench, live }: { workbench: Workbench; live: LiveBody }): ReactElement {
+  const t = useStrings();
+  const heads = useSignal(workbench.heads);
+  const { queuedRequests, queueLimit } = live.engine;
+  const waiting = live.answers.filter(({ position }) => position !== undefined);
+  return (
+    <>
+      <Line name={t.queue}>
+        <span className={queuedRequests > 0 ? "strong" : ""}>{t.queueOf(queuedRequests, queueLimit)}</span>
+      </Line>
+      {waiting.map(({ messageId, conversationId, position = 0, estimatedWaitMs }) => (
+        <div key={messageId} className="engine-line waiting">
+          <dt>
+            {position}. {heads.find(({ id }) => id === conversationId)?.title || t.untitled}
+          </dt>
+          <dd>{estimatedWaitMs !== undefined && t.aboutSeconds(Math.ceil(estimatedWaitMs / 1000))}</dd>
+        </div>
+      ))}
     </>
   );
 }

@@ -31,6 +31,8 @@ export interface Chart {
 export class EngineWatch {
   readonly view = new Signal<EngineView>({ isReachable: true, needsKey: false });
   readonly chart = new Signal<Chart>({ span: "minute", tokensPerSecond: [], firstTokenMs: [], load: [] });
+  /** Grows each time the server was found (again). */
+  readonly reached = new Signal(0);
   /** Grows when anybody changed the workspace. */
   readonly revision = new Signal(-1);
   #hour: Hour | undefined;
@@ -67,6 +69,7 @@ export class EngineWatch {
     const { signal } = this.#stop;
     try {
       await this.#askStatus();
+      this.reached.value++;
       this.#listen();
       for await (const event of readStream<LiveEvent>("/workspace/live", signal)) {
         this.#listen();

@@ -11,6 +11,7 @@ import "./styles/controls.css";
 import "./styles/layout.css";
 import "./styles/chat.css";
 import "./styles/markdown.css";
+import "./styles/desk.css";
 
 apply();
 const workbench = new Workbench(new ServerStore());

@@ -14,6 +14,12 @@ export interface Preferences {
   /** Absent until the reader opened or closed it: open on the empty page, closed above a conversation. */
   isDemoNoticeOpen?: boolean;
   newChatSettings: ChatSettings;
+  /** The engine reads the draft ahead. */
+  isDraftPrefilled: boolean;
+  /** Messages may go without their politeness. */
+  isSlimming: boolean;
+  /** Questions to ask next are shown after an answer. */
+  hasSuggestions: boolean;
 }
 
 const key = "quern.preferences";
@@ -30,6 +36,9 @@ function initial(): Preferences {
     isSidebarOpen: true,
     isEngineOpen: true,
     newChatSettings: defaultSettings,
+    isDraftPrefilled: true,
+    isSlimming: true,
+    hasSuggestions: true,
   };
   try {
     const saved = JSON.parse(localStorage.getItem(key) ?? "{}") as Partial<Preferences>;

@@ -19,11 +19,13 @@ export function Sidebar({
   searchField,
   onClose,
   onChosen,
+  onModels,
 }: {
   workbench: Workbench;
   searchField: RefObject<HTMLInputElement | null>;
   onClose: () => void;
   onChosen: () => void;
+  onModels: () => void;
 }): ReactElement {
   const t = useStrings();
   const heads = useSignal(workbench.heads);
@@ -63,7 +65,7 @@ export function Sidebar({
           <Found workbench={workbench} heads={heads} hits={hits} words={words} onChosen={onChosen} />
         )}
       </div>
-      <EnginePanel workbench={workbench} />
+      <EnginePanel workbench={workbench} onModels={onModels} />
     </nav>
   );
 }

@@ -188,6 +188,7 @@ const en = {
   shortcuts: "Keyboard shortcuts",
   shortcutRows: {
     newChat: "New chat",
+    palette: "Command palette",
     search: "Search chats",
     focus: "Write a message",
     stop: "Stop the answer",
@@ -401,6 +402,7 @@ const zh: Strings = {
   shortcuts: "键盘快捷键",
   shortcutRows: {
     newChat: "新对话",
+    palette: "命令面板",
     search: "搜索对话",
     focus: "写消息",
     stop: "停止回答",

@@ -2,6 +2,7 @@
 // and writes the answers; here they are asked for and followed, several at once, and a change by another tab is taken over as the
 // live stream tells of it. A request that failed keeps what was written, marked as failed, and can be sent again.
 import type { FileOverflow } from "../src/server/api-types.ts";
+import { ApiError } from "./api.ts";
 import {
   type Attachment,
   type ChatSettings,
@@ -16,10 +17,12 @@ import {
   titleFrom,
 } from "./conversation.ts";
 import { EngineWatch } from "./engine-watch.ts";
+import { HeadChanges } from "./head-changes.ts";
 import { LiveAnswer, messageError } from "./live-answer.ts";
 import { preferences } from "./preferences.ts";
 import { Signal } from "./signal.ts";
 import type { HeadChange, ServerStore } from "./store-server.ts";
+import { TemplateShelf } from "./templates.ts";
 import { TokenCounter } from "./token-count.ts";
 
 /** The conversation in view. The server gets it with its first message. */
@@ -54,7 +57,12 @@ export class Workbench {
   readonly failure = new Signal<MessageError | undefined>(undefined);
   readonly engine = new EngineWatch();
   readonly counter = new TokenCounter();
+  readonly templates = new TemplateShelf();
+  /** Questions to ask next, below the answer that ends the branch. */
+  readonly suggestions = new Signal<{ leafId: string; texts: readonly string[] } | undefined>(undefined);
   readonly store: ServerStore;
+  /** Conversations whose title is the beginning of their question, until the model has found a better one. */
+  readonly #unnamed = new Set<string>();
   /** Conversations with a running or an unsent answer stay in memory, wherever the reader goes. */
   readonly #loaded = new Map<string, OpenConversation>();
   /** How to send again what the server did not take, by the id of the answer. */
@@ -72,6 +80,13 @@ export class Workbench {
 
   start(): void {
     this.engine.start();
+    this.engine.reached.subscribe(() => this.#loadTemplates());
+    let { language } = preferences.value;
+    preferences.subscribe(() => {
+      if (preferences.value.language === language) return;
+      language = preferences.value.language;
+      this.#loadTemplates();
+    });
     addEventListener("beforeunload", (event) => {
       // What the server did not take lives in this tab only.
       if (this.#unsent.size > 0) event.preventDefault();
@@ -224,9 +239,10 @@ export class Workbench {
     const isOwnSystem = !isNew || system === undefined || head.settings.systemPrompt.trim() !== "";
     const settings = isOwnSystem ? head.settings : { ...head.settings, systemPrompt: system };
     const title = head.title || draft.title || titleFrom(text, attachments);
+    if (isNew && !head.title && !draft.title) this.#unnamed.add(head.id);
     const asked = this.#put({ ...conversation, head: { ...head, title, settings } }, [question, answer]);
     await this.#run(asked, answer, async () => {
-      if (!this.#known.has(head.id)) await this.store.create({ ...asked.head, title });
+      if (!this.#known.has(head.id)) await this.store.create(asked.head);
       this.#known.add(head.id);
       await this.#changes.settled(head.id);
       return this.store.ask(head.id, {
@@ -290,7 +306,33 @@ export class Workbench {
     others.delete(answer.id);
     this.answers.value = others;
     this.#letGo(head.id);
-    if (isTaken) await this.guard(() => this.#refreshHeads());
+    if (!isTaken) return;
+    await this.guard(() => this.#refreshHeads());
+    if (done.state === "complete" && begin !== undefined) await this.#afterAnswer(done);
+  }
+
+  /** A title and follow-up questions, when nobody waits for anything. They give way to whatever comes, and failing costs nothing. */
+  async #afterAnswer({ id, conversationId }: Message): Promise<void> {
+    const { language, hasSuggestions } = preferences.value;
+    if (this.engine.view.value.status?.model.isDemonstration !== false || this.answers.value.size > 0) return;
+    try {
+      if (this.#unnamed.delete(conversationId)) {
+        const { title } = await this.store.nameIt(conversationId, language);
+        const { head } = this.open.value;
+        if (head.id === conversationId) this.open.value = { ...this.open.value, head: { ...head, title } };
+        await this.#refreshHeads();
+      }
+      const isShown = (): boolean => this.open.value.head.leafId === id && this.answers.value.size === 0;
+      if (!hasSuggestions || !isShown()) return;
+      const texts = await this.store.followUps(conversationId, language);
+      if (isShown()) this.suggestions.value = { leafId: id, texts };
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }
+
+  #loadTemplates(): void {
+    void this.guard(() => this.templates.load(preferences.value.language));
   }
 
   /** Adds messages to a conversation in memory; the last becomes the leaf unless another branch may be in view by now. */
@@ -356,54 +398,6 @@ export class Workbench {
     } catch (error) {
       if (signal?.aborted) return;
       this.failure.value = { ...messageError(error), code: "storage" };
-    }
-  }
-}
-
-/** Changes of heads on their way: while one is sent, later ones to the same conversation wait together, in order. */
-class HeadChanges {
-  readonly #store: ServerStore;
-  readonly #sending = new Map<string, Promise<void>>();
-  readonly #waiting = new Map<string, { change: HeadChange; sent: Promise<void> }>();
-
-  constructor(store: ServerStore) {
-    this.#store = store;
-  }
-
-  /** How many were made so far. */
-  count = 0;
-
-  isPending(id: string): boolean {
-    return this.#waiting.has(id) || this.#sending.has(id);
-  }
-
-  async send(id: string, change: HeadChange): Promise<void> {
-    this.count++;
-    const waiting = this.#waiting.get(id);
-    if (waiting !== undefined) {
-      Object.assign(waiting.change, change);
-      return waiting.sent;
-    }
-    const next = { change: { ...change }, sent: Promise.resolve() };
-    this.#waiting.set(id, next);
-    next.sent = this.#next(id, next.change);
-    return next.sent;
-  }
-
-  /** Resolves when nothing is on its way any more. */
-  async settled(id: string): Promise<void> {
-    await (this.#waiting.get(id)?.sent ?? this.#sending.get(id));
-  }
-
-  async #next(id: string, change: HeadChange): Promise<void> {
-    await this.#sending.get(id)?.catch(() => undefined); // its own caller hears of its failure
-    this.#waiting.delete(id);
-    const sending = this.#store.change(id, change);
-    this.#sending.set(id, sending);
-    try {
-      await sending;
-    } finally {
-      if (this.#sending.get(id) === sending) this.#sending.delete(id);
     }
   }
 }

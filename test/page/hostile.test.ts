@@ -133,6 +133,20 @@ for (const [colorScheme, locale, t] of [
     await page.getByRole("button", { name: t.settings, exact: true }).click();
     await page.getByText(t.advanced, { exact: true }).click();
     faults.settings = await faultsOf(page);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Control+k");
+    await page.getByRole("option").nth(12).waitFor();
+    faults.palette = await faultsOf(page);
+    await page.getByRole("combobox").fill(t.models);
+    await page.keyboard.press("Enter");
+    await page.locator(".model").first().waitFor();
+    faults.models = await faultsOf(page);
+    await page.keyboard.press("Escape");
+    await page.locator(".composer-row").getByRole("button", { name: t.templates }).click();
+    faults.templates = await faultsOf(page);
+    await page.getByRole("button", { name: t.templateNew }).click();
+    await page.getByLabel(t.templatePrompt, { exact: true }).fill("{{one}}");
+    faults.editor = await faultsOf(page);
     assert.deepEqual(
       Object.entries(faults).filter(([, found]) => found.length > 0),
       [],

@@ -10,6 +10,7 @@ import { openChatTemplate } from "../../src/models/chat-template.ts";
 import { createApp } from "../../src/server/app.ts";
 import type { Keys } from "../../src/server/keys.ts";
 import { listen } from "../../src/server/listen.ts";
+import { OfficeDoor } from "../../src/server/office/office-door.ts";
 import { toModelDefaults } from "../../src/server/sampling-fields.ts";
 import {
   openWorkspaceDoor,
@@ -32,11 +33,13 @@ export interface PageServerOptions {
   door?: Partial<WorkspaceDoorOptions>;
   /** What the engine says to titles and follow-up questions; nothing when absent, so that tests count answers only. */
   aside?: (prompt: string) => string;
+  /** Reads files, documents and workbooks too. */
+  hasOffice?: boolean;
 }
 
 export async function openPageServer(
   { answer, ...options }: ScriptedOptions = {},
-  { keys, door: doorOptions, aside = () => "" }: PageServerOptions = {},
+  { keys, door: doorOptions, aside = () => "", hasOffice = false }: PageServerOptions = {},
 ): Promise<PageServer> {
   if (!existsSync(path.join(pageFolder, "index.html"))) throw new Error("The page is not built; run: npm run build");
   const script: ScriptedOptions["answer"] =
@@ -68,9 +71,11 @@ export async function openPageServer(
     readEveryMs: 250,
     ...doorOptions,
   });
+  const office = hasOffice ? new OfficeDoor({ files: door.workspace.files, dataFolder }) : undefined;
   const app = createApp({
     engine,
     workspace: door,
+    ...(office === undefined ? {} : { office }),
     template: openChatTemplate(undefined, {
       specialTokens: ["<|endoftext|>", "<|im_start|>", "<|im_end|>"].map((text) => ({ text, isControl: true })),
     }),
@@ -89,6 +94,7 @@ export async function openPageServer(
     async [Symbol.asyncDispose]() {
       door.letGo();
       await listening.close({ graceMs: 0 });
+      await office?.[Symbol.asyncDispose]();
       await door[Symbol.asyncDispose]();
       rmSync(dataFolder, { recursive: true, force: true });
       await engine[Symbol.asyncDispose]();

@@ -62,7 +62,8 @@ export function AttachmentChips({
                 <span className="chip-title">{attachment.name}</span>
                 {attachment.document ? (
                   <small>
-                    {o.pagesOf(attachment.document.pages)} · {o.tokensOf(shortCount(attachment.document.tokens))}
+                    {(isWorkbook(attachment) ? o.sheetsOf : o.pagesOf)(attachment.document.pages)} ·{" "}
+                    {o.tokensOf(shortCount(attachment.document.tokens))}
                     {attachment.document.edits && attachment.document.edits.length > 0 && ` · ${o.edited}`}
                   </small>
                 ) : (

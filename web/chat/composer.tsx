@@ -25,10 +25,13 @@ import { fileBytesLimit, isLongPaste, textOfFile, toAttachment } from "./attachm
 import { AttachmentChips } from "./attachment-chips.tsx";
 import { ContextGauge, OverBudget } from "./context-gauge.tsx";
 import { type DraftText, draftOf, useDraft } from "./draft.ts";
+import { PrefillBadge, SlimBadge } from "./draft-badges.tsx";
 import { ChosenFit, FitChoices } from "./file-fit.tsx";
 import { readIntoDraft } from "./read-into-draft.ts";
 import { type SlashCommand, type SlashEntry, SlashMenu, useSlashEntries } from "./slash-menu.tsx";
 import { useBudget } from "./use-budget.ts";
+import { usePrefill } from "./use-prefill.ts";
+import { useSlimming } from "./use-slimming.ts";
 
 /** Where CSS cannot grow the field with its text, a measurement does. */
 const hasFieldSizing = CSS.supports("field-sizing", "content");
@@ -52,10 +55,13 @@ export function Composer({
   const status = useSignal(workbench.engine.view).status;
   const [draft, setDraft] = useDraft(workbench);
   const { text, attachments } = draft;
-  const budget = useBudget(workbench, { text, attachments, isSlimmed: false });
+  const slimmed = useSlimming(workbench, draft);
+  const isSlimmed = slimmed !== undefined && !draft.isSlimmingOff;
+  const prefilled = usePrefill(workbench, draft, isSlimmed);
+  const budget = useBudget(workbench, { text, attachments, isSlimmed });
   const picker = useRef<HTMLInputElement>(null);
   const menuId = useId();
-  const entries = useSlashEntries(text);
+  const entries = useSlashEntries(workbench, text);
   const [active, setActive] = useState(0);
   const isRunning = [...answers.values()].some(({ conversationId }) => conversationId === open.head.id);
   const hasDocuments = attachments.some(({ document }) => document !== undefined);
@@ -72,7 +78,7 @@ export function Composer({
     if (!canSend) return;
     const { isSlimmingOff: _, uploads: __, ...written } = draft;
     setDraft({ text: "", attachments: [] });
-    void workbench.send({ ...written, text: text.trim() });
+    void workbench.send({ ...written, text: text.trim(), isSlimmed });
     field.current?.focus();
   };
   const addFiles = async (files: readonly File[]): Promise<void> => {
@@ -168,6 +174,14 @@ export function Composer({
             workbench.startConversation();
             void workbench.send({ text: kept.text.trim(), attachments: kept.attachments });
           }}
+          onSummarise={() =>
+            void workbench.guard(async () => {
+              const whole = await workbench.store.exported(open.head.id, "markdown");
+              workbench.startConversation();
+              const file = toAttachment(t.conversationFile, whole, { isPasted: false });
+              await workbench.send({ text: t.summariseAsk, attachments: [file] });
+            })
+          }
         />
       )}
       {entries.length > 0 && (
@@ -228,6 +242,13 @@ export function Composer({
             }}
           />
           <span className="spacer" />
+          <SlimBadge
+            slimmed={slimmed}
+            text={text.trim()}
+            isOff={draft.isSlimmingOff ?? false}
+            onToggle={() => change({ isSlimmingOff: !draft.isSlimmingOff })}
+          />
+          <PrefillBadge prefilled={prefilled} />
           <ContextGauge budget={budget} />
           {isRunning ? (
             <button

@@ -68,6 +68,7 @@ export function OverBudget({
   onLeaveOut,
   onRemoveFile,
   onNewChat,
+  onSummarise,
 }: {
   budget: Budget;
   /** The longest context the model was made for; 0 when it does not say. */
@@ -78,6 +79,7 @@ export function OverBudget({
   onLeaveOut: (ids: readonly string[]) => void;
   onRemoveFile: (id: string) => void;
   onNewChat: () => void;
+  onSummarise: () => void;
 }): ReactElement {
   const t = useStrings();
   const wanted = 2 ** Math.ceil(Math.log2((budget.contextTokens + budget.overTokens) / 1024));
@@ -97,7 +99,13 @@ export function OverBudget({
               {t.leaveOutFile(attachment.name)}
             </Button>
           ))}
+          {budget.largest.map(({ messageId, tokens, excerpt }) => (
+            <Button key={messageId} onClick={() => onLeaveOut([messageId])}>
+              {t.leaveOutLargest(excerpt.slice(0, 16), shortCount(tokens))}
+            </Button>
+          ))}
           {budget.history > 0 && <Button onClick={onNewChat}>{t.sendInNewChat}</Button>}
+          {budget.history > 0 && <Button onClick={onSummarise}>{t.summarise}</Button>}
         </div>
         <p className="hint">
           {canGrow ? (

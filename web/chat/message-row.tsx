@@ -72,6 +72,7 @@ function Question({ workbench, message, isEditing, onEdit }: RowProps): ReactEle
       <div className="bubble">
         <AttachmentChips attachments={message.attachments} />
         {message.text !== "" && <FoldedText text={message.text} />}
+        {message.isSlimmed && <p className="hint">{t.slimmedMark}</p>}
       </div>
       <div className="actions">
         <Versions workbench={workbench} message={message} />
@@ -186,6 +187,8 @@ function AnswerActions({ workbench, message }: { workbench: Workbench; message: 
           }
         >
           {t.statsOf(String(stats.completionTokens), rate(stats.tokensPerSecond), duration(stats.firstTokenMs))}
+          {stats.cachedTokens > 0 && ` · ${t.cachedStat(shortCount(stats.cachedTokens))}`}
+          {stats.energyJoules !== undefined && ` · ${t.energyOf(rate(stats.energyJoules))}`}
         </span>
       )}
     </div>

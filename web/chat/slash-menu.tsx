@@ -1,9 +1,11 @@
 // The list that opens when a message begins with "/": templates and commands. The focus stays in the text field; the field tells
 // the list which keys were pressed, and the list tells the field which entry is active.
 import type { ReactElement } from "react";
-import { usePreferences, useStrings } from "../preferences.ts";
-import { templates } from "../templates.ts";
+import { useStrings } from "../preferences.ts";
+import { useSignal } from "../signal.ts";
+import { iconOf } from "../templates.ts";
 import { Icon, type IconName } from "../ui/icons.tsx";
+import type { Workbench } from "../workbench.ts";
 
 export interface SlashEntry {
   id: string;
@@ -14,25 +16,26 @@ export interface SlashEntry {
   words: string;
 }
 
-export type SlashCommand = "new" | "settings" | "shortcuts";
+export type SlashCommand = "new" | "settings" | "shortcuts" | "models";
 
-export function useSlashEntries(text: string): readonly SlashEntry[] {
+export function useSlashEntries(workbench: Workbench, text: string): readonly SlashEntry[] {
   const t = useStrings();
-  const { language } = usePreferences();
+  const templates = useSignal(workbench.templates.list);
   if (!/^\/\S*$/.test(text)) return [];
   const typed = text.slice(1).toLowerCase();
   const entries: SlashEntry[] = [
     ...templates.map(
       (template): SlashEntry => ({
         id: `template:${template.id}`,
-        icon: template.icon,
-        name: template.name[language],
-        about: template.about[language],
-        words: `${template.id} ${template.name.zh} ${template.name.en}`.toLowerCase(),
+        icon: iconOf(template),
+        name: template.name,
+        about: template.about,
+        words: `${template.id} ${template.name}`.toLowerCase(),
       }),
     ),
     { id: "command:new", icon: "plus", name: t.newChat, words: `new ${t.newChat}`.toLowerCase() },
     { id: "command:settings", icon: "settings", name: t.settings, words: `settings ${t.settings}`.toLowerCase() },
+    { id: "command:models", icon: "bolt", name: t.models, words: `models engine ${t.models}`.toLowerCase() },
     {
       id: "command:shortcuts",
       icon: "keyboard",

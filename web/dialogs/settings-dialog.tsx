@@ -25,6 +25,11 @@ export function SettingsDialog({ workbench, onClose }: { workbench: Workbench; o
     void workbench.changeHead(head.id, { settings: value === undefined ? rest : { ...rest, [key]: value } });
   };
   const promptId = useId();
+  const words = {
+    isDraftPrefilled: [t.draftSetting, t.draftSettingAbout],
+    isSlimming: [t.slimSetting, t.slimSettingAbout],
+    hasSuggestions: [t.suggestSetting, t.suggestSettingAbout],
+  };
   return (
     <Dialog
       title={t.settings}
@@ -77,6 +82,22 @@ export function SettingsDialog({ workbench, onClose }: { workbench: Workbench; o
             onChange={(theme) => setPreferences({ theme })}
           />
         </Row>
+      </section>
+      <section aria-label={t.whileWriting}>
+        <h3>{t.whileWriting}</h3>
+        {(["isDraftPrefilled", "isSlimming", "hasSuggestions"] as const).map((name) => (
+          <label key={name} className="setting switch">
+            <span>
+              <span className="setting-name">{words[name][0]}</span>
+              <span className="hint">{words[name][1]}</span>
+            </span>
+            <input
+              type="checkbox"
+              checked={preferences[name]}
+              onChange={(event) => setPreferences({ [name]: event.target.checked })}
+            />
+          </label>
+        ))}
       </section>
       <section aria-label={t.thisChat}>
         <h3>{t.thisChat}</h3>

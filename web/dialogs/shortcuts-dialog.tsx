@@ -7,13 +7,14 @@ const mod = isMac ? "⌘" : "Ctrl";
 
 const keys = {
   newChat: [mod, "Shift", "O"],
-  search: [mod, "K"],
+  palette: [mod, "K"],
+  search: [mod, "Shift", "F"],
   focus: ["Shift", "Esc"],
   stop: ["Esc"],
   editLast: ["↑"],
   settings: [mod, ","],
   sidebar: [mod, "B"],
-  help: [mod, "/"],
+  help: ["?"],
 } as const;
 
 export function ShortcutsDialog({ onClose }: { onClose: () => void }): ReactElement {

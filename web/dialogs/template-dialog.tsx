@@ -1,49 +1,110 @@
 // A template's fields beside the prompt that they make. Nothing is hidden: what the preview shows is what goes into the message.
-import { type ReactElement, useId, useState } from "react";
+import { type ReactElement, useEffect, useId, useState } from "react";
 import { isLongPaste, toAttachment } from "../chat/attachment.ts";
 import type { DraftText } from "../chat/draft.ts";
 import { titleFrom } from "../conversation.ts";
-import { usePreferences, useStrings } from "../preferences.ts";
-import type { Language } from "../strings.ts";
-import { type FieldValues, type Template, type TemplateField, templates } from "../templates.ts";
+import { useStrings } from "../preferences.ts";
+import { useSignal } from "../signal.ts";
+import type { Strings } from "../strings.ts";
+import type { FieldValues, Template, TemplateField } from "../templates.ts";
 import { Button, Dialog } from "../ui/controls.tsx";
-import { Icon } from "../ui/icons.tsx";
+import type { Workbench } from "../workbench.ts";
+import { TemplateChoice } from "./template-choice.tsx";
+import { TemplateEditor } from "./template-editor.tsx";
+
+const previewPauseMs = 120;
+
+type View = { kind: "choice" } | { kind: "fill"; id: string } | { kind: "edit"; template?: Template };
 
 export function TemplateDialog({
+  workbench,
   initialId,
   onClose,
   onInsert,
 }: {
+  workbench: Workbench;
   initialId: string | undefined;
   onClose: () => void;
   onInsert: (draft: DraftText, options: { isSent: boolean }) => void;
+}): ReactElement | undefined {
+  const [view, setView] = useState<View>(
+    initialId === undefined ? { kind: "choice" } : { kind: "fill", id: initialId },
+  );
+  const templates = useSignal(workbench.templates.list);
+  const template = view.kind === "fill" ? templates.find(({ id }) => id === view.id) : undefined;
+  if (view.kind === "edit") {
+    return (
+      <TemplateEditor
+        workbench={workbench}
+        template={view.template}
+        onClose={onClose}
+        onDone={(saved) => setView(saved ? { kind: "fill", id: saved.id } : { kind: "choice" })}
+      />
+    );
+  }
+  if (template === undefined) {
+    return (
+      <TemplateChoice
+        workbench={workbench}
+        onClose={onClose}
+        onChoose={(id) => setView({ kind: "fill", id })}
+        onNew={() => setView({ kind: "edit" })}
+      />
+    );
+  }
+  return (
+    <Filling
+      key={template.id}
+      workbench={workbench}
+      template={template}
+      onClose={onClose}
+      onInsert={onInsert}
+      onEdit={() => setView({ kind: "edit", template })}
+    />
+  );
+}
+
+function Filling({
+  workbench,
+  template,
+  onClose,
+  onInsert,
+  onEdit,
+}: {
+  workbench: Workbench;
+  template: Template;
+  onClose: () => void;
+  onInsert: (draft: DraftText, options: { isSent: boolean }) => void;
+  onEdit: () => void;
 }): ReactElement {
   const t = useStrings();
-  const { language } = usePreferences();
-  const [id, setId] = useState(initialId);
   const [values, setValues] = useState<FieldValues>({});
   const [isTried, setTried] = useState(false);
-  const template = templates.find((each) => each.id === id);
-  if (template === undefined) return <Choice onClose={onClose} onChoose={setId} />;
-
+  const preview = usePreview(workbench, template, values);
   const missing = template.fields.filter((field) => field.isRequired && !values[field.id]?.trim());
-  const insert = (isSent: boolean): void => {
+  const insert = async (isSent: boolean): Promise<void> => {
     setTried(true);
-    if (missing.length === 0) onInsert(toDraft(template, values, { language, nameOf: t.pastedText }), { isSent });
+    if (missing.length > 0) return;
+    await workbench.guard(async () => onInsert(await toDraft(workbench, template, { values, t }), { isSent }));
   };
   return (
     <Dialog
-      title={template.name[language]}
+      title={template.name}
       className="template"
       onClose={onClose}
       actions={
         <>
-          <Button look="quiet" onClick={() => setValues(template.example[language])}>
-            {t.templateFill}
+          {template.example && (
+            <Button look="quiet" onClick={() => setValues(template.example ?? {})}>
+              {t.templateFill}
+            </Button>
+          )}
+          <Button look="quiet" icon={template.isOwn ? "pencil" : "copy"} onClick={onEdit}>
+            {template.isOwn ? t.templateEdit : t.templateCopy}
           </Button>
           <span className="spacer" />
-          <Button onClick={() => insert(false)}>{t.templateInsert}</Button>
-          <Button look="primary" icon="send" onClick={() => insert(true)}>
+          <Button onClick={() => void insert(false)}>{t.templateInsert}</Button>
+          <Button look="primary" icon="send" onClick={() => void insert(true)}>
             {t.templateSend}
           </Button>
         </>
@@ -60,6 +121,9 @@ export function TemplateDialog({
               onChange={(value) => setValues({ ...values, [field.id]: value })}
             />
           ))}
+          <p className="hint">
+            {t.temperature}: {t.temperatureChoices[template.temperature]}
+          </p>
           {isTried && missing.length > 0 && (
             <p className="field-error" role="alert">
               {t.fillFirst}
@@ -69,35 +133,38 @@ export function TemplateDialog({
         <section className="preview" aria-label={t.preview}>
           <h3>{t.preview}</h3>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and the keyboard must reach it */}
-          <pre tabIndex={0}>{template.build(values, language).slice(0, 8000)}</pre>
+          <pre tabIndex={0}>{preview.slice(0, 8000)}</pre>
         </section>
       </div>
     </Dialog>
   );
 }
 
-function Choice({ onClose, onChoose }: { onClose: () => void; onChoose: (id: string) => void }): ReactElement {
-  const t = useStrings();
-  return (
-    <Dialog title={t.templates} onClose={onClose}>
-      <TemplateCards onChoose={onChoose} />
-    </Dialog>
-  );
-}
-
-export function TemplateCards({ onChoose }: { onChoose: (id: string) => void }): ReactElement {
-  const { language } = usePreferences();
-  return (
-    <div className="cards">
-      {templates.map((template) => (
-        <button key={template.id} type="button" className="card" onClick={() => onChoose(template.id)}>
-          <Icon name={template.icon} />
-          <span className="card-name">{template.name[language]}</span>
-          <span className="card-about">{template.about[language]}</span>
-        </button>
-      ))}
-    </div>
-  );
+/** The prompt as the server makes it; a required field that is still empty shows its name. */
+function usePreview(workbench: Workbench, template: Template, values: FieldValues): string {
+  const [text, setText] = useState("");
+  useEffect(() => {
+    const leaving = new AbortController();
+    const shown = Object.fromEntries(
+      template.fields.flatMap(({ id, label, isRequired }) => {
+        const value = values[id] ?? "";
+        return value.trim() !== "" ? [[id, value]] : isRequired ? [[id, `【${label}】`]] : [];
+      }),
+    );
+    const timer = setTimeout(
+      () =>
+        void workbench.guard(
+          async () => setText(await workbench.templates.fill(template, shown, leaving.signal)),
+          leaving.signal,
+        ),
+      previewPauseMs,
+    );
+    return () => {
+      clearTimeout(timer);
+      leaving.abort();
+    };
+  }, [workbench, template, values]);
+  return text;
 }
 
 function Field({
@@ -112,52 +179,57 @@ function Field({
   onChange: (value: string) => void;
 }): ReactElement {
   const t = useStrings();
-  const { language } = usePreferences();
   const id = useId();
   const shared = { id, value, "aria-required": field.isRequired, "aria-invalid": isMissing } as const;
-  const placeholder = field.placeholder?.[language];
   return (
     <div className="field">
       <label htmlFor={id}>
-        {field.label[language]}
+        {field.label}
         {field.isRequired && <span className="required">{t.required}</span>}
       </label>
       {field.kind === "choice" ? (
         <select {...shared} value={value || field.options?.[0]?.id} onChange={(event) => onChange(event.target.value)}>
           {field.options?.map((option) => (
             <option key={option.id} value={option.id}>
-              {option.label[language]}
+              {option.label}
             </option>
           ))}
         </select>
-      ) : field.kind === "text" ? (
-        <textarea {...shared} rows={5} placeholder={placeholder} onChange={(event) => onChange(event.target.value)} />
+      ) : field.kind === "text" || field.kind === "list" ? (
+        <textarea
+          {...shared}
+          rows={field.kind === "list" ? 4 : 5}
+          placeholder={field.placeholder}
+          onChange={(event) => onChange(event.target.value)}
+        />
       ) : (
-        <input {...shared} type="text" placeholder={placeholder} onChange={(event) => onChange(event.target.value)} />
+        <input
+          {...shared}
+          type={field.kind === "date" ? "date" : "text"}
+          inputMode={field.kind === "number" ? "decimal" : undefined}
+          placeholder={field.placeholder}
+          onChange={(event) => onChange(event.target.value)}
+        />
       )}
     </div>
   );
 }
 
-/** "Weekly report · finished the review …" */
-function titleOf(template: Template, values: FieldValues, language: Language): string {
-  const subject = template.titleFields.map((id) => titleFrom(values[id] ?? "", [])).filter((text) => text !== "");
-  return titleFrom(`${template.name[language]} · ${subject.join(" ")}`, []);
-}
-
-/** A field too long for the text area goes along as an attachment, whole. */
-function toDraft(
+/** A field too long for the text area goes along as an attachment, whole; the prompt says where it is. */
+async function toDraft(
+  workbench: Workbench,
   template: Template,
-  values: FieldValues,
-  { language, nameOf }: { language: Language; nameOf: (n: number) => string },
-): DraftText {
-  const long = template.fields.filter((field) => isLongPaste(values[field.id] ?? ""));
-  const attachments = long.map((field, n) => toAttachment(nameOf(n + 1), values[field.id] ?? "", { isPasted: true }));
-  const short = { ...values, ...Object.fromEntries(long.map((field) => [field.id, ""])) };
+  { values, t }: { values: FieldValues; t: Strings },
+): Promise<DraftText> {
+  const long = template.fields.filter(({ id }) => isLongPaste(values[id] ?? ""));
+  const attachments = long.map(({ id }, n) => toAttachment(t.pastedText(n + 1), values[id] ?? "", { isPasted: true }));
+  const short = { ...values, ...Object.fromEntries(long.map(({ id }) => [id, t.seeAttachment])) };
+  const told = template.fields.find(({ id, kind }) => kind !== "choice" && values[id]?.trim());
   return {
-    text: template.build(short, language).trim(),
+    text: (await workbench.templates.fill(template, short)).trim(),
     attachments,
-    title: titleOf(template, values, language),
+    title: titleFrom(`${template.name} · ${titleFrom(told ? (values[told.id] ?? "") : "", [])}`, []),
     temperatureChoice: template.temperature,
+    ...(template.system === undefined ? {} : { system: template.system }),
   };
 }

@@ -16,3 +16,10 @@ export function duration(milliseconds: number): string {
 export function rate(perSecond: number): string {
   return perSecond < 10 ? perSecond.toFixed(1) : String(Math.round(perSecond));
 }
+
+/** 512 MB, 2.5 GB: decimal, as disks and downloads are sold. */
+export function bytes(count: number): string {
+  if (count < 1e6) return `${Math.round(count / 1e3)} kB`;
+  if (count < 1e9) return `${Math.round(count / 1e6)} MB`;
+  return `${(count / 1e9).toFixed(count < 1e10 ? 1 : 0)} GB`;
+}

@@ -10,7 +10,7 @@ import type { Api, ApiContext } from "../api.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { EnergyLedger } from "./energy-ledger.ts";
 import { LiveNumbers } from "./live-numbers.ts";
-import { ModelPulls } from "./model-pulls.ts";
+import { ModelPulls, type ModelPullsOptions } from "./model-pulls.ts";
 import { PromptCounter } from "./prompt-counter.ts";
 import { prefillTemplates } from "./template-prefill.ts";
 
@@ -43,6 +43,8 @@ export interface WorkspaceDoorOptions {
   gpu?: GpuMeter | "none";
   /** Between two of the live panel's readings. */
   readEveryMs?: number;
+  /** Fetches a model; for tests. */
+  pull?: ModelPullsOptions["pull"];
 }
 
 /** Opens the workspace in `dataFolder`. Throws AppError `conflict`, `unreadable` or `storage`, as the store does. */
@@ -54,7 +56,13 @@ export function openWorkspaceDoor(options: WorkspaceDoorOptions): WorkspaceDoor 
   const gpu = options.gpu === "none" ? undefined : (options.gpu ?? openGpuMeter());
   const leaving = new AbortController();
   const answers = new RunningAnswers({ engine, conversations: workspace.conversations, log });
-  const pulls = new ModelPulls({ jobs: workspace.jobs, dataFolder, hub, log });
+  const pulls = new ModelPulls({
+    jobs: workspace.jobs,
+    dataFolder,
+    hub,
+    log,
+    ...(options.pull ? { pull: options.pull } : {}),
+  });
   const energy = new EnergyLedger({ gpu, runningRequests: () => engine.status().runningRequests });
   const live = new LiveNumbers({ engine, gpu, answers, pulls, energy, cores: availableParallelism() });
   const timer = setInterval(() => live.read(), readEveryMs ?? 1000);
