@@ -57,8 +57,11 @@ export function AnalysisPane({ file }: { file: OpenFile }): ReactElement {
     if (table && choices) void run.run({ language, table: table.id, plan: toPlan(choices) });
   };
   const ask = (question: string): void => {
-    void run.run({ language, question, ...(plan ? { previous: plan, ...(tableId ? { table: tableId } : {}) } : {}) });
+    const previous = run.lastPlan;
+    void run.run({ language, question, ...(previous ? { previous, ...(tableId ? { table: tableId } : {}) } : {}) });
   };
+  const member = table?.columns.find(({ role, labels }) => role === "dimension" && labels.length > 1)?.labels[0];
+  const example = t.askExample(choices?.metric ?? "", member ?? "");
   return (
     <section className="office-pane analysis-pane" aria-label={`${t.analysis}: ${file.name}`}>
       <header className="office-head">
@@ -90,8 +93,8 @@ export function AnalysisPane({ file }: { file: OpenFile }): ReactElement {
             onRun={compute}
           />
         )}
-        {choices && <AskInWords label={t.askInWords} placeholder={t.askPlaceholder} onAsk={ask} />}
-        <Results run={run} state={state} fileId={file.fileId} onAsk={ask} />
+        {choices && <AskInWords label={t.askInWords} placeholder={example} onAsk={ask} />}
+        <Results run={run} state={state} fileId={file.fileId} example={example} onAsk={ask} />
       </div>
     </section>
   );
@@ -139,11 +142,14 @@ function Results({
   run,
   state,
   fileId,
+  example,
   onAsk,
 }: {
   run: AnalysisRun;
   state: AnalysisState;
   fileId: string;
+  /** A question that this table can answer. */
+  example: string;
   onAsk: (question: string) => void;
 }): ReactElement {
   const t = useOfficeStrings();
@@ -200,7 +206,7 @@ function Results({
               <Button icon="search" onClick={() => onAsk(t.whyQuestion)}>
                 {t.why}
               </Button>
-              <AskInWords label={t.followUp} placeholder={t.askPlaceholder} onAsk={onAsk} />
+              <AskInWords label={t.followUp} placeholder={example} onAsk={onAsk} />
             </div>
           </section>
           <Deliverables analysis={state.analysis} fileId={fileId} />
@@ -213,12 +219,7 @@ function Results({
 function Quality({ state }: { state: AnalysisState }): ReactElement {
   const t = useOfficeStrings();
   const { language } = usePreferences();
-  if (state.findings.length === 0)
-    return (
-      <p className="quality-none hint">
-        {t.quality}: {t.noFindings}
-      </p>
-    );
+  if (state.findings.length === 0) return <p className="quality-none hint">{t.noFindings}</p>;
   return (
     <details className="quality" open={state.findings.some(({ severity }) => severity === "error")}>
       <summary>

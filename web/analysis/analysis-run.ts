@@ -35,6 +35,8 @@ const blank: AnalysisState = { isRunning: false, tables: [], findings: [], facts
 export class AnalysisRun {
   readonly state = new Signal<AnalysisState>(blank);
   readonly #fileId: string;
+  /** What was computed last: questions that follow keep its filters and period, also after one that failed. */
+  lastPlan: PlanBody | undefined;
   #leave = new AbortController();
 
   constructor(fileId: string) {
@@ -79,6 +81,7 @@ export class AnalysisRun {
 
   #take(event: AnalysisEventBody): void {
     const change = changeOf(event, this.state.value);
+    if (event.type === "plan") this.lastPlan = event.plan;
     if (change) this.#put(change);
   }
 

@@ -58,9 +58,12 @@ const merged = (base: Part, over: Part): Part => {
 const each = (value: unknown, change: (part: Part) => Part): unknown =>
   Array.isArray(value) ? value.map((one) => (isPart(one) ? change(one) : one)) : isPart(value) ? change(value) : value;
 
+/** Where names would cover each other, all are shown, aslant and shortened. */
+const slanted: Part = { axisLabel: { interval: 0, rotate: 32, width: 64, overflow: "truncate" } };
+
 export function coloured(option: Part, colours: ChartColours, { isNarrow }: { isNarrow: boolean }): Part {
   const axis = {
-    axisLabel: { color: colours.axis, ...(isNarrow ? { fontSize: 10, hideOverlap: true } : {}) },
+    axisLabel: { color: colours.axis, ...(isNarrow ? { fontSize: 10 } : {}) },
     axisLine: { lineStyle: { color: colours.line } },
     splitLine: { lineStyle: { color: colours.line } },
     nameTextStyle: { color: colours.axis },
@@ -85,11 +88,18 @@ export function coloured(option: Part, colours: ChartColours, { isNarrow }: { is
     color: colours.series,
     backgroundColor: "transparent",
     textStyle: { color: colours.text, fontFamily: getComputedStyle(document.body).fontFamily },
-    title: { show: false }, // it stands above the chart as text
+    title: { show: false }, // it stands above the chart as text, and leaves its room to the figures
+    ...(isPart(option.grid) ? { grid: { ...option.grid, top: option.legend === undefined ? 36 : 56 } } : {}),
     ...(option.legend === undefined
       ? {}
       : { legend: each(option.legend, (one) => merged(one, { textStyle: { color: colours.text } })) }),
-    ...(option.xAxis === undefined ? {} : { xAxis: each(option.xAxis, (one) => merged(one, axis)) }),
+    ...(option.xAxis === undefined
+      ? {}
+      : {
+          xAxis: each(option.xAxis, (one) =>
+            merged(one, one.type === "category" && isNarrow ? merged(axis, slanted) : axis),
+          ),
+        }),
     ...(option.yAxis === undefined ? {} : { yAxis: each(option.yAxis, (one) => merged(one, axis)) }),
     ...(isPart(option.tooltip)
       ? {

@@ -18,7 +18,8 @@ export function linkCitations(text: string, checked: readonly CitationBody[] | u
   let at = 0;
   for (const place of checked ?? found(text)) {
     if (place.start < at || isInCode(text, place.start)) continue;
-    const words = text.slice(place.start, place.end).replaceAll(/[[\]\\]/g, "\\$&");
+    // As entities: a backslash before a bracket would open a formula.
+    const words = text.slice(place.start, place.end).replaceAll("[", "&#91;").replaceAll("]", "&#93;");
     linked += `${text.slice(at, place.start)}[${words}](${addressOf(place)})`;
     at = place.end;
   }

@@ -189,6 +189,7 @@ function Picture({
   const t = useOfficeStrings();
   const [address, setAddress] = useState<string>();
   const [trouble, setTrouble] = useState<string>();
+  const [isLarge, setLarge] = useState(false);
   useEffect(() => {
     const leave = new AbortController();
     let made: string | undefined;
@@ -211,8 +212,10 @@ function Picture({
     <div className="page-picture">
       {trouble !== undefined && <p className="hint">{trouble}</p>}
       {address !== undefined && (
-        <div className="page-sheet">
-          <img src={address} alt={t.pageImage(page.number)} />
+        <div className={isLarge ? "page-sheet large" : "page-sheet"}>
+          <button type="button" title={t.enlarge} aria-pressed={isLarge} onClick={() => setLarge(!isLarge)}>
+            <img src={address} alt={t.pageImage(page.number)} />
+          </button>
           {marked?.box && (
             <span
               className="page-mark"
