@@ -26,7 +26,7 @@ struct Q8Target {
 /// Adds the planes [0, split) and [split, count) of a split matrix product, in this order for every batch size.
 __device__ __forceinline__ float4 sum_planes4(const float* planes, size_t stride, int count, int split, size_t index) {
   float4 low = make_float4(0, 0, 0, 0), high = low;
-#pragma unroll 10
+#pragma unroll 4
   for (int p = 0; p < count; p++) {
     float4 v = __ldcg(reinterpret_cast<const float4*>(planes + p * stride + index));
     if (p < split) { low.x += v.x; low.y += v.y; low.z += v.z; low.w += v.w; }

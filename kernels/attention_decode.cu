@@ -13,7 +13,7 @@
 
 // One page in flight per warp: two blocks then share a multiprocessor, and a short context leaves room for the neighbours' weights.
 constexpr int kAttentionWarps = 4, kAttentionDepth = 1;
-constexpr int kMaxSplits = 32, kPagesUnsplit = 8;
+constexpr int kMaxSplits = 32, kPagesUnsplit = 16;
 constexpr int kPartial = 4 * kHeadDim + 8;                 // floats: output, maximum and sum of four heads
 
 struct AttentionArgs {

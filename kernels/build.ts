@@ -11,13 +11,13 @@ const folder = import.meta.dirname;
 
 /** Constants that specialise the kernels; src/engine/cuda/kernels.ts looks a file's shape up here by name. */
 export const kernelShapes = {
-  "quern-mini": { HIDDEN: 512, FEED_FORWARD: 1536, HEADS: 4, KV_HEADS: 1, VOCABULARY: 14_336, GEMV_DEPTH: 3 },
-  "qwen3-4b": { HIDDEN: 2560, FEED_FORWARD: 9728, HEADS: 32, KV_HEADS: 8, VOCABULARY: 151_936, GEMV_DEPTH: 3 },
+  "quern-mini": { HIDDEN: 512, FEED_FORWARD: 1536, HEADS: 4, KV_HEADS: 1, VOCABULARY: 14_336 },
+  "qwen3-4b": { HIDDEN: 2560, FEED_FORWARD: 9728, HEADS: 32, KV_HEADS: 8, VOCABULARY: 151_936 },
 } as const;
 export const architectures = ["sm_80", "sm_90"] as const;
 
 /** PTX versions from old to new; 7.0 came with CUDA 11.0 (driver 450), 8.0 with CUDA 12.0 (driver 525). */
-const ptxVersions = ["7.0", "7.2", "7.4", "7.6", "7.8", "8.0", "8.2", "8.4", "8.6", "8.8", "9.0"];
+const ptxVersions = ["7.0", "7.4", "7.8", "8.0", "8.4", "8.8", "9.0"];
 
 export function sourceHash(): string {
   const hash = createHash("sha256");
@@ -58,10 +58,8 @@ export function buildKernels(target: string): Stamp {
         const name = `${shape}.${architecture}.ptx`;
         const defines = Object.entries(constants).map(([key, value]) => `-DSHAPE_${key}=${value}`);
         const raw = path.join(scratch, name);
-        execFileSync("nvcc", [
-          ...["-std=c++17", "-O3", `-arch=${architecture}`, "-ptx", "-diag-suppress=1556", ...defines],
-          ...[path.join(folder, "engine.cu"), "-o", raw],
-        ]);
+        const flags = ["-std=c++17", "-O3", `-arch=${architecture}`, "-ptx", "-diag-suppress=1556"];
+        execFileSync("nvcc", [...flags, ...defines, path.join(folder, "engine.cu"), "-o", raw]);
         const text = withLeastVersion(readFileSync(raw, "utf8"), { architecture, scratch });
         writeFileSync(path.join(target, name), text);
         files[name] = sha256(text);
@@ -74,10 +72,14 @@ export function buildKernels(target: string): Stamp {
   return { sources: sourceHash(), compiler: /release [\d.]+, V[\d.]+/.exec(compiler)?.[0] ?? "unknown", files };
 }
 
+/** Comments name the compiler's build, which would make the stamp differ for no reason; the rest is a third of the text. */
+export function withoutComments(ptx: string): string {
+  return ptx.replace(/^\s*\/\/.*\n/gm, "").replace(/\n{2,}/g, "\n");
+}
+
 function withLeastVersion(ptx: string, { architecture, scratch }: { architecture: string; scratch: string }): string {
-  // Comments name the compiler's build, which would make the stamp differ for no reason.
-  const plain = ptx.replace(/^\/\/.*\n/gm, "");
-  for (const version of ptxVersions) {
+  const plain = withoutComments(ptx);
+  for (const version of ptxVersions.slice(architecture === "sm_90" ? 3 : 0)) {
     const text = plain.replace(/^\.version .*$/m, `.version ${version}`);
     const file = path.join(scratch, "try.ptx");
     writeFileSync(file, text);

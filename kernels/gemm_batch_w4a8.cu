@@ -104,13 +104,14 @@ __device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t*
   }
 }
 
-template <int NT> constexpr int kBatchDepth = HOPPER ? (NT == 4 ? 2 : 3) : 1;
+// Up to eight sequences two blocks share a multiprocessor, so each ring is shorter.
+template <int NT, int SLOT> constexpr int kBatchDepth = !HOPPER ? 1 : NT == 1 ? (SLOT > 5000 ? 1 : 2) : NT == 4 || SLOT > 5000 ? 2 : 3;
 
 template <int UNITS, int TYPE_A, int TYPE_B, bool WHOLE, int NT>
 __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
   constexpr int kSegments = UNITS / kSegmentUnits, kColumns = 8 * NT;
   constexpr int kSlot = kSegmentBytes<(TYPE_A > TYPE_B ? TYPE_A : TYPE_B)>;
-  constexpr int kDepth = kSlot > 5000 && kBatchDepth<NT> > 2 ? 2 : kBatchDepth<NT>;
+  constexpr int kDepth = kBatchDepth<NT, kSlot>;
   constexpr int kValues = kSegmentUnits * kColumns * 256, kScaleBytes = kSegmentUnits * kColumns * 64;
   extern __shared__ __align__(128) uint8_t shared[];
   uint8_t* slots = shared;
@@ -204,7 +205,7 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
 }
 
 #define BATCH_GEMM(name, units, type_a, type_b, whole, nt)                                                                                      \
-  extern "C" __global__ void __launch_bounds__(kBatchBlock, 1) name##_##nt(const BatchArgs args) { gemm_batch<units, type_a, type_b, whole, nt>(args); }
+  extern "C" __global__ void __launch_bounds__(kBatchBlock, nt == 1 ? 2 : 1) name##_##nt(const BatchArgs args) { gemm_batch<units, type_a, type_b, whole, nt>(args); }
 #define BATCH_GEMMS(nt)                                                           \
   BATCH_GEMM(batch_qkv_v4, kHidden / 256, kQ4, kQ4, false, nt)                    \
   BATCH_GEMM(batch_qkv_v6, kHidden / 256, kQ4, kQ6, false, nt)                    \

@@ -58,8 +58,8 @@ function clocks(when: string): void {
 const started = performance.now();
 const { runner, device, shape } = await openCudaRunner({
   modelFile: options.model,
-  contextTokens: wanted.has("long") ? 140_000 : 16_384,
-  parallel: 32,
+  contextTokens: wanted.has("24gb") ? 262_144 : wanted.has("long") ? 140_000 : 16_384,
+  parallel: wanted.has("24gb") ? 1 : 32,
   ...(options.memory ? { memoryBytes: Number(options.memory) } : {}),
 });
 runner.steps.isPersistent = options.persistent;
@@ -112,6 +112,16 @@ async function decode(slots: readonly { slot: number; position: number }[], step
   return (performance.now() - begin) / steps;
 }
 
+if (wanted.has("24gb")) {
+  // One sequence of 262,144 tokens where no more than --memory bytes may be used; KV of zeros, since only room and plumbing are in question.
+  const { weightBytes, kvBytes, otherBytes } = runner.memory();
+  console.log(
+    `# weights ${weightBytes} + KV ${kvBytes} + other ${otherBytes} = ${weightBytes + kvBytes + otherBytes} bytes`,
+  );
+  openSlot(0, { tokens: 262_144, firstPage: 0 });
+  await prefill(0, ids(32), 262_080);
+  report("decode_256k_24gb", 1000 / (await decode([{ slot: 0, position: 262_112 }], 24)), "tok/s");
+}
 if (options.parts) {
   const words = 1_000_000_000;
   // The KV pool is free before anything is prefilled.

@@ -130,14 +130,26 @@ export class Driver {
   }
 }
 
+/** A broken installation is not a missing driver: it says so itself. */
+function loadKoffi(): Koffi {
+  try {
+    return createRequire(import.meta.url)("koffi") as Koffi;
+  } catch (error) {
+    throw new AppError("unsupported", "the package koffi, through which the driver is called, cannot be loaded.", {
+      hint: "Install Quern's packages again (`npm ci`), or start with --engine llama.",
+      cause: error,
+    });
+  }
+}
+
 let loaded: Driver | undefined;
 
 /** The driver of this machine. Throws AppError `unsupported` when there is none. */
 export function loadDriver(): Driver {
   if (loaded) return loaded;
   const file = process.platform === "win32" ? "nvcuda.dll" : "libcuda.so.1";
+  const koffi = loadKoffi();
   try {
-    const koffi = createRequire(import.meta.url)("koffi") as Koffi;
     const driver = new Driver(koffi, koffi.load(file));
     const status = driver.status("cuInit", 0);
     if (status !== 0) throw driver.failure(status, "cuInit");

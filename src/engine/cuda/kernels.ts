@@ -184,8 +184,8 @@ export const persistentSharedBytes = (feedForward: number, resultsBytes: number)
 /** Shared memory of a gemm_batch_w4a8 kernel. */
 export function batchSharedBytes(plan: MatrixPlan, { tiles }: Bucket, { isHopper }: { isHopper: boolean }): number {
   const slot = segmentUnits * Math.max(unitBytes[plan.typeA], plan.tilesB ? unitBytes[plan.typeB] : 0);
-  const usual = isHopper ? (tiles === 4 ? 2 : 3) : 1;
-  const depth = slot > 5000 && usual > 2 ? 2 : usual;
+  const hopperDepth = tiles === 1 ? (slot > 5000 ? 1 : 2) : tiles === 4 || slot > 5000 ? 2 : 3;
+  const depth = isHopper ? hopperDepth : 1;
   const columns = tiles * 8;
   return 8 * depth * slot + 2 * segmentUnits * columns * (256 + 64) + 8 * depth * 8 + 16;
 }

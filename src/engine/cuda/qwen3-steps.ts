@@ -245,7 +245,8 @@ export class Qwen3Steps {
     const { weights, partB = 0, input, out, bucket } = product;
     const { plan } = this.#matrices[name];
     const sharedBytes = batchSharedBytes(plan, bucket, { isHopper: this.#isHopper });
-    const grid = [this.#device.facts.multiprocessors] as const;
+    const blocks = this.#isHopper && bucket.tiles === 1 ? 2 : 1; // a multiprocessor
+    const grid = [blocks * this.#device.facts.multiprocessors] as const;
     this.#launch(`batch_${name}_${bucket.tiles}`, { grid, block: 256, sharedBytes, overlaps: true }, [
       struct(
         [weights, partB, input.values, input.scales, out],
@@ -255,7 +256,7 @@ export class Qwen3Steps {
   }
 
   #attention(index: number, layer: LayerWeights, bucket: Bucket): void {
-    const splits = Math.min(32, 64 / bucket.batch);
+    const splits = bucket.columns === 1 ? 32 : Math.ceil(32 / bucket.batch);
     const shape: LaunchShape = {
       grid: [splits, this.#shape.kvHeads, bucket.batch],
       block: 128,

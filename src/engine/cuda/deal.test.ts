@@ -1,0 +1,70 @@
+// How a matrix's work is dealt over the GPU: every segment once, no row tile in three blocks, about the same bytes for all.
+import assert from "node:assert/strict";
+import test from "node:test";
+import {
+  dealSegments,
+  gemvSharedBytes,
+  type MatrixPlan,
+  persistentSharedBytes,
+  segmentsOf,
+  unitBytes,
+} from "./kernels.ts";
+
+const plans: Record<string, MatrixPlan> = {
+  "qkv, values in Q6": { inputs: 2560, tilesA: 320, typeA: "q4", tilesB: 64, typeB: "q6" },
+  qkv: { inputs: 2560, tilesA: 384, typeA: "q4", tilesB: 0, typeB: "q4" },
+  output: { inputs: 4096, tilesA: 160, typeA: "q4", tilesB: 0, typeB: "q4" },
+  down: { inputs: 9728, tilesA: 160, typeA: "q6", tilesB: 0, typeB: "q6" },
+  "gate and up": { inputs: 2560, tilesA: 1216, typeA: "q4", tilesB: 0, typeB: "q4" },
+  head: { inputs: 2560, tilesA: 9496, typeA: "q6", tilesB: 0, typeB: "q6" },
+  "mini qkv": { inputs: 512, tilesA: 40, typeA: "q4", tilesB: 8, typeB: "q6" },
+  "mini down": { inputs: 1536, tilesA: 32, typeA: "q4", tilesB: 0, typeB: "q4" },
+};
+
+for (const [name, plan] of Object.entries(plans)) {
+  for (const blocks of [24, 46, 82, 108, 128, 132, 144]) {
+    for (const whole of [false, true]) {
+      test(`${name} over ${blocks} blocks${whole ? ", whole tiles" : ""}`, () => {
+        const segments = segmentsOf(plan);
+        const { ranges, splits } = dealSegments(plan, { blocks, whole });
+        const owners = Array.from({ length: plan.tilesA + plan.tilesB }, () => new Set<number>());
+        let [nextA, nextB] = [0, 0];
+        for (let block = 0; block < blocks; block++) {
+          const [fromA = 0, toA = 0, fromB = 0, toB = 0] = ranges.subarray(block * 4);
+          assert.equal(fromA, nextA);
+          assert.equal(fromB, nextB);
+          [nextA, nextB] = [toA, toB];
+          for (let at = fromA; at < toA; at++) owners[Math.floor(at / segments)]?.add(block);
+          for (let at = fromB; at < toB; at++) owners[plan.tilesA + Math.floor(at / segments)]?.add(block);
+        }
+        assert.equal(nextA, plan.tilesA * segments);
+        assert.equal(nextB, plan.tilesB * segments);
+        for (const [tile, blocksOfTile] of owners.entries()) {
+          assert.ok(blocksOfTile.size <= (whole ? 1 : 2), `tile ${tile} is in ${blocksOfTile.size} blocks`);
+          const isSplit = (splits[tile] ?? segments) < segments;
+          assert.equal(blocksOfTile.size === 2, isSplit, `tile ${tile}`);
+        }
+      });
+    }
+  }
+}
+
+test("on an H200 no block has more than a tenth over its share of the large matrices", () => {
+  for (const name of ["output", "down", "gate and up", "head"]) {
+    const plan = plans[name];
+    assert.ok(plan);
+    const { mostSegments } = dealSegments(plan, { blocks: 132, whole: name === "gate and up" || name === "head" });
+    const share = ((plan.tilesA + plan.tilesB) * segmentsOf(plan)) / 132;
+    assert.ok(mostSegments <= share * 1.1 + 1, `${name}: ${mostSegments} of ${share}`);
+  }
+});
+
+test("shared memory stays within what a block may have", () => {
+  for (const plan of Object.values(plans)) {
+    const deal = dealSegments(plan, { blocks: 132, whole: true });
+    assert.ok(gemvSharedBytes(plan, deal, { isHopper: true }) <= 227 * 1024);
+    assert.ok(gemvSharedBytes(plan, deal, { isHopper: false }) <= 99 * 1024);
+  }
+  assert.ok(persistentSharedBytes(9728, 64 * 64) <= 227 * 1024);
+  assert.equal(unitBytes.q4, (16 * 256 * 4.5) / 8);
+});
