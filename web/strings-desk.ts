@@ -33,7 +33,7 @@ export const deskEn = {
   },
   chartSpan: { hour: "The last hour, a point a minute", minute: "The last minute, a point a second" },
   energyOf: (joules: string) => `${joules} J`,
-  cachedStat: (tokens: string) => `${tokens} kept`,
+  cachedStat: (tokens: string) => `${tokens} reused`,
 
   seeAttachment: "(see the document above)",
   allTemplates: (count: number) => `All ${count} templates`,
@@ -152,7 +152,7 @@ export const deskZh: typeof deskEn = {
   },
   chartSpan: { hour: "最近一小时，每分钟一点", minute: "最近一分钟，每秒一点" },
   energyOf: (joules) => `${joules} 焦耳`,
-  cachedStat: (tokens) => `已有 ${tokens}`,
+  cachedStat: (tokens) => `复用 ${tokens}`,
 
   seeAttachment: "（见上面的文档）",
   allTemplates: (count) => `全部 ${count} 个模板`,

@@ -20,6 +20,7 @@ import { EngineWatch } from "./engine-watch.ts";
 import { HeadChanges } from "./head-changes.ts";
 import { LiveAnswer, messageError } from "./live-answer.ts";
 import { preferences } from "./preferences.ts";
+import { SharedPreferences } from "./shared-preferences.ts";
 import { Signal } from "./signal.ts";
 import type { HeadChange, ServerStore } from "./store-server.ts";
 import { TemplateShelf } from "./templates.ts";
@@ -80,9 +81,22 @@ export class Workbench {
 
   start(): void {
     this.engine.start();
-    this.engine.reached.subscribe(() => this.#loadTemplates());
+    const shared = new SharedPreferences(this.store);
+    this.engine.reached.subscribe(() => {
+      this.#loadTemplates();
+      void this.guard(async () => {
+        const before = preferences.value.newChatSettings;
+        await shared.load();
+        const { head } = this.open.value;
+        const { newChatSettings: settings } = preferences.value;
+        // A chat that nobody has touched begins with what the server has.
+        const isUntouched = head.leafId === undefined && head.settings === before && !this.#known.has(head.id);
+        if (isUntouched) this.open.value = { ...this.open.value, head: { ...head, settings } };
+      });
+    });
     let { language } = preferences.value;
     preferences.subscribe(() => {
+      void this.guard(() => shared.keep());
       if (preferences.value.language === language) return;
       language = preferences.value.language;
       this.#loadTemplates();

@@ -207,7 +207,8 @@ for (const [locale, language] of [
     await ask(page, "hello there");
     const field = page.getByRole("combobox", { name: t.paletteField });
     await page.keyboard.press("Control+k");
-    await field.fill(t.shortcuts);
+    await field.waitFor();
+    await page.keyboard.insertText(t.shortcuts); // the field has the focus
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: t.shortcuts }).waitFor();
     await page.keyboard.press("Escape");
@@ -228,6 +229,28 @@ for (const [locale, language] of [
     await page.getByRole("heading", { name: t.shortcuts }).waitFor();
   });
 }
+
+test("defaults of new chats and switches go with the person to another browser", { skip }, async () => {
+  await using server = await openPageServer();
+  const t = strings.en;
+  {
+    await using visited = await visit(browser, server.url);
+    const { page } = visited;
+    await page.keyboard.press("Control+,");
+    await page.getByRole("checkbox", { name: t.suggestSetting }).uncheck();
+    await page.getByLabel(t.systemPrompt).fill("Be brief.");
+    await page.getByRole("button", { name: t.saveAsDefault }).click();
+    const kept = (): string => JSON.stringify(server.door.workspace.preferences.all());
+    while (!kept().includes("Be brief.") || !kept().includes('"hasSuggestions":false')) await page.waitForTimeout(20);
+  }
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  await page.getByText(t.engineStates.ready).waitFor();
+  await page.keyboard.press("Control+,");
+  const suggests = page.getByRole("checkbox", { name: t.suggestSetting });
+  while (await suggests.isChecked()) await page.waitForTimeout(20);
+  while ((await page.getByLabel(t.systemPrompt).inputValue()) !== "Be brief.") await page.waitForTimeout(20);
+});
 
 test("at 200 % zoom nothing is cut off and everything can be reached", { skip }, async () => {
   await using server = await openPageServer({ answer: () => "| a | b |\n| - | - |\n| 1 | 2 |" });

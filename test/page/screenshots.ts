@@ -31,7 +31,7 @@ async function fill(page: Page, t: Strings, language: "zh" | "en"): Promise<void
 const open = (page: Page) => page.getByRole("dialog");
 const close = async (page: Page): Promise<void> => {
   await page.keyboard.press("Escape");
-  await open(page).waitFor({ state: "hidden" });
+  await page.locator("dialog").waitFor({ state: "detached" });
 };
 
 /** Every screen by name, each left as it was found. */
@@ -99,7 +99,7 @@ for (const [language, locale, colorScheme] of [
         { width: 1440, height: 900 },
         { width: 390, height: 844 },
       ]) {
-    await using visited = await visit(browser, url, { locale, colorScheme, viewport });
+    await using visited = await visit(browser, url, { locale, colorScheme, viewport, reducedMotion: "reduce" });
     const { page } = visited;
     await fill(page, t, language);
     if (values.all === undefined) {

@@ -51,6 +51,7 @@ export function budgetOf(
   );
   const parts = counted && isSameBranch ? counted.body.parts : estimated(head, branch);
   const isEmpty = text === "" && attachments.length === 0;
+  const isNothing = isEmpty && branch.length === 0 && head.settings.systemPrompt === "";
   const message = isEmpty
     ? 0
     : isExactText
@@ -68,7 +69,7 @@ export function budgetOf(
     room: Math.max(0, Math.min(left, head.settings.maxTokens ?? left)),
     contextTokens,
     overTokens,
-    isExact: isExactText && ofFiles.every(({ isExact }) => isExact),
+    isExact: (isExactText || isNothing) && ofFiles.every(({ isExact }) => isExact),
     oldestIds: overTokens > 0 ? oldestWorth(branch, overTokens, largest) : [],
     largest: largest.slice(0, shownLargest),
   };

@@ -57,6 +57,7 @@ export function Palette({
     <Dialog title={t.palette} className="palette" onClose={onClose}>
       <input
         type="text"
+        data-first
         role="combobox"
         aria-expanded="true"
         aria-controls={id}

@@ -55,6 +55,8 @@ export function Dialog({
   const titleId = useId();
   useEffect(() => {
     dialog.current?.showModal();
+    // The browser would take the close button; what is written in comes first.
+    dialog.current?.querySelector<HTMLElement>("[data-first]")?.focus();
   }, []);
   return (
     // A click on the backdrop closes; the keyboard has Escape, which the element handles itself.
