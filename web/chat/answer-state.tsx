@@ -9,6 +9,7 @@ import { Button } from "../ui/controls.tsx";
 import { rate } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import type { Workbench } from "../workbench.ts";
+import { FitChoices } from "./file-fit.tsx";
 
 export function AnswerProgress({ workbench, running }: { workbench: Workbench; running: LiveAnswer }): ReactElement {
   const t = useStrings();
@@ -66,6 +67,10 @@ export function AnswerTrouble({
     );
   }
   const { title, detail, hint } = explain(message.error, t, language);
+  const question = message.parentId === undefined ? undefined : workbench.open.value.messages.get(message.parentId);
+  const canFit =
+    message.error?.code === "context_length_exceeded" &&
+    question?.attachments.some(({ document }) => document !== undefined) === true;
   return (
     <div className="trouble" role="alert">
       <Icon name="alert" />
@@ -74,6 +79,14 @@ export function AnswerTrouble({
         {detail && <p>{detail}</p>}
         {hint && <p className="hint">{hint}</p>}
         <div className="trouble-ways">
+          {canFit && question && (
+            <FitChoices
+              onChoose={(fileOverflow) => {
+                const { text, attachments } = question;
+                void workbench.sendEdited(question, { text, attachments, fileOverflow });
+              }}
+            />
+          )}
           {isLast && (
             <Button icon="retry" look="primary" onClick={() => void workbench.retry(message)}>
               {t.retry}

@@ -12,6 +12,7 @@ import {
   useState,
 } from "react";
 import type { Attachment } from "../conversation.ts";
+import { isWorkbook } from "../documents/office-view.ts";
 import { UploadChips } from "../documents/upload-chips.tsx";
 import { isDocumentFile } from "../documents/uploads.ts";
 import { useStrings } from "../preferences.ts";
@@ -68,6 +69,8 @@ export function Composer({
   // Documents that go as passages or as a summary take what room there is.
   const isFitted = hasDocuments && draft.fileOverflow !== undefined;
   const isOver = budget !== undefined && budget.overTokens > 0 && !isFitted;
+  // A workbook may be here to be analysed, not to be read by the model.
+  const isForAnalysis = text.trim() === "" && attachments.length > 0 && attachments.every(isWorkbook);
   const isBlocked = isOver && budget.isExact;
   const uploads = draft.uploads ?? [];
   const canSend = (text.trim() !== "" || attachments.length > 0) && !isRunning && !isBlocked && uploads.length === 0;
@@ -158,7 +161,7 @@ export function Composer({
 
   return (
     <div className="composer-area">
-      {isOver && (
+      {isOver && !isForAnalysis && (
         <OverBudget
           budget={budget}
           modelTokens={status?.model.trainedContextTokens ?? 0}

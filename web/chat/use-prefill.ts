@@ -13,6 +13,7 @@ const settledMs = 400;
 const leastCharacters = 12;
 /** A draft this large is sent when its files change, and not again with each word: the files are what takes long. */
 const largeCharacters = 200_000;
+const charactersPerToken = 2;
 
 /** What of the present draft the engine has taken in; nothing while it works on it. */
 export function usePrefill(workbench: Workbench, draft: DraftText, isSlimmed: boolean): DraftBody | undefined {
@@ -23,11 +24,19 @@ export function usePrefill(workbench: Workbench, draft: DraftText, isSlimmed: bo
   const [done, setDone] = useState<{ draft: string; body: DraftBody }>();
   const { attachments, system } = draft;
   const text = draft.text.trim();
-  const fileCharacters = attachments.reduce((sum, each) => sum + (each.text?.length ?? 0), 0);
+  const fileCharacters = attachments.reduce(
+    (sum, { text: own, document }) => sum + (own?.length ?? 0) + (document?.tokens ?? 0) * charactersPerToken,
+    0,
+  );
   const isLarge = fileCharacters > largeCharacters;
   const isWorth = text.length >= leastCharacters || attachments.length > 0;
   const isSlash = /^\/\S*$/.test(text);
-  const key = JSON.stringify([open.head.id, open.head.leafId, isLarge ? "" : text, attachments.map(({ id }) => id)]);
+  const key = JSON.stringify([
+    open.head.id,
+    open.head.leafId,
+    isLarge ? "" : text,
+    attachments.map(({ id, document }) => [id, document?.edits]),
+  ]);
   const isWanted = isDraftPrefilled && isReady && isWorth && !isSlash && answers.size === 0;
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says what of them matters
   useEffect(() => {
