@@ -172,3 +172,21 @@ test("an analysis becomes slides, a workbook and a post; any answer becomes a do
   const neither = await post("/v1/deliverables", { format: "pptx" });
   assert.equal(neither.status, 400);
 });
+
+test("more workbooks at once than are kept open are all analysed to their end", async () => {
+  const files = await Promise.all([1, 2, 3].map((seed) => makeSalesWorkbook(makeSalesRows(seed, 600))));
+  await using few = new OfficeDoor({ files: workspace.files, dataFolder, mostWorkbooks: 1 });
+  const stored = files.map((bytes, index) =>
+    workspace.files.add(bytes, { name: `s${index}.xlsx`, mediaType: "application/octet-stream" }),
+  );
+  const analysed = await Promise.all(
+    [...stored, ...stored].map(async (file) => {
+      using workbook = await few.workbook(file);
+      let last = "";
+      for await (const { type } of workbook.opened.analyse({ plan: { kind: "ranking", metric: "销售额" } }))
+        last = type;
+      return last;
+    }),
+  );
+  assert.deepEqual(new Set(analysed), new Set(["done"]));
+});

@@ -25,8 +25,9 @@ import { parseUpload, type Upload } from "./upload.ts";
 
 /** The tables of a stored workbook: columns, types and the decisions behind them, before any question. */
 export const fileTables: OfficeHandler = async (context, _api, office) => {
-  const workbook = await office.workbook(office.files.get(context.req.param("id") ?? ""));
-  return context.json({ name: workbook.name, tables: workbook.summaries(), notes: workbook.notes });
+  using workbook = await office.workbook(office.files.get(context.req.param("id") ?? ""));
+  const { name, notes } = workbook.opened;
+  return context.json({ name, tables: workbook.opened.summaries(), notes });
 };
 
 export const analysisRoute: OfficeHandler = async (context, api, office) => {
@@ -64,8 +65,8 @@ export const deliverableRoute: OfficeHandler = async (context, api, office) => {
   }
   const finished = finishedAnalysis(analysis);
   const fileId = fields.string("file_id");
-  const workbook = fileId === undefined ? undefined : await office.workbook(office.files.get(fileId));
-  const table = workbook?.tables.find(({ id }) => id === finished.table.id);
+  using workbook = fileId === undefined ? undefined : await office.workbook(office.files.get(fileId));
+  const table = workbook?.opened.tables.find(({ id }) => id === finished.table.id);
   return download(
     context,
     await deliver({ analysis: finished, ...given("table", table) }, format, given("limit", limit)),
@@ -75,7 +76,8 @@ export const deliverableRoute: OfficeHandler = async (context, api, office) => {
 async function* analysed(upload: Upload, request: AnalysisRequest, office: OfficeDoor): AsyncGenerator<AnalysisEvent> {
   const { file, fields } = upload;
   if (file?.id !== undefined) {
-    yield* (await office.workbook(office.files.get(file.id))).analyse(request);
+    using workbook = await office.workbook(office.files.get(file.id));
+    yield* workbook.opened.analyse(request);
     return;
   }
   const rows = fields.raw("rows");

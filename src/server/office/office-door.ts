@@ -20,8 +20,8 @@ export class OfficeDoor implements AsyncDisposable {
   readonly files: Files;
   readonly #workers: ReadWorkers;
   readonly #documents: DocumentCache;
-  /** By content hash, the latest used last. Each holds its rows in memory, so only a few stay. */
-  readonly #workbooks = new Map<string, Promise<OpenWorkbook>>();
+  /** By content hash, the latest used last. Each holds its rows in memory, so only a few stay; one that is in use outlives its place. */
+  readonly #workbooks = new Map<string, KeptWorkbook>();
   readonly #mostWorkbooks: number;
 
   constructor({ files, dataFolder, mostWorkbooks = 4 }: { files: Files; dataFolder: string; mostWorkbooks?: number }) {
@@ -42,34 +42,61 @@ export class OfficeDoor implements AsyncDisposable {
     return this.#documents.pageImage(this.files.read(file.id), { ...request, name: file.name });
   }
 
-  /** A stored workbook, kept open: the next question about it need not read it again. */
-  workbook(file: StoredFile): Promise<OpenWorkbook> {
-    const known = this.#workbooks.get(file.sha256);
-    const workbook = known ?? OpenWorkbook.open({ name: file.name, bytes: this.files.read(file.id) });
+  /** A stored workbook, kept open: the next question about it need not read it again. Give it back when done. */
+  async workbook(file: StoredFile): Promise<BorrowedWorkbook> {
+    const kept = this.#workbooks.get(file.sha256) ?? this.#open(file);
     this.#workbooks.delete(file.sha256);
-    this.#workbooks.set(file.sha256, workbook);
-    if (!known) {
-      workbook.catch(() => this.#workbooks.delete(file.sha256));
-      for (const [hash, opened] of [...this.#workbooks].slice(0, -this.#mostWorkbooks)) {
-        this.#workbooks.delete(hash);
-        close(opened);
-      }
+    this.#workbooks.set(file.sha256, kept);
+    kept.users++;
+    const giveBack = (): void => {
+      kept.users--;
+      closeUnused(kept);
+    };
+    for (const [hash, old] of [...this.#workbooks].slice(0, -this.#mostWorkbooks)) {
+      this.#workbooks.delete(hash);
+      old.isDropped = true;
+      closeUnused(old);
     }
-    return workbook;
+    try {
+      return { opened: await kept.opening, [Symbol.dispose]: giveBack };
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+  }
+
+  #open(file: StoredFile): KeptWorkbook {
+    const opening = OpenWorkbook.open({ name: file.name, bytes: this.files.read(file.id) });
+    opening.catch(() => this.#workbooks.delete(file.sha256));
+    return { opening, users: 0, isDropped: false };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const opened of this.#workbooks.values()) close(opened);
+    for (const kept of this.#workbooks.values()) {
+      kept.isDropped = true;
+      closeUnused(kept);
+    }
     this.#workbooks.clear();
     await this.#workers[Symbol.asyncDispose]();
   }
 }
 
-/** One that failed to open has nothing to close. */
-function close(opened: Promise<OpenWorkbook>): void {
-  opened.then(
+export interface BorrowedWorkbook extends Disposable {
+  opened: OpenWorkbook;
+}
+
+interface KeptWorkbook {
+  opening: Promise<OpenWorkbook>;
+  users: number;
+  /** Has lost its place: the last user closes it. */
+  isDropped: boolean;
+}
+
+function closeUnused({ opening, users, isDropped }: KeptWorkbook): void {
+  if (users > 0 || !isDropped) return;
+  opening.then(
     (workbook) => workbook[Symbol.dispose](),
-    () => undefined,
+    () => undefined, // one that failed to open has nothing to close
   );
 }
 
