@@ -16,7 +16,7 @@ import { TemplateDialog } from "./dialogs/template-dialog.tsx";
 import { officeView } from "./documents/office-view.ts";
 import { exportJson, exportMarkdown } from "./export.ts";
 import { Notices } from "./notices.tsx";
-import { setPreferences, usePreferences, useStrings } from "./preferences.ts";
+import { setPreferences, type Theme, usePreferences, useStrings } from "./preferences.ts";
 import { Sidebar } from "./sidebar.tsx";
 import { useSignal } from "./signal.ts";
 import { Button, IconButton } from "./ui/controls.tsx";
@@ -136,8 +136,8 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
       {
         id: "theme",
         icon: "moon",
-        name: `${t.theme}: ${t.themes[theme === "dark" ? "light" : "dark"]}`,
-        run: () => setPreferences({ theme: theme === "dark" ? "light" : "dark" }),
+        name: `${t.theme}: ${t.themes[isDark(theme) ? "light" : "dark"]}`,
+        run: () => setPreferences({ theme: isDark(theme) ? "light" : "dark" }),
       },
       {
         id: "language",
@@ -264,12 +264,12 @@ function Welcome({
 
 function ThemeButton({ theme }: { theme: "system" | "light" | "dark" }): ReactElement {
   const t = useStrings();
-  const isDark = theme === "dark" || (theme === "system" && matchMedia("(prefers-color-scheme: dark)").matches);
+  const next = isDark(theme) ? "light" : "dark";
   return (
     <IconButton
-      icon={isDark ? "sun" : "moon"}
-      label={`${t.theme}: ${isDark ? t.themes.light : t.themes.dark}`}
-      onClick={() => setPreferences({ theme: isDark ? "light" : "dark" })}
+      icon={next === "light" ? "sun" : "moon"}
+      label={`${t.theme}: ${t.themes[next]}`}
+      onClick={() => setPreferences({ theme: next })}
     />
   );
 }
@@ -312,6 +312,10 @@ function useShortcuts(workbench: Workbench, actions: Actions): void {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, [workbench]);
+}
+
+function isDark(theme: Theme): boolean {
+  return theme === "dark" || (theme === "system" && matchMedia("(prefers-color-scheme: dark)").matches);
 }
 
 function isTyping(target: EventTarget | null): boolean {

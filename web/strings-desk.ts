@@ -103,6 +103,7 @@ export const deskEn = {
     damaged: "damaged",
     "own file": "own file",
   },
+  modelAbout: {} as Record<string, string>,
   pull: "Fetch",
   pullOn: "Go on fetching",
   pullPhases: { connecting: "Connecting", downloading: "Fetching", checking: "Checking", mending: "Mending" },
@@ -210,6 +211,10 @@ export const deskZh: typeof deskEn = {
     absent: "未下载",
     damaged: "已损坏",
     "own file": "自己的文件",
+  },
+  modelAbout: {
+    "qwen3-4b-instruct-2507": "Qwen3-4B-Instruct-2507，Q4_K_M：Quern 为它而做。",
+    "quern-mini": "随 Quern 附带的演示模型：证明一切运转正常，不用来干活。",
   },
   pull: "下载",
   pullOn: "继续下载",

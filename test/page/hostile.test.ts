@@ -134,6 +134,7 @@ for (const [colorScheme, locale, t] of [
     await page.getByText(t.advanced, { exact: true }).click();
     faults.settings = await faultsOf(page);
     await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("Control+k");
     await page.getByRole("option").nth(12).waitFor();
     faults.palette = await faultsOf(page);

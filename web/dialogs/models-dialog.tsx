@@ -2,7 +2,7 @@
 // that changes them. The server cannot change those at run time, so there is no button that would only look like it.
 import { type ReactElement, useEffect, useState } from "react";
 import type { PullBody } from "../../src/server/api-types.ts";
-import { call } from "../api.ts";
+import { call, type EngineStatus } from "../api.ts";
 import { useStrings } from "../preferences.ts";
 import { useSignal } from "../signal.ts";
 import { Button, Dialog } from "../ui/controls.tsx";
@@ -85,13 +85,13 @@ export function ModelsDialog({ workbench, onClose }: { workbench: Workbench; onC
             name={t.contextLength}
             about={t.contextLengthAbout(shortCount(status.model.trainedContextTokens))}
             value={shortCount(status.contextTokens)}
-            command="npm start -- --context 32K"
+            command={largerContext(status)}
           />
           <Fixed
             name={t.together}
             about={t.togetherAbout}
             value={String(status.parallel)}
-            command="npm start -- --parallel 8"
+            command={`npm start -- --parallel ${2 * status.parallel}`}
           />
         </section>
       )}
@@ -108,7 +108,8 @@ function Fixed({
   name: string;
   about: string;
   value: string;
-  command: string;
+  /** Absent where there is no more to be had. */
+  command: string | undefined;
 }): ReactElement {
   const t = useStrings();
   return (
@@ -119,12 +120,20 @@ function Fixed({
         </div>
         <p className="hint">{about}</p>
       </div>
-      <p className="command">
-        <code>{command}</code>
-        <CopyButton label={t.copy} content={() => ({ text: command })} />
-      </p>
+      {command && (
+        <p className="command">
+          <code>{command}</code>
+          <CopyButton label={t.copy} content={() => ({ text: command })} />
+        </p>
+      )}
     </div>
   );
+}
+
+/** Twice as much, or what the model was made for. */
+function largerContext({ contextTokens, model }: EngineStatus): string | undefined {
+  const larger = Math.min(2 * contextTokens, model.trainedContextTokens);
+  return larger > contextTokens ? `npm start -- --context ${larger}` : undefined;
 }
 
 function Model({
@@ -158,7 +167,7 @@ function Model({
         </div>
         <p className="hint">
           {state === "partial" ? `${bytes(presentBytes)} / ` : ""}
-          {bytes(fileBytes)} · {model.about}
+          {bytes(fileBytes)} · {t.modelAbout[id] ?? model.about}
         </p>
         {pull && <PullProgress pull={pull} />}
         {failure && (
