@@ -31,6 +31,8 @@ export interface Chart {
 export class EngineWatch {
   readonly view = new Signal<EngineView>({ isReachable: true, needsKey: false });
   readonly chart = new Signal<Chart>({ span: "minute", tokensPerSecond: [], firstTokenMs: [], load: [] });
+  /** Conversations with an answer on its way, of any tab. */
+  readonly busy = new Signal<ReadonlySet<string>>(new Set());
   /** Grows each time the server was found (again). */
   readonly reached = new Signal(0);
   /** Grows when anybody changed the workspace. */
@@ -118,6 +120,10 @@ export class EngineWatch {
       before.restarts !== engine.restarts;
     if (isAnother) await this.#askStatus();
     this.view.value = { ...this.view.value, live, isReachable: true };
+    const busy = new Set(live.answers.map(({ conversationId }) => conversationId));
+    // The same set stays the same object: the list of chats is not drawn anew each second.
+    const isSame = busy.size === this.busy.value.size && [...busy].every((id) => this.busy.value.has(id));
+    if (!isSame) this.busy.value = busy;
     this.#seconds = [...this.#seconds, live].slice(-keptSeconds);
     this.#hour?.add(live);
     this.chart.value = this.#draw();

@@ -172,8 +172,8 @@ function Row({
   const t = useStrings();
   const isOpen = useSignal(workbench.open).head.id === head.id;
   const answers = useSignal(workbench.answers);
-  const elsewhere = useSignal(workbench.engine.view).live?.answers ?? [];
-  const isRunning = [...answers.values(), ...elsewhere].some(({ conversationId }) => conversationId === head.id);
+  const busy = useSignal(workbench.engine.busy);
+  const isRunning = busy.has(head.id) || [...answers.values()].some(({ conversationId }) => conversationId === head.id);
   const [isRenaming, setRenaming] = useState(false);
   const title = head.title || t.untitled;
 

@@ -125,6 +125,26 @@ test("more than the context holds is never cut: choices, and what is left out is
   assert.ok(prompts[2]?.includes(long));
 });
 
+test("a conversation that has become too long is summarised in a new one, whole", { skip }, async () => {
+  const prompts: string[] = [];
+  await using server = await openPageServer({
+    answer: (_, prompt) => `${"words ".repeat(30)}${prompts.push(prompt)}`,
+    contextTokens: 1200,
+  });
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  const t = strings.en;
+  await ask(page, "first question");
+  await page.locator(".composer textarea").fill("y".repeat(1000));
+  await page.getByRole("alert").getByText(t.overBudget("").slice(-40)).waitFor();
+  await page.getByRole("button", { name: /^Leave out “words words/ }).waitFor(); // the largest by name
+  await page.getByRole("button", { name: t.summarise }).click();
+  await page.locator(".bubble").getByText(t.summariseAsk).waitFor();
+  await page.locator(".bubble .chip").getByText(t.conversationFile).waitFor();
+  await page.locator('.message.assistant[data-state="complete"]').waitFor();
+  assert.ok(prompts[1]?.includes("first question") && prompts[1].includes(t.summariseAsk));
+});
+
 test("a long paste can be looked at, put back into the message, or taken off", { skip }, async () => {
   await using server = await openPageServer();
   await using visited = await visit(browser, server.url);

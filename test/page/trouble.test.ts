@@ -210,6 +210,34 @@ test("a server that wants a key gets it from the reader, once", { skip }, async 
   await lastAnswer(page).getByText("welcome").waitFor();
 });
 
+test("a question whose reception was lost is sent again and stands there once", { skip }, async () => {
+  let calls = 0;
+  await using server = await openPageServer({ answer: () => `answer ${++calls}` });
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  await page.route(
+    "**/messages",
+    async (route) => {
+      await route.fetch(); // the server has it
+      await route.abort();
+    },
+    { times: 1 },
+  );
+  await page.locator(".composer textarea").fill("once only");
+  await page.keyboard.press("Enter");
+  await page
+    .getByRole("alert")
+    .getByText(strings.en.errors.unreachable ?? "", { exact: true })
+    .waitFor();
+  await page.getByRole("button", { name: strings.en.retry }).click();
+  await lastAnswer(page).getByText("answer 1").waitFor();
+  await page.reload();
+  await page.getByRole("button", { name: "once only", exact: true }).click();
+  await lastAnswer(page).getByText("answer 1").waitFor();
+  assert.equal(await page.locator(".message").count(), 2);
+  assert.equal(calls, 1);
+});
+
 test("a second tab writes along with the answer that the first one asked for, and can stop it", { skip }, async () => {
   const words = Array.from({ length: 500 }, (_, n) => `w${n} `);
   await using server = await openPageServer({ answer: () => words, tokensPerSecond: 30 });
