@@ -83,9 +83,12 @@ export function gpuTable(language: "zh" | "en"): string {
   const result = resultOf("h200-cuda.json");
   if (!result) return "";
   const say = (zh: string, en: string): string => (language === "zh" ? zh : en);
-  const rows = result.rows.map(({ name, value, unit, peer, bar, holds }) => {
-    const verdict =
-      bar === undefined ? "" : `${bar.replace("<=", "≤").replace(">=", "≥")} ${holds ? "✓" : say("未达到", "missed")}`;
+  const rows = result.rows.map(({ name, value, unit, peer }) => {
+    const target = gpuTargets[name];
+    const holds = target && (target[0] === ">=" ? value >= target[1] : value <= target[1]);
+    const verdict = target
+      ? `${target[0] === ">=" ? "≥" : "≤"} ${target[1].toLocaleString("en")} ${holds ? "✓" : say("未达到", "missed")}`
+      : "";
     return `| \`${name}\` | ${figure(value)} ${unit} | ${peer === undefined ? "" : `${figure(peer)} ${unit}`} | ${verdict} |`;
   });
   return [
