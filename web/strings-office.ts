@@ -1,5 +1,4 @@
 // The words around documents and analyses, in both languages; they load with the panes that need them. The compiler holds zh to en.
-import { usePreferences } from "./preferences.ts";
 import type { Language } from "./strings.ts";
 
 const en = {
@@ -236,7 +235,3 @@ const zh: OfficeStrings = {
 };
 
 export const officeStrings: Readonly<Record<Language, OfficeStrings>> = { en, zh };
-
-export function useOfficeStrings(): OfficeStrings {
-  return officeStrings[usePreferences().language];
-}

@@ -3,8 +3,8 @@ import { type ReactElement, useEffect, useId, useRef, useState } from "react";
 import type { ChartBody } from "../../src/server/api-types.ts";
 import { save } from "../documents/office-api.ts";
 import { usePreferences } from "../preferences.ts";
-import { useOfficeStrings } from "../strings-office.ts";
 import { Button } from "../ui/controls.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
 import { coloured, coloursAt } from "./chart-theme.ts";
 import type { init } from "./echarts.ts";
 

@@ -3,9 +3,9 @@ import { type ReactElement, useState } from "react";
 import type { AnalysisBody } from "../../src/server/api-types.ts";
 import { makeFile, save } from "../documents/office-api.ts";
 import { messageError } from "../live-answer.ts";
-import { useOfficeStrings } from "../strings-office.ts";
 import { Button } from "../ui/controls.tsx";
 import { showToast } from "../ui/toasts.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
 
 type Format = keyof ReturnType<typeof useOfficeStrings>["formats"];
 const formats: readonly Format[] = ["pptx", "outline", "docx", "xlsx", "wechat", "post", "markdown", "csv"];

@@ -1,8 +1,8 @@
 // The figures behind chart and sentences: as a table, and as the numbered facts that the sentences are held against.
 import type { ReactElement } from "react";
 import type { ChartBody, FactBody } from "../../src/server/api-types.ts";
-import { useOfficeStrings } from "../strings-office.ts";
 import { CopyButton } from "../ui/copy-button.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
 
 const shownRows = 60;
 

@@ -2,8 +2,8 @@
 // question in words.
 import { type ReactElement, useId } from "react";
 import type { ColumnBody, FilterBody, PlanBody, TableBody } from "../../src/server/api-types.ts";
-import { useOfficeStrings } from "../strings-office.ts";
 import { IconButton, Segmented } from "../ui/controls.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
 
 type Comparison = "previous" | "year_ago" | "plan" | "none";
 

@@ -5,10 +5,10 @@ import { isWorkbook, officeView } from "../documents/office-view.ts";
 import { messageError } from "../live-answer.ts";
 import { useStrings } from "../preferences.ts";
 import { textOf } from "../store-server.ts";
-import { useOfficeStrings } from "../strings-office.ts";
 import { Button, Dialog, IconButton } from "../ui/controls.tsx";
 import { shortCount } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
 
 const previewCharacters = 20_000;
 const previewLines = 400;

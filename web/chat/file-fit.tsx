@@ -1,9 +1,9 @@
 // How documents that are too long go along: chosen by the person, shown until it is sent, taken back with one press.
 import type { ReactElement } from "react";
 import type { FileOverflow } from "../../src/server/api-types.ts";
-import { useOfficeStrings } from "../strings-office.ts";
 import { Button } from "../ui/controls.tsx";
 import { Icon } from "../ui/icons.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
 
 const choices = ["relevant", "summarise"] as const;
 

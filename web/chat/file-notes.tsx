@@ -1,8 +1,8 @@
 // Under an answer to documents: what the model was not given of them, pages that could not be read well, citations to doubt.
 import type { ReactElement } from "react";
 import type { QuernBody } from "../../src/server/api-types.ts";
-import { useOfficeStrings } from "../strings-office.ts";
 import { Icon } from "../ui/icons.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
 
 export function FileNotes({ files }: { files: QuernBody | undefined }): ReactElement | undefined {
   const t = useOfficeStrings();

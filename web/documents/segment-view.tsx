@@ -2,8 +2,8 @@
 import { type ReactElement, useState } from "react";
 import type { DocumentEdit, DocumentSegment } from "../../src/server/api-types.ts";
 import { useStrings } from "../preferences.ts";
-import { useOfficeStrings } from "../strings-office.ts";
 import { Button, IconButton } from "../ui/controls.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
 import { plainText } from "./closest-segment.ts";
 import { lowConfidence } from "./office-view.ts";
 

@@ -1,9 +1,9 @@
 // Files on their way, above the message that waits for them: how far the reading is, its end, and the password of an encrypted one.
 import { type ReactElement, useState } from "react";
 import { useSignal } from "../signal.ts";
-import { useOfficeStrings } from "../strings-office.ts";
 import { IconButton } from "../ui/controls.tsx";
 import { Icon } from "../ui/icons.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
 import type { Upload } from "./uploads.ts";
 import "../styles/files.css";
 

@@ -6,8 +6,8 @@ import remarkCjkFriendly from "remark-cjk-friendly";
 import remarkGfm from "remark-gfm";
 import { citationAt } from "../chat/citations.ts";
 import { useStrings } from "../preferences.ts";
-import { useOfficeStrings } from "../strings-office.ts";
 import { CopyButton } from "../ui/copy-button.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
 
 export type Plugins = NonNullable<Options["remarkPlugins"]>;
 
