@@ -138,6 +138,12 @@ for (const [locale, language] of [
     assert.match(prompt, /百分之八十/);
     assert.doesNotMatch(prompt, /百分之九十/);
     assert.equal(prompt.split("Confidential 2025-017").length - 1, 1, "the header that was put back, and only that");
+    await answer.getByRole("button", { name: o.deliver }).click();
+    const [report] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("menuitem", { name: o.formats.docx, exact: true }).click(),
+    ]);
+    assert.match(report.suggestedFilename(), /\.docx$/);
     await answer.locator("a.citation").first().click();
     await page.locator(".document-pane").getByText(o.pageAt(2, 3)).waitFor();
     await page.locator(".segment.cited").getByText("三十日内").waitFor();

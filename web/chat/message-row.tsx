@@ -11,6 +11,7 @@ import { CopyButton } from "../ui/copy-button.tsx";
 import { duration, rate, shortCount } from "../ui/format.ts";
 import { Logo } from "../ui/icons.tsx";
 import type { Workbench } from "../workbench.ts";
+import { AnswerFiles } from "./answer-files.tsx";
 import { AnswerProgress, AnswerTrouble } from "./answer-state.tsx";
 import { AttachmentChips } from "./attachment-chips.tsx";
 import { citationAt, linkCitations, passageBefore } from "./citations.ts";
@@ -177,6 +178,7 @@ function AnswerActions({ workbench, message }: { workbench: Workbench; message: 
       <Versions workbench={workbench} message={message} />
       {message.text !== "" && <CopyButton label={t.copy} content={() => ({ text: message.text })} />}
       <IconButton icon="retry" label={t.regenerate} onClick={() => void workbench.regenerate(message)} />
+      {message.text !== "" && <AnswerFiles text={message.text} />}
       {stats && (
         <span
           className="stats"

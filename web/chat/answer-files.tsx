@@ -1,0 +1,31 @@
+// An answer as a file: the same press that an analysis has, for any text.
+import type { ReactElement } from "react";
+import { makeFile, save } from "../documents/office-api.ts";
+import { messageError } from "../live-answer.ts";
+import { Menu } from "../ui/controls.tsx";
+import { showToast } from "../ui/toasts.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
+
+const formats = ["docx", "pptx", "outline", "wechat", "post"] as const;
+
+export function AnswerFiles({ text }: { text: string }): ReactElement {
+  const t = useOfficeStrings();
+  const make = async (format: (typeof formats)[number]): Promise<void> => {
+    try {
+      const { blob, name } = await makeFile({ format, markdown: text });
+      save(blob, name);
+    } catch (error) {
+      showToast({ text: `${t.failed} ${messageError(error).message}`, isError: true });
+    }
+  };
+  return (
+    <Menu
+      label={t.deliver}
+      items={formats.map((format) => ({
+        icon: "download",
+        label: t.formats[format],
+        onSelect: () => void make(format),
+      }))}
+    />
+  );
+}
