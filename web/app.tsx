@@ -14,7 +14,7 @@ import { ShortcutsDialog } from "./dialogs/shortcuts-dialog.tsx";
 import { TemplateCards } from "./dialogs/template-choice.tsx";
 import { TemplateDialog } from "./dialogs/template-dialog.tsx";
 import { officeView } from "./documents/office-view.ts";
-import { exportJson, exportMarkdown } from "./export.ts";
+import { exportJson, exportMarkdown, importFiles } from "./export.ts";
 import { Notices } from "./notices.tsx";
 import { setPreferences, type Theme, usePreferences, useStrings } from "./preferences.ts";
 import { Sidebar } from "./sidebar.tsx";
@@ -127,6 +127,12 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
       { id: "settings", icon: "settings", name: t.settings, run: show("settings") },
       { id: "shortcuts", icon: "keyboard", name: t.shortcuts, run: show("shortcuts") },
       { id: "search", icon: "search", name: t.searchChats, run: actions.search },
+      {
+        id: "import",
+        icon: "upload",
+        name: t.importChats,
+        run: () => importFiles(workbench.store, (work) => void workbench.guard(work), t),
+      },
       {
         id: "sidebar",
         icon: "sidebar",

@@ -6,6 +6,9 @@ export const deskEn = {
       ? "One chat of the first version is still in this browser."
       : `${count} chats of the first version are still in this browser.`,
   leftText: "Quern now keeps chats itself, where every tab and browser finds them.",
+  importChats: "Import chats from a JSON file",
+  importedChats: (imported: number, skipped: number) =>
+    `${imported === 1 ? "1 chat" : `${imported} chats`} imported${skipped > 0 ? `, ${skipped} were there already` : ""}.`,
   leftImport: "Bring them over",
   leftDecline: "Leave them",
   leftDone: (count: number) => (count === 1 ? "1 chat brought over." : `${count} chats brought over.`),
@@ -126,6 +129,8 @@ export const deskEn = {
 export const deskZh: typeof deskEn = {
   leftTitle: (count) => `这个浏览器里还留着 ${count} 个旧版对话。`,
   leftText: "Quern 现在自己保存对话，任何标签页和浏览器都能找到。",
+  importChats: "从 JSON 文件导入对话",
+  importedChats: (imported, skipped) => `已导入 ${imported} 个对话${skipped > 0 ? `，${skipped} 个已存在` : ""}。`,
   leftImport: "搬过来",
   leftDecline: "不用了",
   leftDone: (count) => `已搬来 ${count} 个对话。`,

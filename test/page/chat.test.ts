@@ -197,6 +197,51 @@ test("copying and exporting give the text as it is", { skip }, async () => {
   }
 });
 
+test("an exported chat is imported into another Quern, once, and a file that is none is refused", {
+  skip,
+}, async () => {
+  await using first = await openPageServer({ answer: () => "the answer" });
+  await using second = await openPageServer();
+  const t = strings.en;
+  let file = "";
+  {
+    await using visited = await visit(browser, first.url);
+    const { page } = visited;
+    await ask(page, "carry me over");
+    await page.getByRole("button", { name: `${t.more}: carry me over` }).click();
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("menuitem", { name: t.exportJson }).click(),
+    ]);
+    file = await readFile(await download.path(), "utf8");
+  }
+  await using visited = await visit(browser, second.url);
+  const { page } = visited;
+  let content = "";
+  page.on("filechooser", (chooser) => {
+    void chooser.setFiles([{ name: "chat.json", mimeType: "application/json", buffer: Buffer.from(content) }]);
+  });
+  const bring = async (next: string): Promise<void> => {
+    content = next;
+    await page.keyboard.press("Control+k");
+    await page.getByRole("combobox", { name: t.paletteField }).fill(t.importChats);
+    await page.getByRole("option", { name: t.importChats, selected: true }).waitFor();
+    await page.keyboard.press("Enter");
+    await page.locator("dialog").waitFor({ state: "detached" });
+  };
+  await bring(file);
+  await page.getByText(t.importedChats(1, 0)).waitFor();
+  await page.getByRole("button", { name: "carry me over", exact: true }).click();
+  await lastAnswer(page).getByText("the answer").waitFor();
+  await bring(file);
+  await page.getByText(t.importedChats(0, 1)).waitFor();
+  await bring('{"format": "something else"}');
+  await page
+    .getByRole("alert")
+    .getByText(t.errors.storage ?? "")
+    .waitFor();
+});
+
 test("500 messages are held, and only those near the view are in the document", { skip }, async () => {
   const { answer, prompts } = counting();
   await using server = await openPageServer({ answer, contextTokens: 400_000 });
