@@ -11,6 +11,7 @@ import { createApp } from "../server/app.ts";
 import { listen } from "../server/listen.ts";
 import { openBareLlama } from "./bench/bare-llama.ts";
 import { benchRequest, engineRows, Prompts, runOnce } from "./bench/engine-rows.ts";
+import { HttpClient } from "./bench/http-client.ts";
 import { batchRow, overheadRows, serverShare } from "./bench/http-rows.ts";
 import { alternately, median, type Row, ratios, toTable } from "./bench/measure.ts";
 import { type Command, type CommandContext, parseWords } from "./command.ts";
@@ -66,17 +67,19 @@ async function measure(context: CommandContext): Promise<BenchResult> {
     step("node-llama-cpp alone");
     rows.push(await bareRow(engine, prompts, { file: model.file, device: status.device }));
   }
+  await using client = new HttpClient();
+  const served = { url, client };
   step("throughput through HTTP");
-  rows.push(await serverShare(url, engine, prompts));
+  rows.push(await serverShare(served, engine, prompts));
   step("batches");
   rows.push(
     await batchRow(
-      url,
+      served,
       Array.from({ length: 10 }, (_, index) => `写周报:完成模块${index};修复缺陷${index}`),
     ),
   );
   step("HTTP's own cost");
-  rows.push(...(await scriptedRows()));
+  rows.push(...(await scriptedRows(client)));
   const cpu = os.cpus()[0]?.model.trim() ?? "unknown CPU";
   return {
     engine: status.engine,
@@ -116,7 +119,7 @@ async function bareRow(
   };
 }
 
-async function scriptedRows(): Promise<Row[]> {
+async function scriptedRows(client: HttpClient): Promise<Row[]> {
   await using engine = openScriptedEngine({ answer: () => "word ".repeat(4000), contextTokens: 8192 });
   const app = createApp({
     engine,
@@ -128,7 +131,7 @@ async function scriptedRows(): Promise<Row[]> {
   });
   const listening = await listen(app, { host: "127.0.0.1", port: 0 });
   try {
-    return await overheadRows(listening.url, engine, new Prompts([65, 66, 67], 128));
+    return await overheadRows({ url: listening.url, client }, engine, new Prompts([65, 66, 67], 128));
   } finally {
     await listening.close();
   }

@@ -1,33 +1,15 @@
 // What HTTP costs on top of the engine. Two kinds of rows: shares of throughput, measured with the real engine (bare client and server
 // taking turns), and costs per request and per token in microseconds, measured with a scripted engine that costs nothing itself. The
-// clients here only count bytes, so that their own work does not hide the server's.
-import http from "node:http";
+// client runs on a thread of its own and only counts bytes, so that its work does not hide the server's.
 import type { Engine } from "../../engine/contract.ts";
 import { benchRequest, type Prompts, runOnce, throughput } from "./engine-rows.ts";
+import type { HttpClient } from "./http-client.ts";
 import { alternately, median, type Row, ratios, toRow } from "./measure.ts";
 
-const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
-
-/** Sends a request and reads the answer to its end; returns its text when it is not streamed. Rejects on any status but 200. */
-function exchange(url: string, body: string | Buffer, type: string): Promise<{ bytes: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const request = http.request(url, { method: "POST", agent, headers: { "content-type": type } }, (response) => {
-      let bytes = 0;
-      const text: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (response.statusCode !== 200 || type === "application/x-ndjson") text.push(chunk);
-      });
-      response.on("end", () => {
-        const said = Buffer.concat(text).toString("utf8");
-        if (response.statusCode === 200) resolve({ bytes, text: said });
-        else reject(new Error(`${url} answered ${response.statusCode}: ${said}`));
-      });
-      response.on("error", reject);
-    });
-    request.on("error", reject);
-    request.end(body);
-  });
+/** A server and the client that asks it. */
+export interface Served {
+  url: string;
+  client: HttpClient;
 }
 
 function chatBody(content: string, maxTokens: number): string {
@@ -45,12 +27,12 @@ function completionBody(ids: readonly number[], maxTokens: number): string {
 }
 
 /** Decode throughput at 4 sequences through HTTP, against the engine's client without HTTP. */
-export async function serverShare(url: string, engine: Engine, prompts: Prompts): Promise<Row> {
+export async function serverShare({ url, client }: Served, engine: Engine, prompts: Prompts): Promise<Row> {
   const throughHttp = async (): Promise<number> => {
     const start = performance.now();
     await Promise.all(
       Array.from({ length: 4 }, () =>
-        exchange(`${url}/v1/completions`, completionBody(prompts.fresh(64), 128), "application/json"),
+        client.exchange(`${url}/v1/completions`, completionBody(prompts.fresh(64), 128), "application/json"),
       ),
     );
     return ((4 * 128) / (performance.now() - start)) * 1000;
@@ -69,7 +51,7 @@ export async function serverShare(url: string, engine: Engine, prompts: Prompts)
 }
 
 /** Costs per request and per token over an engine that costs next to nothing. `url` serves that engine. */
-export async function overheadRows(url: string, engine: Engine, prompts: Prompts): Promise<Row[]> {
+export async function overheadRows({ url, client }: Served, engine: Engine, prompts: Prompts): Promise<Row[]> {
   const tokens = 2000;
   const question = "word ".repeat(20);
   const sides = (count: number): (() => Promise<number>)[] => {
@@ -80,8 +62,8 @@ export async function overheadRows(url: string, engine: Engine, prompts: Prompts
     };
     return [
       timed(() => runOnce(engine, benchRequest(prompts.fresh(20), count))),
-      timed(() => exchange(`${url}/v1/chat/completions`, chatBody(question, count), "application/json")),
-      timed(() => exchange(`${url}/v1/qwen3/instruct?max_tokens=${count}`, question, "text/plain")),
+      timed(() => client.exchange(`${url}/v1/chat/completions`, chatBody(question, count), "application/json")),
+      timed(() => client.exchange(`${url}/v1/qwen3/instruct?max_tokens=${count}`, question, "text/plain")),
     ];
   };
   await alternately(20, sides(1));
@@ -114,13 +96,13 @@ export async function overheadRows(url: string, engine: Engine, prompts: Prompts
 }
 
 /** Ten items in one call of instruct/batch, against ten chat completions one after the other. */
-export async function batchRow(url: string, prompts: readonly string[]): Promise<Row> {
+export async function batchRow({ url, client }: Served, prompts: readonly string[]): Promise<Row> {
   const maxTokens = 64;
   const sequential = async (): Promise<number> => {
     const start = performance.now();
     for (const prompt of prompts) {
       const body = JSON.stringify({ ...JSON.parse(chatBody(prompt, maxTokens)), stream: false });
-      await exchange(`${url}/v1/chat/completions`, body, "application/json");
+      await client.exchange(`${url}/v1/chat/completions`, body, "application/json");
     }
     return performance.now() - start;
   };
@@ -135,7 +117,7 @@ export async function batchRow(url: string, prompts: readonly string[]): Promise
       }),
     );
     const start = performance.now();
-    const { text } = await exchange(`${url}/v1/qwen3/instruct/batch`, lines.join("\n"), "application/x-ndjson");
+    const { text } = await client.exchange(`${url}/v1/qwen3/instruct/batch`, lines.join("\n"), "application/x-ndjson");
     const failed = text.split("\n").find((line) => line.includes('"error"'));
     if (failed) throw new Error(`an item of the batch failed: ${failed}`);
     return performance.now() - start;
