@@ -63,10 +63,6 @@ async function measure(context: CommandContext): Promise<BenchResult> {
   const first = await runOnce(engine, benchRequest(prompts.fresh(promptTokens), 128));
   step("the engine");
   const rows = await engineRows(engine, prompts, first.firstTokenMs);
-  if (status.engine === "llama") {
-    step("node-llama-cpp alone");
-    rows.push(await bareRow(engine, prompts, { file: model.file, device: status.device }));
-  }
   await using client = new HttpClient();
   const served = { url, client };
   step("throughput through HTTP");
@@ -80,6 +76,11 @@ async function measure(context: CommandContext): Promise<BenchResult> {
   );
   step("HTTP's own cost");
   rows.push(...(await scriptedRows(client)));
+  // Last: the second llama.cpp leaves threads behind that would slow everything measured after it.
+  if (status.engine === "llama") {
+    step("node-llama-cpp alone");
+    rows.push(await bareRow(engine, prompts, { file: model.file, device: status.device }));
+  }
   const cpu = os.cpus()[0]?.model.trim() ?? "unknown CPU";
   return {
     engine: status.engine,
