@@ -62,7 +62,18 @@ export function cpuTable(language: "zh" | "en"): string {
     say("| 项目 | 数值 | 标准 | 说明 |", "| row | value | bar | what it is |"),
     "| --- | --- | --- | --- |",
     ...rows,
+    "",
+    batchLimit(result, language),
   ].join("\n");
+}
+
+/** Why a batch gains no more here: what the CPU itself gains from running sequences together. */
+function batchLimit({ rows }: Result, language: "zh" | "en"): string {
+  const speed = (name: string): number => rows.find((row) => row.name === name)?.value ?? Number.NaN;
+  const gain = (speed("together_4_tps") / speed("together_1_tps")).toFixed(2);
+  return language === "zh"
+    ? `\`batch10_gain\` 的上限是处理器本身：四个序列一起只比一个快 ${gain} 倍（\`together_4_tps\` 比 \`together_1_tps\`），单线程算力已用满。`
+    : `What bounds \`batch10_gain\` here is the CPU: four sequences together run only ${gain} times as fast as one (\`together_4_tps\` over \`together_1_tps\`), one thread's arithmetic being used up.`;
 }
 
 /** What the native engine set out to reach on this GPU: at least, or for times at most. */
