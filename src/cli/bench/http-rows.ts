@@ -69,7 +69,7 @@ export async function overheadRows({ url, client }: Served, engine: Engine, prom
   await alternately(20, sides(1));
   await alternately(3, sides(tokens));
   const [bareOne = [], chatOne = [], instructOne = []] = await alternately(200, sides(1));
-  const [bareLong = [], chatLong = [], instructLong = []] = await alternately(15, sides(tokens));
+  const [bareLong = [], chatLong = [], instructLong = []] = await alternately(41, sides(tokens));
   const perRequest = (side: number[]): number => median(side) - median(bareOne);
   const perToken = (long: number[], one: number[]): number =>
     (median(long) - median(one) - (median(bareLong) - median(bareOne))) / (tokens - 1);
