@@ -39,12 +39,17 @@ export const callOpening = "<tool_call>\n";
 export const callClosing = "</tool_call>";
 
 /** Runs a job. Throws the engine's AppError, or the signal's reason when that is one. Leaving the loop early aborts all of it. */
-export async function* runJob(engine: Engine, job: AnswerJob, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+export function runJob(engine: Engine, job: AnswerJob, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
   const choices = job.prompts.length * job.choicesPerPrompt;
-  if (choices === 1) {
-    yield* runChoice(engine, job, { choice: 0, signal });
-    return;
-  }
+  // One choice is handed out as it is: a generator around it would cost every token another turn.
+  return choices === 1 ? runChoice(engine, job, { choice: 0, signal }) : runChoices(engine, job, { choices, signal });
+}
+
+async function* runChoices(
+  engine: Engine,
+  job: AnswerJob,
+  { choices, signal }: { choices: number; signal: AbortSignal },
+): AsyncGenerator<AnswerEvent> {
   const siblings = new AbortController();
   const stop = (): void => siblings.abort(signal.reason);
   signal.addEventListener("abort", stop, { once: true });
