@@ -130,6 +130,7 @@ test("an answer that met its limit says so and can be continued", { skip }, asyn
   await page.keyboard.press("Control+,");
   await page.getByLabel(strings.en.maxTokens).fill("7");
   await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
   await ask(page, "count");
   await lastAnswer(page).getByText(strings.en.answerCut).waitFor();
   await page.getByRole("button", { name: strings.en.continueAnswer }).waitFor();
@@ -155,6 +156,7 @@ test("settings are sent: temperature, seed, system prompt, and nothing that was 
   await page.getByLabel("top_p").fill("7"); // out of range: refused on the spot, not sent
   await page.getByText(strings.en.invalidNumber(0.01, 1)).waitFor();
   await page.keyboard.press("Escape");
+  await page.locator("dialog").waitFor({ state: "detached" });
   await ask(page, "with settings");
   const [plain, set] = requests;
   assert.equal(plain?.sampling.seed, undefined);

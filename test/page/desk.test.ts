@@ -279,6 +279,7 @@ test("at 200 % zoom nothing is cut off and everything can be reached", { skip },
       JSON.stringify(box),
     );
     await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "detached" });
   }
   await page.locator(".send").scrollIntoViewIfNeeded();
   const send = await page.locator(".send").boundingBox();
