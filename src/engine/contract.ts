@@ -4,6 +4,7 @@
 // The promise: each accepted request ends in exactly one `done` event or one thrown AppError. Leaving the `for await` early, or
 // aborting the signal, stops the computation within one step and frees the request's KV memory; an aborted stream that is still
 // read ends in `done` with reason "aborted". Chat templates are not the engine's business: it takes text or token ids.
+import type { ModelFacts } from "../models/model-facts.ts";
 
 /** A prompt, ready for the model. */
 export type Prompt =
@@ -98,22 +99,9 @@ export type GenerateEvent =
   | { type: "tokens"; ids: readonly number[]; text: string; logprobs?: readonly TokenLogprob[] }
   | { type: "done"; reason: FinishReason; stopText?: string; usage: Usage; timings: Timings };
 
-export interface ModelInfo {
+export interface ModelInfo extends ModelFacts {
   /** As in `/v1/models`: the catalogue's id, or the file's name. */
   id: string;
-  file: string;
-  fileBytes: number;
-  architecture: string;
-  quantisation: string;
-  parameters: number;
-  layers: number;
-  vocabularyTokens: number;
-  /** What the model was made for; the engine's own limit is EngineStatus.contextTokens. */
-  trainedContextTokens: number;
-  /** The Jinja template in the file, if any. */
-  chatTemplate?: string;
-  bosTokenId?: number;
-  eosTokenIds: readonly number[];
   /** True for the bundled model: good for trying Quern, not for work. */
   isDemonstration: boolean;
 }

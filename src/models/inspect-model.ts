@@ -3,21 +3,7 @@
 import path from "node:path";
 import { findNumber, findNumbers, findString, findStrings, type Gguf, needString, readGguf } from "./gguf.ts";
 import { fileTypeById } from "./gguf-types.ts";
-
-/** The part of the engine contract's ModelInfo that a file tells by itself. */
-export interface ModelFacts {
-  file: string;
-  fileBytes: number;
-  architecture: string;
-  quantisation: string;
-  parameters: number;
-  layers: number;
-  vocabularyTokens: number;
-  trainedContextTokens: number;
-  chatTemplate?: string;
-  bosTokenId?: number;
-  eosTokenIds: readonly number[];
-}
+import type { ModelFacts } from "./model-facts.ts";
 
 /** A token that stands for itself in text when special tokens are recognised. */
 export interface SpecialToken {
