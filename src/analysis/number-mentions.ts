@@ -1,6 +1,8 @@
 // Finds every number a text states: digits with their sign, separators, magnitude and unit, and number words (七成, 一半, 翻倍,
 // doubled). Names of members and columns are masked first: the 14 of "小米 14 系列" is no figure.
+
 import { type ParsedPeriod, parseDate, parsePeriod } from "./parse-value.ts";
+import { chineseDigit } from "./words.ts";
 
 export type MentionKind = "percent" | "points" | "quantity" | "multiple" | "vague";
 
@@ -54,22 +56,6 @@ const magnitudes: Record<string, number> = {
 
 const numberPattern =
   /(?<sign>[+＋\-−－])?\s?(?<currency>US\$|[¥￥$€£])?\s?(?<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?:\s?(?<points>个?百分点|percentage[\s-]points?|pp\b|ppts?\b)|\s?(?<percent>%|％|percent\b|per cent\b)|\s?(?<magnitude>百亿|十亿|千万|百万|十万|亿|万|千|billion\b|million\b|thousand\b|bn\b|mn\b|[kKmMbB](?![A-Za-z]))?\s?(?<unit>元|美元|欧元|台|件|个|人次|人|笔|单|条|kg|公斤|吨|天|小时|㎡|yuan\b|dollars?\b|records?\b|rows?\b|units?\b|倍|成|times\b|-?fold\b|x\b)?)/gu;
-
-const chineseDigit: Record<string, number> = {
-  零: 0,
-  〇: 0,
-  一: 1,
-  二: 2,
-  两: 2,
-  三: 3,
-  四: 4,
-  五: 5,
-  六: 6,
-  七: 7,
-  八: 8,
-  九: 9,
-  十: 10,
-};
 
 /** Number words, each with the figure it claims and how far off the truth may be. */
 const wordPatterns: readonly (readonly [

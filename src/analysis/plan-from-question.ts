@@ -14,7 +14,7 @@ import {
 } from "./plan.ts";
 import { type Column, columnNamed, type Table } from "./table.ts";
 import { periodsOf, shifted, startOf, timeColumn } from "./time.ts";
-import type { Language } from "./words.ts";
+import { chineseDigit, type Language } from "./words.ts";
 
 export interface QuestionReading {
   plan: PlanInput;
@@ -97,22 +97,7 @@ const comparisonWords: readonly (readonly [Comparison, RegExp])[] = [
   ],
 ];
 
-const numberWords: Record<string, number> = {
-  一: 1,
-  二: 2,
-  两: 2,
-  三: 3,
-  四: 4,
-  五: 5,
-  六: 6,
-  七: 7,
-  八: 8,
-  九: 9,
-  十: 10,
-  three: 3,
-  five: 5,
-  ten: 10,
-};
+const numberWords: Readonly<Record<string, number>> = { ...chineseDigit, three: 3, five: 5, ten: 10 };
 
 /** The question with what was understood blotted out. */
 class Remaining {
