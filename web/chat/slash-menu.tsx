@@ -4,7 +4,8 @@ import type { ReactElement } from "react";
 import { useStrings } from "../preferences.ts";
 import { useSignal } from "../signal.ts";
 import { iconOf } from "../templates.ts";
-import { Icon, type IconName } from "../ui/icons.tsx";
+import type { IconName } from "../ui/icons.tsx";
+import { ListOption } from "../ui/list-option.tsx";
 import type { Workbench } from "../workbench.ts";
 
 export interface SlashEntry {
@@ -61,21 +62,13 @@ export function SlashMenu({
   return (
     <div className="slash-menu" role="listbox" id={id} aria-label={t.command}>
       {entries.map((entry, n) => (
-        <div
+        <ListOption
           key={entry.id}
           id={`${id}-${n}`}
-          role="option"
-          tabIndex={-1}
-          aria-selected={n === active}
-          // The field would lose the focus before the click arrives.
-          onPointerDown={(event) => event.preventDefault()}
-          onClick={() => onChoose(entry)}
-          onKeyDown={(event) => event.key === "Enter" && onChoose(entry)}
-        >
-          <Icon name={entry.icon} />
-          <span className="slash-name">{entry.name}</span>
-          {entry.about && <small>{entry.about}</small>}
-        </div>
+          entry={entry}
+          isActive={n === active}
+          onChoose={() => onChoose(entry)}
+        />
       ))}
     </div>
   );

@@ -6,7 +6,8 @@ import { useSignal } from "../signal.ts";
 import type { SearchHit } from "../store-server.ts";
 import { iconOf } from "../templates.ts";
 import { Dialog } from "../ui/controls.tsx";
-import { Icon, type IconName } from "../ui/icons.tsx";
+import type { IconName } from "../ui/icons.tsx";
+import { ListOption } from "../ui/list-option.tsx";
 import type { Workbench } from "../workbench.ts";
 
 export interface PaletteEntry {
@@ -73,20 +74,13 @@ export function Palette({
       />
       <div ref={list} className="palette-list" role="listbox" id={id} aria-label={t.palette}>
         {entries.map((entry, n) => (
-          <div
+          <ListOption
             key={entry.id}
             id={`${id}-${n}`}
-            role="option"
-            tabIndex={-1}
-            aria-selected={n === at}
-            onPointerDown={(event) => event.preventDefault()}
-            onClick={() => choose(entry)}
-            onKeyDown={(event) => event.key === "Enter" && choose(entry)}
-          >
-            <Icon name={entry.icon} />
-            <span className="slash-name">{entry.name}</span>
-            {entry.about && <small>{entry.about}</small>}
-          </div>
+            entry={entry}
+            isActive={n === at}
+            onChoose={() => choose(entry)}
+          />
         ))}
       </div>
       {entries.length === 0 && <p className="hint">{t.searchNothing(words.trim())}</p>}
