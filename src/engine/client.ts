@@ -1,13 +1,15 @@
 // The engine as the server sees it: the contract, kept by a process of its own. Requests go out, events come in; when the process
 // dies, a request with no token yet is sent again to the next one, and a request whose text was already shown ends in
 // `engine_lost`, because a second answer need not begin like the first.
-import { AppError } from "../base/errors.ts";
+import { AppError, toAppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { Engine, EngineStatus, GenerateEvent, GenerateRequest } from "./contract.ts";
+import { anotherModel, type Call, type CallHandlers, Calls, lostError } from "./calls.ts";
+import type { Engine, EngineStatus, GenerateRequest } from "./contract.ts";
 import { EventChannel } from "./event-channel.ts";
-import type { FromHost, HostEvent, ToHost } from "./host-messages.ts";
+import type { FromHost, ToHost } from "./host-messages.ts";
 import type { EngineSettings } from "./open.ts";
 import { Supervisor } from "./supervisor.ts";
+import { addTotals, noTotals, unopenedStatus } from "./unopened-status.ts";
 
 export interface EngineClientOptions {
   log: Log;
@@ -18,10 +20,30 @@ export interface EngineClientOptions {
   silenceMs?: number;
 }
 
+export interface ReopenOptions {
+  /** What running answers get to end in; 5 s when absent. */
+  drainMs?: number;
+  /** The engine before has gone: what is asked from here on is for the new one. */
+  onLeft?: () => void;
+  /** The new one could not be opened: what is asked from here on is for the one before. */
+  onReturned?: () => void;
+}
+
 export interface EngineClient extends Engine {
   /** Resolves when the engine serves; rejects with what kept it from opening. */
   readonly ready: Promise<void>;
   readonly processId: number | undefined;
+  /** What it was opened with last. */
+  readonly settings: EngineSettings;
+  /**
+   * Opens the engine anew with other settings. Answers that run have a few seconds to end; then they fail with `engine_lost`. What waits is
+   * answered by the new engine, unless that has another model: a prompt is made for one model, so it fails with `busy` and can be
+   * asked again. Resolves when the new engine serves. When it cannot be opened, the one before is started again and the reason is thrown;
+   * `conflict` while another reopening is under way.
+   */
+  reopen(settings: EngineSettings, options?: ReopenOptions): Promise<void>;
+  /** The engine for prompts made now: once it has another model, it refuses them with `busy`. */
+  forModelNow(): Engine;
 }
 
 /** Starts the engine in its own process and waits until it serves. Throws what kept it from opening. */
@@ -36,44 +58,49 @@ export function startEngineClient(settings: EngineSettings, options: EngineClien
   return new ProcessEngine(settings, options);
 }
 
-interface Call {
-  message: Extract<ToHost, { key: number }>;
-  /** How often it was sent: a request that took its engine down twice is not tried on a third. */
-  attempts: number;
-  isStarted: boolean;
-  isAborted: boolean;
-  receive: (event: GenerateEvent) => void;
-  answer: (value: readonly number[] | string) => void;
-  fail: (error: AppError) => void;
-}
-
-const attemptLimit = 2;
+const usualDrainMs = 5000;
 
 class ProcessEngine implements EngineClient {
-  readonly #supervisor: Supervisor;
-  readonly #calls = new Map<number, Call>();
-  readonly #settings: EngineSettings;
+  readonly #options: EngineClientOptions;
+  readonly #calls = new Calls();
+  #supervisor: Supervisor;
+  #settings: EngineSettings;
   #nextKey = 1;
+  /** Grows with each change of the model. */
+  #modelNumber = 0;
+  #isReopening = false;
+  /** Calls wait here and go to no process. */
+  #isHolding = false;
+  #isDisposed = false;
   #status: EngineStatus;
   #totalsBefore: EngineStatus["totals"] | undefined; // of processes that are gone
 
-  constructor(settings: EngineSettings, { log, onProgress, hostFile, backoffMs, silenceMs }: EngineClientOptions) {
+  constructor(settings: EngineSettings, options: EngineClientOptions) {
+    this.#options = options;
     this.#settings = settings;
-    this.#status = statusBefore(settings);
-    this.#supervisor = new Supervisor({
+    this.#status = unopenedStatus(settings);
+    this.#supervisor = this.#launch(settings);
+  }
+
+  #launch(settings: EngineSettings, { hasServed = false } = {}): Supervisor {
+    const { log, onProgress, hostFile, backoffMs, silenceMs } = this.#options;
+    const supervisor: Supervisor = new Supervisor({
       settings,
       log,
+      hasServed,
       hostFile,
       backoffMs,
       silenceMs,
       onProgress: (loaded) => onProgress?.(loaded),
       onReady: (status) => {
         this.#status = status;
-        for (const call of this.#calls.values()) this.#dispatch(call);
+        if (!this.#isHolding) for (const call of this.#calls) this.#dispatch(call);
       },
       onMessage: (message) => this.#receive(message),
-      onLost: (error) => this.#lost(error),
+      // The end of one that was replaced may be told after its successor has begun.
+      onLost: (error) => supervisor === this.#supervisor && this.#lost(error),
     });
+    return supervisor;
   }
 
   get ready(): Promise<void> {
@@ -82,6 +109,10 @@ class ProcessEngine implements EngineClient {
 
   get processId(): number | undefined {
     return this.#supervisor.processId;
+  }
+
+  get settings(): EngineSettings {
+    return this.#settings;
   }
 
   async *generate(request: GenerateRequest, { signal }: { signal?: AbortSignal } = {}) {
@@ -95,9 +126,7 @@ class ProcessEngine implements EngineClient {
       },
     );
     const abort = (): void => {
-      call.isAborted = true;
-      if (call.attempts === 0) this.#endUnsent(key, channel);
-      else this.#supervisor.send({ type: "abort", key });
+      if (!this.#calls.abort(call)) this.#supervisor.send({ type: "abort", key });
     };
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort, { once: true });
@@ -105,7 +134,7 @@ class ProcessEngine implements EngineClient {
       yield* channel.read();
     } finally {
       signal?.removeEventListener("abort", abort);
-      if (this.#calls.delete(key) && call.attempts > 0) this.#supervisor.send({ type: "leave", key });
+      if (this.#calls.drop(call) && call.isSent) this.#supervisor.send({ type: "leave", key });
     }
   }
 
@@ -118,8 +147,9 @@ class ProcessEngine implements EngineClient {
   }
 
   status(): EngineStatus {
-    const { state, restarts, lastFailure, loadProgress } = this.#supervisor;
+    const { restarts, lastFailure, loadProgress } = this.#supervisor;
     const { totals, lastFailure: _, ...current } = this.#status;
+    const state = this.#state;
     const isServing = state === "ready";
     const waiting = isServing ? current.queuedRequests : this.#calls.size;
     return {
@@ -132,9 +162,80 @@ class ProcessEngine implements EngineClient {
     };
   }
 
+  /** An engine that stops to be opened anew is loading for whoever asks. */
+  get #state(): EngineStatus["state"] {
+    const { state } = this.#supervisor;
+    return this.#isReopening && (state === "stopped" || state === "failed") ? "loading" : state;
+  }
+
+  forModelNow(): Engine {
+    const number = this.#modelNumber;
+    const check = (): void => {
+      if (number !== this.#modelNumber) throw anotherModel();
+    };
+    const client = this;
+    return {
+      async *generate(request, options) {
+        check();
+        yield* client.generate(request, options);
+      },
+      async tokenize(text, options) {
+        check();
+        return client.tokenize(text, options);
+      },
+      async detokenize(ids, options) {
+        check();
+        return client.detokenize(ids, options);
+      },
+      status: () => client.status(),
+      [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+    };
+  }
+
+  async reopen(settings: EngineSettings, { drainMs = usualDrainMs, onLeft, onReturned }: ReopenOptions = {}) {
+    if (this.#isReopening) {
+      throw new AppError("conflict", "The engine is being opened anew already.", { hint: "Wait until it serves." });
+    }
+    const before = this.#settings;
+    const isOtherModel = settings.modelFile !== before.modelFile;
+    this.#isReopening = true;
+    this.#isHolding = true;
+    try {
+      for (const key of this.#calls.callBack()) this.#supervisor.send({ type: "leave", key });
+      await this.#calls.drained(drainMs);
+      this.#calls.leaveProcess({ isOtherModel });
+      await this.#supervisor.stop();
+      if (this.#isDisposed) throw new AppError("busy", "The engine is stopping.");
+      if (isOtherModel) this.#modelNumber++;
+      onLeft?.();
+      this.#open(settings);
+      await this.#supervisor.ready;
+    } catch (error) {
+      if (this.#isDisposed) throw error;
+      this.#options.log.error("engine not reopened", { failure: toAppError(error).message });
+      await this.#supervisor.stop();
+      this.#calls.leaveProcess({ isOtherModel });
+      if (isOtherModel) this.#modelNumber++;
+      onReturned?.();
+      this.#open(before, { hasServed: true });
+      throw error;
+    } finally {
+      this.#isReopening = false;
+    }
+  }
+
+  #open(settings: EngineSettings, options?: { hasServed: boolean }): void {
+    this.#keepTotals();
+    this.#settings = settings;
+    this.#status = unopenedStatus(settings);
+    this.#isHolding = false;
+    this.#supervisor = this.#launch(settings, options);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
     await this.#supervisor.stop();
-    this.#failAll(new AppError("busy", "The engine is stopping.", { details: { retryAfterSeconds: 5 } }));
+    this.#calls.failAll(new AppError("busy", "The engine is stopping.", { details: { retryAfterSeconds: 5 } }));
   }
 
   #ask(message: Extract<ToHost, { type: "tokenize" | "detokenize" }>): Promise<readonly number[] | string> {
@@ -147,8 +248,9 @@ class ProcessEngine implements EngineClient {
     });
   }
 
-  #enter(message: Call["message"], handlers: Partial<Pick<Call, "receive" | "answer">> & Pick<Call, "fail">): Call {
-    const { state, lastFailure } = this.#supervisor;
+  #enter(message: Call["message"], handlers: CallHandlers): Call {
+    const { lastFailure } = this.#supervisor;
+    const state = this.#state;
     if (state === "stopped") throw new AppError("busy", "The engine has stopped.");
     if (state === "failed") {
       throw new AppError("engine_lost", `The engine keeps failing: ${lastFailure ?? "unknown reason"}`, {
@@ -156,146 +258,47 @@ class ProcessEngine implements EngineClient {
       });
     }
     const { parallel, queueLimit } = this.#settings;
-    if (state !== "ready" && this.#calls.size >= parallel + queueLimit) {
+    if ((state !== "ready" || this.#isHolding) && this.#calls.size >= parallel + queueLimit) {
       throw new AppError("busy", `The engine is ${state} and ${this.#calls.size} requests wait already.`, {
         details: { retryAfterSeconds: 5, queuedRequests: this.#calls.size },
       });
     }
-    const ignore = (): void => undefined;
-    const call: Call = {
-      message,
-      attempts: 0,
-      isStarted: false,
-      isAborted: false,
-      receive: handlers.receive ?? ignore,
-      answer: handlers.answer ?? ignore,
-      fail: handlers.fail,
-    };
-    this.#calls.set(message.key, call);
-    this.#dispatch(call);
+    const call = this.#calls.add(message, handlers);
+    if (!this.#isHolding) this.#dispatch(call);
     return call;
   }
 
   #dispatch(call: Call): void {
-    if (this.#supervisor.send(call.message)) call.attempts++;
+    if (!this.#supervisor.send(call.message)) return;
+    call.attempts++;
+    call.isSent = true;
   }
 
   #receive(message: FromHost): void {
     switch (message.type) {
       case "events":
         if (message.status) this.#status = message.status;
-        for (const each of message.batch) this.#handOut(each);
+        for (const each of message.batch) this.#calls.handOut(each);
         return;
       case "status":
         this.#status = message.status;
         return;
-      case "answer": {
-        const call = this.#calls.get(message.key);
-        this.#calls.delete(message.key);
-        call?.answer(message.value);
+      case "answer":
+        this.#calls.answer(message.key, message.value);
         return;
-      }
     }
   }
 
-  #handOut(each: HostEvent): void {
-    const call = this.#calls.get(each.key);
-    if (!call) return; // its reader has left
-    if ("error" in each) {
-      this.#calls.delete(each.key);
-      call.fail(AppError.fromData(each.error));
-      return;
-    }
-    if (each.event.type === "tokens") call.isStarted = true;
-    if (each.event.type === "done") this.#calls.delete(each.key);
-    call.receive(each.event);
-  }
-
-  #lost(error: AppError): void {
+  #keepTotals(): void {
     const { totals } = this.#status;
     this.#totalsBefore = this.#totalsBefore ? addTotals(this.#totalsBefore, totals) : totals;
     this.#status = { ...this.#status, totals: noTotals, runningRequests: 0, queuedRequests: 0 };
+  }
+
+  #lost(error: AppError): void {
+    this.#keepTotals();
     const { state } = this.#supervisor;
-    const isOver = state === "stopped" || state === "failed";
-    for (const [key, call] of [...this.#calls]) {
-      // Sent again, or for the first time, when the next process serves.
-      if (!isOver && !call.isStarted && !call.isAborted && call.attempts < attemptLimit) continue;
-      this.#calls.delete(key);
-      if (call.isAborted) call.receive(abortedDone);
-      else call.fail(state === "stopped" ? error : lostError(error.message));
-    }
+    const isOver = !this.#isReopening && (state === "stopped" || state === "failed");
+    this.#calls.lost(error, isOver ? (state === "stopped" ? error : lostError(error.message)) : undefined);
   }
-
-  /** Ends a request that no process has seen yet. */
-  #endUnsent(key: number, channel: EventChannel): void {
-    this.#calls.delete(key);
-    channel.push(abortedDone);
-  }
-
-  #failAll(error: AppError): void {
-    for (const [key, call] of [...this.#calls]) {
-      this.#calls.delete(key);
-      call.fail(error);
-    }
-  }
-}
-
-const abortedDone: GenerateEvent = {
-  type: "done",
-  reason: "aborted",
-  usage: { promptTokens: 0, cachedTokens: 0, completionTokens: 0 },
-  timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 },
-};
-
-function lostError(message: string): AppError {
-  return new AppError("engine_lost", `The engine was lost with this request: ${message}`, {
-    hint: "Send the request again; the engine is being restarted.",
-  });
-}
-
-const noTotals = { requests: 0, promptTokens: 0, cachedTokens: 0, completionTokens: 0, failures: 0, aborts: 0 };
-
-function addTotals(left: EngineStatus["totals"], right: EngineStatus["totals"]): EngineStatus["totals"] {
-  return {
-    requests: left.requests + right.requests,
-    promptTokens: left.promptTokens + right.promptTokens,
-    cachedTokens: left.cachedTokens + right.cachedTokens,
-    completionTokens: left.completionTokens + right.completionTokens,
-    failures: left.failures + right.failures,
-    aborts: left.aborts + right.aborts,
-  };
-}
-
-/** What is known before the process has said anything. */
-function statusBefore(settings: EngineSettings): EngineStatus {
-  const { engine, modelId, modelFile, isDemonstration, contextTokens, parallel, queueLimit, kvType } = settings;
-  return {
-    engine: engine === "auto" ? "llama" : engine,
-    device: "",
-    state: "loading",
-    model: {
-      id: modelId,
-      file: modelFile,
-      fileBytes: 0,
-      architecture: "",
-      quantisation: "",
-      parameters: 0,
-      layers: 0,
-      vocabularyTokens: 0,
-      trainedContextTokens: 0,
-      eosTokenIds: [],
-      isDemonstration,
-    },
-    contextTokens,
-    parallel,
-    kvType,
-    kv: { totalTokens: 0, usedTokens: 0, cachedTokens: 0 },
-    memory: { weightBytes: 0, kvBytes: 0, otherBytes: 0 },
-    runningRequests: 0,
-    queuedRequests: 0,
-    queueLimit,
-    speed: { promptTokensPerSecond: 0, decodeTokensPerSecond: 0 },
-    totals: noTotals,
-    restarts: 0,
-  };
 }

@@ -12,6 +12,8 @@ import type { EngineSettings } from "./open.ts";
 export interface SupervisorOptions {
   settings: EngineSettings;
   log: Log;
+  /** It has served with these settings before: its first start is retried too, as a restart is. */
+  hasServed?: boolean;
   /** The process' entry; tests replace it. */
   hostFile?: string | undefined;
   /** Wait before the second restart in a row; doubles each time, to `backoffLimitMs`. The first restart does not wait. */
@@ -45,13 +47,14 @@ export class Supervisor {
   #watch: NodeJS.Timeout | undefined;
   #silentBeats = 0;
   #notOpened: AppError | undefined;
-  state: EngineStatus["state"] = "loading";
+  state: EngineStatus["state"];
   loadProgress = 0;
   restarts = 0;
   lastFailure: string | undefined;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.state = options.hasServed ? "restarting" : "loading";
     this.#ready.promise.catch(() => undefined); // who does not wait for it must not crash by it
     this.#start();
   }
