@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { whereClause } from "./aggregate.ts";
 import { buildTables } from "./build-tables.ts";
 import { themed } from "./chart-theme.ts";
 import { formatNumber, formatPercent, formatQuantity, roundTo } from "./format-number.ts";
 import { parseDate, parseNumber, parsePeriod } from "./parse-value.ts";
+import { whereClause } from "./query.ts";
 import { workbookFromRows } from "./read-workbook.ts";
 import { SentenceCutter } from "./sentences.ts";
 import { Store } from "./store.ts";

@@ -1,12 +1,14 @@
 // Grids -> typed tables: takes each detected layout, fills merged cells, types the columns, turns period columns into rows
 // (1月 | 2月 | 3月 becomes 期间 and a value), joins year and month columns, and keeps the total rows for checking.
-import { type ColumnOverride, grainWords, typeColumn } from "./columns.ts";
+import { grainWords } from "./column-time.ts";
+import { type ColumnOverride, typeColumn } from "./columns.ts";
 import { detectTables, type TableLayout } from "./detect-tables.ts";
 import { cellText, type Grid, isBlank } from "./grid.ts";
-import { type Grain, type ParsedPeriod, parseDate, parseNumber, parsePeriod } from "./parse-value.ts";
+import { type Grain, parseNumber } from "./parse-value.ts";
 import type { Workbook } from "./read-workbook.ts";
 import { type Column, rangeOf, type Table, type TotalRow } from "./table.ts";
-import { parseUnit, plainUnit, type Unit } from "./unit.ts";
+import { parseUnit, type Unit } from "./unit.ts";
+import { toLong } from "./wide-to-long.ts";
 import type { Words } from "./words.ts";
 
 export interface BuildOptions {
@@ -242,181 +244,6 @@ function lowerBound(rows: Int32Array, row: number): number {
     else high = middle;
   }
   return low;
-}
-
-interface WideColumn {
-  column: Column;
-  period: ParsedPeriod;
-  measure: string;
-}
-
-/** "2025 / 1月", "1月 / 销售额", "2025-07" as a period and what is measured. */
-function headerPeriod(header: string): { period: ParsedPeriod; measure: string } | undefined {
-  const parts = header.split(" / ");
-  const year = parts.find((part) => /^(19|20)\d{2}年?度?$/.test(part));
-  const others = parts.filter((part) => part !== year);
-  const ofPart = (part: string): ParsedPeriod | undefined => {
-    const day = parseDate(part);
-    return parsePeriod(part) ?? (day === undefined ? undefined : { grain: "day", start: day, hasYear: true });
-  };
-  const inner = others.find((part) => ofPart(part) !== undefined);
-  const text =
-    year === undefined ? inner : inner === undefined ? `${year.slice(0, 4)}年` : `${year.slice(0, 4)}年${inner}`;
-  if (text === undefined) return undefined;
-  const period = ofPart(text) ?? (inner === undefined ? undefined : ofPart(inner));
-  if (period === undefined) return undefined;
-  return { period, measure: others.filter((part) => part !== inner).join(" / ") };
-}
-
-function toLong(table: Table): Table {
-  const wide: WideColumn[] = [];
-  for (const column of table.columns) {
-    const found = column.type === "number" ? headerPeriod(column.header) : undefined;
-    if (found) wide.push({ column, ...found });
-  }
-  const grain = wide[0]?.period.grain;
-  const measures = [...new Set(wide.map(({ measure }) => measure))];
-  const starts = [...new Set(wide.map(({ period }) => period.start))].sort((a, b) => a - b);
-  const isRegular =
-    wide.every(({ period }) => period.grain === grain && period.hasYear === wide[0]?.period.hasYear) &&
-    wide.length === measures.length * starts.length;
-  if (grain === undefined || starts.length < 2 || !isRegular) return table;
-
-  const kept = table.columns.filter((column) => !wide.some((entry) => entry.column === column));
-  // A 合计 column beside the months holds what the months add up to: not a metric of its own.
-  const dropped = kept.filter(
-    (column) => column.type === "number" && /^(合计|总计|小计|累计|全年|total|sum|ytd)/i.test(column.name),
-  );
-  const carried = kept.filter((column) => !dropped.includes(column));
-  const recordCount = table.recordCount * starts.length;
-  const spread = (values: Float64Array): Float64Array =>
-    Float64Array.from({ length: recordCount }, (_, i) => values[Math.floor(i / starts.length)] ?? Number.NaN);
-  const first = wide[0];
-  const periodColumn: Column = {
-    id: `c${table.columns.length}`,
-    name: "期间",
-    header: "期间",
-    type: "period",
-    role: "time",
-    unit: plainUnit,
-    grain,
-    hasYear: first?.period.hasYear ?? true,
-    isPlan: false,
-    isHidden: false,
-    values: Float64Array.from({ length: recordCount }, (_, i) => starts[i % starts.length] ?? Number.NaN),
-    labels: [],
-    missingCount: 0,
-    decisions: [{ zh: `由 ${wide.length} 个期间列转成行`, en: `made from ${wide.length} period columns` }],
-    unreadable: [],
-    unreadableCount: 0,
-  };
-  const measureColumns = measures.map((measure, index) =>
-    measureColumn(measure, index, { table, wide, starts, recordCount }),
-  );
-  const sheetColumns = Int32Array.from(
-    { length: recordCount },
-    (_, i) =>
-      wide.find(({ period, measure }) => measure === measures[0] && period.start === starts[i % starts.length])?.column
-        .sheetColumn ?? 0,
-  );
-  return {
-    ...table,
-    recordCount,
-    columns: [
-      ...carried.map((column) => ({
-        ...column,
-        values: spread(column.values),
-        missingCount: column.missingCount * starts.length,
-      })),
-      periodColumn,
-      ...measureColumns,
-    ],
-    sheetRows: Int32Array.from({ length: recordCount }, (_, i) => table.sheetRows[Math.floor(i / starts.length)] ?? 0),
-    ...(measures.length === 1 ? { sheetColumns } : {}),
-    totals: longTotals(table, { wide, measures, measureColumns, starts }),
-    decisions: [
-      ...table.decisions,
-      {
-        zh: `${wide.length} 个${grainWords[grain].zh}列（${wide[0]?.column.header} … ${wide.at(-1)?.column.header}）转成了行，列名“期间”${dropped.length > 0 ? `；“${dropped.map((column) => column.name).join("、")}”是它们的合计，不计入` : ""}`,
-        en: `${wide.length} ${grainWords[grain].en} columns (${wide[0]?.column.header} … ${wide.at(-1)?.column.header}) were turned into rows, column "期间"${dropped.length > 0 ? `; "${dropped.map((column) => column.name).join(", ")}" is their total and left out` : ""}`,
-      },
-    ],
-  };
-}
-
-function measureColumn(
-  measure: string,
-  index: number,
-  {
-    table,
-    wide,
-    starts,
-    recordCount,
-  }: { table: Table; wide: readonly WideColumn[]; starts: readonly number[]; recordCount: number },
-): Column {
-  const parts = starts.map(
-    (start) => wide.find((entry) => entry.measure === measure && entry.period.start === start)?.column,
-  );
-  const template = parts.find((column) => column !== undefined);
-  const values = Float64Array.from(
-    { length: recordCount },
-    (_, i) => parts[i % starts.length]?.values[Math.floor(i / starts.length)] ?? Number.NaN,
-  );
-  const fromTitle = table.titles
-    .map(
-      (title) =>
-        /(销售额|销量|收入|营收|利润|毛利|成本|费用|产量|出货量|sales|revenue|profit|cost|units)/i.exec(title)?.[1],
-    )
-    .find((found) => found !== undefined);
-  const name = measure === "" ? (fromTitle ?? "数值") : measure;
-  const unit =
-    parts.map((column) => column?.unit).find((found) => found !== undefined && found.symbol !== "") ?? plainUnit;
-  return {
-    id: `c${table.columns.length + 1 + index}`,
-    name,
-    header: name,
-    type: "number",
-    role: template?.role ?? "metric",
-    unit,
-    isPlan: template?.isPlan ?? false,
-    isHidden: false,
-    values,
-    labels: [],
-    missingCount: values.reduce((count, value) => count + (Number.isNaN(value) ? 1 : 0), 0),
-    decisions: [{ zh: "各期间列的数值", en: "the values of the period columns" }, ...(template?.decisions ?? [])],
-    unreadable: parts.flatMap((column) => column?.unreadable ?? []).slice(0, 20),
-    unreadableCount: parts.reduce((count, column) => count + (column?.unreadableCount ?? 0), 0),
-  };
-}
-
-/** A total row of a wide table covers all periods of its records: its period totals are added up. */
-function longTotals(
-  table: Table,
-  {
-    wide,
-    measures,
-    measureColumns,
-    starts,
-  }: {
-    wide: readonly WideColumn[];
-    measures: readonly string[];
-    measureColumns: readonly Column[];
-    starts: readonly number[];
-  },
-): TotalRow[] {
-  return table.totals.map((total) => {
-    const values = new Map<string, number>();
-    for (const [index, measure] of measures.entries()) {
-      const parts = wide.filter((entry) => entry.measure === measure).map((entry) => total.values.get(entry.column.id));
-      const id = measureColumns[index]?.id;
-      if (id !== undefined && parts.every((part) => part !== undefined))
-        values.set(
-          id,
-          parts.reduce<number>((sum, part) => sum + (part ?? 0), 0),
-        );
-    }
-    return { ...total, values, start: total.start * starts.length, end: total.end * starts.length };
-  });
 }
 
 /** 年份 and 月份 side by side make one time column with a year. */

@@ -1,8 +1,8 @@
 // Which cells a figure was made of: one pass over the records, so that every fact can point back into the sheet.
 
-import { blankLabel, periodStarts } from "./aggregate.ts";
 import { columnLetters, quotedSheet } from "./grid.ts";
 import type { Filter, Plan } from "./plan.ts";
+import { blankLabel, periodStarts } from "./query.ts";
 import { type Column, columnNamed, recordAddress, type Table } from "./table.ts";
 import { startOf } from "./time.ts";
 

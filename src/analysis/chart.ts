@@ -4,7 +4,7 @@
 import type { Result } from "./aggregate.ts";
 import type { Contribution } from "./attribution.ts";
 import { optionOf, tidy } from "./chart-option.ts";
-import { otherLabel, scopeName, unitOfPlan } from "./facts.ts";
+import { otherLabel, scopeName, unitOfPlan } from "./fact-writer.ts";
 import { spokenBase } from "./format-number.ts";
 import type { Plan } from "./plan.ts";
 import { comparedPeriods, metricWords } from "./plan-in-words.ts";

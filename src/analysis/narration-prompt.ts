@@ -2,7 +2,8 @@
 // on (its recipe's "facts" task), because in any other it mangles what it copies.
 import type { ChatMessage } from "../models/chat-template.ts";
 import type { Result } from "./aggregate.ts";
-import { type Fact, otherLabel, scopeName } from "./facts.ts";
+import { otherLabel, scopeName } from "./fact-writer.ts";
+import type { Fact } from "./facts.ts";
 import { formatPercent, formatQuantity } from "./format-number.ts";
 import { daysFromText, type Plan } from "./plan.ts";
 import { metricWords } from "./plan-in-words.ts";

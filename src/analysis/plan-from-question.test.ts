@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { buildTables } from "./build-tables.ts";
-import { checkPlan, type Plan } from "./plan.ts";
+import { checkPlan } from "./check-plan.ts";
+import type { Plan } from "./plan.ts";
 import { readQuestion } from "./plan-from-question.ts";
 import { planInWords } from "./plan-in-words.ts";
 import { planSchema } from "./plan-schema.ts";

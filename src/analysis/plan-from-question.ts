@@ -3,15 +3,8 @@
 // which fills a plan under the schema of this table; without a model the words that were not understood are named.
 import { AppError } from "../base/errors.ts";
 import { type Grain, narrow, parsePeriod } from "./parse-value.ts";
-import {
-  type Comparison,
-  type Filter,
-  mainMetric,
-  metricsOf,
-  type Plan,
-  type PlanInput,
-  type PlanKind,
-} from "./plan.ts";
+import type { Comparison, Filter, Plan, PlanInput, PlanKind } from "./plan.ts";
+import { mainMetric, metricsOf } from "./plan-defaults.ts";
 import { type Column, columnNamed, type Table } from "./table.ts";
 import { periodsOf, shifted, startOf, timeColumn } from "./time.ts";
 import { chineseDigit, type Language } from "./words.ts";

@@ -1,4 +1,4 @@
-import { grainWords } from "./columns.ts";
+import { grainWords } from "./column-time.ts";
 import { daysFromText, type Filter, type Plan } from "./plan.ts";
 import { columnNamed, type Table } from "./table.ts";
 import { periodName, shifted, yearBefore } from "./time.ts";

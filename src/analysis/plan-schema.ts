@@ -1,6 +1,7 @@
 // The JSON schema of plans for one table: a model that generates under it can name only columns and values that exist, or say that
 // the question cannot be answered from this table.
-import { aggregations, comparisons, grains, metricsOf, planKinds } from "./plan.ts";
+import { aggregations, comparisons, grains, planKinds } from "./plan.ts";
+import { metricsOf } from "./plan-defaults.ts";
 import type { Table } from "./table.ts";
 import { periodsOf, timeColumn } from "./time.ts";
 

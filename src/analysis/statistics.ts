@@ -1,8 +1,9 @@
 // Shapes of data: distribution, correlation, trend. The sums come from DuckDB; the rest is a few lines of arithmetic.
 
 import { AppError } from "../base/errors.ts";
-import type { Scope, TrendPoint } from "./aggregate.ts";
+import type { TrendPoint } from "./aggregate.ts";
 import type { Grain } from "./parse-value.ts";
+import type { Scope } from "./query.ts";
 import type { Query, SqlRow } from "./store.ts";
 
 type Run = (query: Query) => Promise<SqlRow[]>;

@@ -2,7 +2,7 @@
 // finished analysis, or from any answer in Markdown; the writers know neither.
 import type { Analysis } from "../analysis/analyse.ts";
 import type { Chart } from "../analysis/chart.ts";
-import { otherLabel } from "../analysis/facts.ts";
+import { otherLabel } from "../analysis/fact-writer.ts";
 import { type Language, languageOf } from "../analysis/words.ts";
 import { neutral } from "./neutral.ts";
 

@@ -1,9 +1,9 @@
 // A workbook that computes: the rows used, copied to a data sheet; the analysis as SUMIFS formulas over them, with the results saved
 // so that viewers show them at once; a native chart on the formulas. Change a row and everything follows.
 import { type Cell, type CellValue, type SheetChart, type WriteSheet, writeXlsx } from "hucre/xlsx";
-import { periodStarts } from "../analysis/aggregate.ts";
 import type { Analysis } from "../analysis/analyse.ts";
 import { quotedSheet } from "../analysis/grid.ts";
+import { periodStarts } from "../analysis/query.ts";
 import { type Column, columnNamed, recordAddress, type Table } from "../analysis/table.ts";
 import { periodTick, startOf } from "../analysis/time.ts";
 import { clean, neutral } from "./neutral.ts";
