@@ -1,6 +1,7 @@
 // The engines that the behaviours in this folder are checked on, opened the same way. All are asked the same known question, whose
 // answer is known word for word: the demonstration model's own, greedy; the scripted engine says it by heart. An engine that
 // cannot run here is skipped with the reason.
+import { createRequire } from "node:module";
 import { after, before, describe } from "node:test";
 import { fileURLToPath } from "node:url";
 import { silentLog } from "../../src/base/log.ts";
@@ -11,8 +12,13 @@ import {
   plainSampling,
   type TokenLogprob,
 } from "../../src/engine/contract.ts";
+import { openEngineOverRunner } from "../../src/engine/cuda/cuda-engine.ts";
+import { SimulatedRunner } from "../../src/engine/cuda/simulated-runner.ts";
 import { cudaSupport, type EngineSettings, openEngine } from "../../src/engine/open.ts";
 import { openScriptedEngine } from "../../src/engine/scripted/scripted-engine.ts";
+import { readGguf } from "../../src/models/gguf.ts";
+import { modelFactsOf } from "../../src/models/inspect-model.ts";
+import { openTokenizer } from "../../src/models/tokenizer.ts";
 
 export const modelFile = fileURLToPath(new URL("../../models/quern-mini/quern-mini-q4_k_m.gguf", import.meta.url));
 
@@ -29,7 +35,8 @@ export interface Size {
 }
 
 interface EngineUnderTest {
-  name: "scripted" | "llama" | "cuda";
+  /** "simulated" is the native engine over a device that computes nothing: its scheduler, pages, grammars and loop. */
+  name: "scripted" | "simulated" | "llama" | "cuda";
   open(size: Size): Promise<Engine>;
   /** Why it cannot run here. */
   missing?: string;
@@ -58,13 +65,47 @@ export const engines: readonly EngineUnderTest[] = [
     open: async (size) =>
       openScriptedEngine({ contextTokens: 2048, queueLimit: 8, ...size, tokensPerSecond: 2000, answer: byHeart }),
   },
-  { name: "llama", open: (size) => openEngine({ ...settingsFor("llama", size), log: silentLog }) },
+  { name: "simulated", open: async (size) => openSimulated(size) },
+  {
+    name: "llama",
+    open: (size) => openEngine({ ...settingsFor("llama", size), log: silentLog }),
+    ...(isInstalled("node-llama-cpp") ? {} : { missing: "node-llama-cpp is not installed" }),
+  },
   {
     name: "cuda",
     open: (size) => openEngine({ ...settingsFor("cuda", size), log: silentLog }),
     ...(support.ok ? {} : { missing: support.reason }),
   },
 ];
+
+/** Whether an engine computes what it says; the others know the one answer by heart. */
+export function computes(name: EngineUnderTest["name"]): boolean {
+  return name === "llama" || name === "cuda";
+}
+
+function isInstalled(name: string): boolean {
+  try {
+    createRequire(import.meta.url).resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The native engine over a simulated device whose every draw comes to the known answer, or to what the grammar allows next. */
+function openSimulated({ contextTokens = 2048, parallel = 4, queueLimit = 8 }: Size): Engine {
+  const gguf = readGguf(modelFile);
+  const tokenizer = openTokenizer(gguf.metadata);
+  const { vocabularyTokens } = tokenizer;
+  const model = { ...modelFactsOf(gguf), id: "quern-mini", isDemonstration: true };
+  const said = [...tokenizer.encode(answer), ...model.eosTokenIds.slice(0, 1)];
+  const pages = Math.ceil((2 * contextTokens * parallel) / 64);
+  const runner = new SimulatedRunner({
+    limits: { slots: parallel, pageTokens: 64, pages, stepTokens: 512, contextTokens, vocabularyTokens },
+    pick: (hash, draw) => said[draw] ?? 300 + (hash % 1000),
+  });
+  return openEngineOverRunner({ runner, tokenizer, model, parallel, queueLimit });
+}
 
 /** What the scripted engine says: the known answer, or the shortest text that a grammar asks for. */
 function byHeart({ grammar }: GenerateRequest): string {

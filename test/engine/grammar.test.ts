@@ -63,9 +63,11 @@ onEachEngine({ parallel: 2 }, (engine, name) => {
       [{ kind: "json_schema", schema: { type: "nonsense" } }, "bad_request"],
       [{ kind: "json_schema", schema: { type: "string", pattern: "^a$" } }, "unsupported"],
       [{ kind: "json_schema", schema: nested(5000) }, "unsupported"],
-      [{ kind: "json_schema", schema: { type: "array", maxItems: 2000, items: person } }, "unsupported"],
       [{ kind: "json_schema", schema: { not: { type: "string" } } }, "unsupported"],
     ];
+    // llama.cpp's grammar would have to spell this one out; the native engine's does not.
+    const long: Grammar = { kind: "json_schema", schema: { type: "array", maxItems: 2000, items: person } };
+    if (name === "llama") broken.push([long, "unsupported"]);
     for (const [grammar, code] of broken) {
       await assert.rejects(say(grammar), { code, param: "grammar" });
     }

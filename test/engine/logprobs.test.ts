@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { plainSampling } from "../../src/engine/contract.ts";
-import { ask, greedy, hear, onEachEngine } from "./engines.ts";
+import { ask, computes, greedy, hear, onEachEngine } from "./engines.ts";
 
 onEachEngine({ parallel: 2 }, (engine, name) => {
   test("each token comes with its own log-probability and as many alternatives as asked, likeliest first", async () => {
@@ -29,10 +29,10 @@ onEachEngine({ parallel: 2 }, (engine, name) => {
     );
   });
 
-  const scripted = name === "scripted" && "a script has no probabilities of its own";
+  const byHeart = !computes(name) && "what is known by heart has no probabilities of its own";
 
   test("they are the model's own, whatever the sampling settings, and asking changes no draw", {
-    skip: scripted,
+    skip: byHeart,
   }, async () => {
     const plain = await hear(engine().generate(ask({ topLogprobs: 3, maxTokens: 1 })));
     const settings = {
@@ -54,7 +54,7 @@ onEachEngine({ parallel: 2 }, (engine, name) => {
     assert.deepEqual(asked.ids, unasked.ids);
   });
 
-  test("a token far from the top has its own probability too", { skip: scripted }, async () => {
+  test("a token far from the top has its own probability too", { skip: byHeart }, async () => {
     const [rare = 0] = await engine().tokenize("Z");
     const settings = { ...greedy, logitBias: new Map([[rare, 100]]) };
     const { ids, logprobs } = await hear(engine().generate(ask({ sampling: settings, topLogprobs: 2, maxTokens: 1 })));

@@ -161,6 +161,19 @@ test("those who wait are told their place, and one too many is refused with the 
   assert.deepEqual(places?.at(-1), 1);
 });
 
+test("what the device cannot take is refused on arrival, and nobody else notices", async () => {
+  await using engine = open({ limits: { ...limits, biases: 2, penaltyTokens: 100 } });
+  const other = read(engine, ask("y", { maxTokens: 60 }));
+  const sampling = { ...plainSampling, seed: 5 };
+  const logitBias = new Map([1, 2, 3].map((id) => [id, 1]));
+  await assert.rejects(read(engine, ask("x", { sampling: { ...sampling, logitBias } })), refused("unsupported"));
+  const far = { ...sampling, penaltyTokens: 101 };
+  await assert.rejects(read(engine, ask("x", { sampling: { ...far, repeatPenalty: 1.1 } })), refused("unsupported"));
+  // Without a penalty it does not matter how far they would look.
+  assert.deepEqual((await read(engine, ask("x", { sampling: far }))).ids, expected("x", 20));
+  assert.deepEqual((await other).ids, expected("y", 60));
+});
+
 test("log-probabilities come with their tokens", async () => {
   await using engine = open();
   const { events } = await read(engine, ask("x", { topLogprobs: 2, maxTokens: 3 }));

@@ -11,11 +11,11 @@ import { PromptEncoder } from "../../models/prompt-encoder.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import { ActiveRequest } from "../active-request.ts";
 import { answerRoom, checkPromptIds, checkRequest } from "../check-request.ts";
-import type { Engine, EngineStatus, GenerateEvent, GenerateRequest, ModelInfo, Prompt } from "../contract.ts";
+import type { Engine, EngineStatus, GenerateEvent, GenerateRequest, ModelInfo, Prompt, Sampling } from "../contract.ts";
 import { SpeedMeter } from "../speed-meter.ts";
 import { type FollowingConstraint, type Grammars, openGrammars, type Told } from "./grammar.ts";
 import { News, runLoop } from "./loop.ts";
-import type { Runner, SampledToken } from "./runner-contract.ts";
+import type { Runner, RunnerLimits, SampledToken } from "./runner-contract.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Sequence } from "./sequence.ts";
 import type { Step } from "./step.ts";
@@ -26,6 +26,8 @@ export interface RunnerEngineOptions {
   model: ModelInfo;
   parallel: number;
   queueLimit: number;
+  /** Why this engine was picked. */
+  reason?: string | undefined;
   /** Owned by the engine. By default a thread that starts with the first grammar. */
   grammars?: Grammars;
   log?: Log;
@@ -123,11 +125,7 @@ class RunnerEngine implements Engine {
       this.#refuseIfClosed();
       checkRequest(request);
       const { vocabularyTokens } = this.#runner.limits;
-      for (const id of request.sampling.logitBias.keys()) {
-        if (id >= vocabularyTokens) {
-          throw new AppError("bad_request", `${id} is not a token id of this model.`, { param: "logitBias" });
-        }
-      }
+      checkSampling(request.sampling, this.#runner.limits);
       const promptIds = await this.#promptIds(request.prompt, signal);
       if (signal?.aborted) return undefined;
       checkPromptIds(promptIds, vocabularyTokens);
@@ -218,7 +216,7 @@ class RunnerEngine implements Engine {
       maxTokens,
       ...(minTokens ? { minTokens, earlyMask: this.#maskWithout(this.#endTokenIds(request)) } : {}),
       settings: {
-        sampling,
+        sampling: penalises(sampling) ? sampling : { ...sampling, penaltyTokens: 0 },
         seed: sampling.seed ?? randomInt(2 ** 47),
         ...(topLogprobs === undefined ? {} : { topLogprobs }),
       },
@@ -296,11 +294,12 @@ class RunnerEngine implements Engine {
   }
 
   status(): EngineStatus {
-    const { runner, model, parallel, queueLimit } = this.#options;
+    const { runner, model, parallel, queueLimit, reason } = this.#options;
     const { pageTokens, pages, slots, contextTokens } = runner.limits;
     const { held, cached } = this.#scheduler.pageCounts;
     return {
       engine: "cuda",
+      ...(reason === undefined ? {} : { reason }),
       device: runner.device,
       state: this.#state,
       model,
@@ -331,6 +330,36 @@ class RunnerEngine implements Engine {
     await this.#grammars[Symbol.asyncDispose]();
     await this.#runner[Symbol.asyncDispose]();
   }
+}
+
+/** What only the device limits: refused here, because a step in which one sequence cannot be served fails all of them. */
+function checkSampling(sampling: Sampling, limits: RunnerLimits): void {
+  const { vocabularyTokens, biases = Number.POSITIVE_INFINITY, penaltyTokens = Number.POSITIVE_INFINITY } = limits;
+  for (const id of sampling.logitBias.keys()) {
+    if (id >= vocabularyTokens) {
+      throw new AppError("bad_request", `${id} is not a token id of this model.`, { param: "logitBias" });
+    }
+  }
+  if (sampling.logitBias.size > biases) {
+    throw new AppError(
+      "unsupported",
+      `${sampling.logitBias.size} logit biases are too many: the engine takes ${biases}.`,
+      {
+        param: "logitBias",
+      },
+    );
+  }
+  if (penalises(sampling) && sampling.penaltyTokens > penaltyTokens) {
+    throw new AppError(
+      "unsupported",
+      `Penalties over the last ${sampling.penaltyTokens} tokens: the engine looks at ${penaltyTokens} at most.`,
+      { param: "penaltyTokens" },
+    );
+  }
+}
+
+function penalises({ repeatPenalty, presencePenalty, frequencyPenalty }: Sampling): boolean {
+  return repeatPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
 }
 
 const goneBeforeAccepted: GenerateEvent = {

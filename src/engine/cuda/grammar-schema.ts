@@ -62,7 +62,7 @@ function checkedSchema(schema: unknown, place: string, depth: number): unknown {
   if (schema === true) return true;
   if (schema === false) throw bad(`The schema at ${place} is false: it allows nothing.`);
   if (!isObject(schema)) throw bad(`The schema at ${place} is no object.`);
-  if (depth > deepest) throw bad(`The schema is nested more than ${deepest} deep at ${place}.`);
+  if (depth > deepest) throw unsupported(`The schema is nested more than ${deepest} deep.`);
   for (const [keyword, value] of Object.entries(schema)) {
     if (unenforced.has(keyword) && value !== saysNothing.get(keyword))
       throw unsupported(`"${keyword}" at ${place} cannot be enforced while generating.`);

@@ -9,6 +9,7 @@ import type { Engine } from "../contract.ts";
 import type { CudaSupport, EngineOptions } from "../open.ts";
 import { openEngineOverRunner } from "./cuda-engine.ts";
 import { Device, type DeviceFacts } from "./device.ts";
+import { openGrammars } from "./grammar.ts";
 import { type KernelShape, kernelFile, kernelShapeOf, leastCapability, maxBatch, pageTokens } from "./kernels.ts";
 import { planMemory } from "./memory-plan.ts";
 import { CudaRunner } from "./runner.ts";
@@ -129,6 +130,7 @@ export async function openCudaEngine(options: EngineOptions): Promise<Engine> {
     runner: opened.runner,
     tokenizer,
     model: { ...facts, id: options.modelId, isDemonstration: options.isDemonstration },
-    ...{ parallel, queueLimit, log },
+    grammars: openGrammars({ tokenizer, stopTokenIds: facts.eosTokenIds, isWarm: true, log }),
+    ...{ parallel, queueLimit, log, reason: options.reason },
   });
 }

@@ -25,6 +25,10 @@ export interface RunnerLimits {
   /** Tokens one sequence may hold. */
   contextTokens: number;
   vocabularyTokens: number;
+  /** Logit biases one sequence may have; absent: any number. */
+  biases?: number;
+  /** Tokens back to which penalties may look; absent: any number. */
+  penaltyTokens?: number;
 }
 
 /** One sequence's part of a step. */

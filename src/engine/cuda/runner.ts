@@ -81,6 +81,7 @@ export class CudaRunner implements Runner {
     this.limits = {
       ...{ slots, pageTokens, pages, stepTokens, contextTokens },
       vocabularyTokens: shape.vocabularyTokens,
+      ...{ biases: maxBiases, penaltyTokens: recentTokens },
     };
     this.workspace = allocateWorkspace(device, shape, { slots, stepTokens, contextTokens, pages, layers, ropeBase });
     this.#results = device.host(ringSteps * maxBatch * resultBytes, "results");
@@ -146,16 +147,7 @@ export class CudaRunner implements Runner {
   fillSlot(slot: number, settings: SlotSettings): void {
     this.#refuseIfLost();
     const { sampling, seed, drawn } = settings;
-    if (sampling.logitBias.size > maxBiases) {
-      throw new AppError("unsupported", `${sampling.logitBias.size} logit biases; this engine takes ${maxBiases}.`, {
-        param: "logitBias",
-      });
-    }
-    if (sampling.penaltyTokens > recentTokens) {
-      throw new AppError("unsupported", `Penalties look at the last ${recentTokens} tokens at most.`, {
-        param: "penaltyTokens",
-      });
-    }
+    assert.ok(sampling.logitBias.size <= maxBiases && sampling.penaltyTokens <= recentTokens, "checked on arrival");
     const space = this.workspace;
     const recent = settings.recentTokens.subarray(Math.max(0, settings.recentTokens.length - recentTokens));
     const top = settings.topLogprobs;

@@ -9,8 +9,8 @@ import type { Runner, RunnerLimits, SampledToken, SlotSettings, StepEntry } from
 
 export interface SimulationOptions {
   limits: RunnerLimits;
-  /** Picks the token to sample from the hash of the sequence and of the draw; default: anything in the vocabulary. */
-  pick?: (hash: number) => number;
+  /** Picks the token to sample from the hash of the sequence and of the draw, counted from 0; default: anything in the vocabulary. */
+  pick?: (hash: number, draw: number) => number;
   /** Awaited before a step's result is handed out; default: one turn of the event loop. */
   delay?: () => Promise<void>;
   /** The step (counted from 1) whose submission fails as a lost device does. */
@@ -32,12 +32,12 @@ export function simulatedToken(
     draw,
     vocabularyTokens,
     pick,
-  }: { seed: number; draw: number; vocabularyTokens: number; pick?: (hash: number) => number },
+  }: { seed: number; draw: number; vocabularyTokens: number; pick?: (hash: number, draw: number) => number },
 ): number {
   let chain = 0;
   for (let position = 0; position < tokens.length; position++) chain = mix(chain, tokens[position] ?? 0);
   const hash = drawHash(chain, seed, draw);
-  return pick ? pick(hash) : hash % vocabularyTokens;
+  return pick ? pick(hash, draw) : hash % vocabularyTokens;
 }
 
 export class SimulatedRunner implements Runner {
@@ -140,9 +140,11 @@ export class SimulatedRunner implements Runner {
 
   #sample({ slot, mask }: StepEntry, chain: number): SampledToken {
     const state = this.#slotOf(slot);
-    const hash = drawHash(chain, state.settings.seed, state.drawn++);
+    const draw = state.drawn++;
+    const hash = drawHash(chain, state.settings.seed, draw);
     const { pick } = this.#options;
-    const id = allowed(pick ? pick(hash) : hash % this.limits.vocabularyTokens, mask, this.limits.vocabularyTokens);
+    const wanted = pick ? pick(hash, draw) : hash % this.limits.vocabularyTokens;
+    const id = allowed(wanted, mask, this.limits.vocabularyTokens);
     state.lastToken = id;
     const { topLogprobs } = state.settings;
     if (topLogprobs === undefined) return { slot, id };
