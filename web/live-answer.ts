@@ -1,5 +1,6 @@
 // One answer while the server writes it: follows its events, keeps what has come, and tells its watchers at most once a frame. A
 // connection that breaks is taken up where it was; the answer goes on without it. It ends as the server's own message.
+import type { AnswerUpdateBody } from "../src/server/api-types.ts";
 import { ApiError } from "./api.ts";
 import type { Message, MessageError } from "./conversation.ts";
 import { Signal } from "./signal.ts";
@@ -7,6 +8,7 @@ import { messageOf, type ServerStore } from "./store-server.ts";
 
 export type AnswerPhase =
   | { type: "sent" }
+  | Extract<AnswerUpdateBody, { type: "files" }>
   | { type: "queued"; position: number; waitMs?: number }
   | { type: "prefill"; processedTokens: number; totalTokens: number }
   | { type: "writing" };
@@ -96,11 +98,8 @@ export class LiveAnswer {
   }
 }
 
-function phaseOf(
-  update:
-    | { type: "queued"; position: number; estimatedWaitMs?: number }
-    | { type: "prefill"; promptTokens: number; processedTokens: number },
-): AnswerPhase {
+function phaseOf(update: Exclude<AnswerUpdateBody, { type: "text" | "end" }>): AnswerPhase {
+  if (update.type === "files") return update;
   if (update.type === "prefill") {
     return { type: "prefill", processedTokens: update.processedTokens, totalTokens: update.promptTokens };
   }

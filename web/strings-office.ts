@@ -44,6 +44,12 @@ const en = {
     summarise: "A summary of all of it will be given.",
   },
   fitUndo: "Give all of it",
+  fitting: {
+    reading: (done: number, all: number) => `Reading the document: page ${done} of ${all}`,
+    comparing: (done: number, all: number) => `Comparing passages with the question: ${done} of ${all}`,
+    sections: (done: number, all: number) => `Summarising section by section: ${done} of ${all} done`,
+    merging: (done: number, all: number) => `Merging the summaries: ${done} of ${all} done`,
+  },
   citationOf: (page: string) => `Open page ${page}`,
   citationDoubt: "This page was not given to the model",
   doubtful: (count: number) =>
@@ -165,6 +171,12 @@ const zh: OfficeStrings = {
   fitChoices: { relevant: "只给最相关的段落", summarise: "给全文摘要" },
   fitChosen: { relevant: "将给模型最相关的段落。", summarise: "将给模型全文摘要。" },
   fitUndo: "给全部内容",
+  fitting: {
+    reading: (done, all) => `正在读取文件：第 ${done} / ${all} 页`,
+    comparing: (done, all) => `正在比对段落与问题：${done} / ${all}`,
+    sections: (done, all) => `正在逐段总结：已完成 ${done} / ${all} 段`,
+    merging: (done, all) => `正在合并摘要：已完成 ${done} / ${all}`,
+  },
   citationOf: (page) => `打开第 ${page} 页`,
   citationDoubt: "这一页没有给过模型",
   doubtful: (count) => `有 ${count} 处引用指向没有给模型的页，请核对。`,

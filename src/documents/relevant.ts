@@ -21,6 +21,8 @@ export interface Selection {
   leftOut: { segments: number; characters: number; pages: readonly number[] };
   /** One sentence for people; empty when nothing was left out. */
   statement: string;
+  /** The same with another name for the document. */
+  statementFor: (title: string) => string;
 }
 
 export interface SelectOptions {
@@ -45,12 +47,15 @@ export function selectRelevant(
     characters: missing.reduce((sum, passage) => sum + passage.text.length, 0),
     pages: [...new Set(missing.map((passage) => passage.page))],
   };
+  const statementFor = (title: string): string =>
+    statementOf({ kept: passages.length, all: all.length, leftOut, title, language });
   return {
     passages,
     tokens: passages.reduce((sum, passage) => sum + passage.tokens, 0),
     pages: [...new Set(passages.map((passage) => passage.page))],
     leftOut,
-    statement: statementOf({ kept: passages.length, all: all.length, leftOut, document, language }),
+    statement: statementFor(document.name),
+    statementFor,
   };
 }
 
@@ -194,20 +199,20 @@ function statementOf({
   kept,
   all,
   leftOut,
-  document,
+  title,
   language,
 }: {
   kept: number;
   all: number;
   leftOut: Selection["leftOut"];
-  document: Document;
+  title: string;
   language: "zh" | "en";
 }): string {
   if (leftOut.segments === 0) return "";
   const pages = ranges(leftOut.pages);
   return language === "zh"
-    ? `《${document.name}》太长，只给模型看了最相关的 ${kept} 段（共 ${all} 段）；未给的内容涉及第 ${pages} 页，约 ${leftOut.characters} 字。`
-    : `${document.name} does not fit: the model was given the ${kept} most relevant of ${all} passages; what was left out is on page(s) ${pages}, about ${leftOut.characters} characters.`;
+    ? `《${title}》太长，只给模型看了最相关的 ${kept} 段（共 ${all} 段）；未给的内容涉及第 ${pages} 页，约 ${leftOut.characters} 字。`
+    : `${title} does not fit: the model was given the ${kept} most relevant of ${all} passages; what was left out is on page(s) ${pages}, about ${leftOut.characters} characters.`;
 }
 
 /** 1, 2, 3, 7 as "1–3, 7". */

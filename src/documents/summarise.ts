@@ -3,8 +3,9 @@
 // fails fails the summary.
 import { AppError } from "../base/errors.ts";
 import { type Engine, type GenerateRequest, plainSampling } from "../engine/contract.ts";
-import { documentPrompt } from "./citations.ts";
+import { asData, documentPrompt, newNonce, withoutDelimiters } from "./citations.ts";
 import type { Document } from "./document.ts";
+import type { FileProgress } from "./file-progress.ts";
 import { estimateTokens, type Passage, selectRelevant } from "./relevant.ts";
 
 export interface SummariseOptions {
@@ -21,7 +22,7 @@ export interface SummariseOptions {
   toPrompt: (message: string) => GenerateRequest["prompt"];
   countTokens?: (text: string) => number;
   signal?: AbortSignal;
-  onProgress?: (progress: { done: number; all: number; stage: "sections" | "merging" }) => void;
+  onProgress?: (progress: Omit<FileProgress, "name">) => void;
 }
 
 export interface DocumentSummary {
@@ -47,6 +48,7 @@ export async function summariseDocument(
   if (passages.length === 0) throw new AppError("bad_request", `${document.name} holds no text to summarise.`);
   const sections = groupPassages(passages, sectionTokens);
   let done = 0;
+  options.onProgress?.({ done, all: sections.length, stage: "sections" });
   let texts = await inParallel(sections, options, async (section) => {
     const { text } = documentPrompt([{ document, passages: section }], {
       question: sectionTask(options),
@@ -65,6 +67,7 @@ export async function summariseDocument(
         hint: "Use larger sections or shorter summaries.",
       });
     done = 0;
+    options.onProgress?.({ done, all: groups.length, stage: "merging" });
     texts = await inParallel(groups, options, async (group) => {
       const merged = await answerOf(engine, mergePrompt(group, options), options);
       options.onProgress?.({ done: ++done, all: groups.length, stage: "merging" });
@@ -122,11 +125,18 @@ function sectionTask({ question, language }: SummariseOptions): string {
     : "Summarise this part; keep figures, names and [p. N].";
 }
 
+/** The summaries are a model's words about a document: they are no more to be obeyed than the document. */
 function mergePrompt(group: readonly string[], { question, language }: SummariseOptions): string {
-  const parts = group.map((text, index) => `(${index + 1})\n${text}`).join("\n\n");
-  if (language === "zh")
-    return `下面是同一份文件各部分的摘要：\n\n${parts}\n\n请合并成一份完整、不重复的${question ? `回答，问题是：${question}` : "总结"}。保留数字、名称和 [第 N 页]。`;
-  return `Below are summaries of the parts of one document:\n\n${parts}\n\nMerge them into one complete ${question ? `answer to: ${question}` : "summary"} without repetition. Keep figures, names and [p. N].`;
+  const nonce = newNonce();
+  const isChinese = language === "zh";
+  const parts = group.map((text, index) => ({
+    title: isChinese ? `第 ${index + 1} 部分的摘要` : `summary of part ${index + 1}`,
+    text: withoutDelimiters(text, nonce),
+  }));
+  const task = isChinese
+    ? `它们是同一份文件各部分的摘要。请合并成一份完整、不重复的${question ? `回答，问题是：${question}` : "总结"}。保留数字、名称和 [第 N 页]。`
+    : `They are summaries of the parts of one document. Merge them into one complete ${question ? `answer to: ${question}` : "summary"} without repetition. Keep figures, names and [p. N].`;
+  return `${asData(parts, { language, nonce })}\n\n${task}`;
 }
 
 let nextRequest = 1;

@@ -1,4 +1,5 @@
 // The wire's shapes, types only: what the page and the doors agree on. The page imports this file and nothing else of src.
+import type { FileProgress } from "../documents/file-progress.ts";
 import type { EngineStatus, ModelInfo } from "../engine/contract.ts";
 
 export interface ErrorBody {
@@ -204,6 +205,8 @@ export interface ChatChunk {
   /** With `return_progress`: how much of the prompt is in, and the place in the queue before that. */
   prompt_progress?: { total: number; cache: number; processed: number; time_ms: number };
   queue?: { position: number; estimated_wait_ms: number | null };
+  /** With `return_progress`: the work on the request's files, on chunks without choices before the first. */
+  file_progress?: FileProgress;
   quern?: QuernBody;
 }
 
@@ -310,6 +313,7 @@ export interface WorkspaceMessage {
 
 /** What `GET /workspace/messages/:id/events` sends. */
 export type AnswerUpdateBody =
+  | ({ type: "files" } & FileProgress)
   | { type: "queued"; position: number; estimatedWaitMs?: number }
   | { type: "prefill"; promptTokens: number; cachedTokens: number; processedTokens: number }
   | { type: "text"; position: number; text: string }
@@ -343,7 +347,9 @@ export interface PullBody {
 export interface RunningAnswerBody {
   messageId: string;
   conversationId: string;
-  phase: "sent" | "queued" | "prefill" | "writing";
+  phase: "sent" | "files" | "queued" | "prefill" | "writing";
+  /** How far the work on its documents is. */
+  files?: FileProgress;
   /** In the queue; 1 is next. */
   position?: number;
   estimatedWaitMs?: number;
@@ -426,6 +432,64 @@ export interface LiveHistory {
 
 /** What `GET /workspace/live` sends: the hour first, then a reading a second. */
 export type LiveEvent = { type: "history"; history: LiveHistory } | ({ type: "reading" } & LiveBody);
+
+/** As a person chose it: 0 and "auto" leave it to the engine. */
+export interface EngineChoiceBody {
+  model: string;
+  contextTokens: number;
+  parallel: number;
+  kvType: "auto" | "f16" | "int8";
+}
+
+/** What `GET` and `PATCH /workspace/engine` give. */
+export interface EngineBody {
+  canChange: boolean;
+  choice: EngineChoiceBody;
+  /** What the choice came to. */
+  running: { model: string; contextTokens: number; parallel: number; kvType: string };
+  /** Of the running model, or of the one asked for. */
+  needs: {
+    weightBytes: number;
+    /** Of one token of context, for each type that the engine can keep. */
+    kvTokenBytes: { f16?: number; int8?: number };
+    /** A context is set aside for each of the requests together; else one must fit, and they share. */
+    isForEach: boolean;
+    trainedContextTokens: number;
+  };
+  memory: {
+    /** Taken now, and for how many tokens. */
+    kvBytes: number;
+    kvTokens: number;
+    /** What the engine could have: what it has, and what is free beside it. */
+    availableBytes?: number;
+  };
+  measured?: MeasuredBody;
+  /** Of real answers, by how many were written together; empty before any. */
+  lastHour: HourSpeedBody[];
+}
+
+/** What `POST /workspace/engine/measure` found. Speeds are tokens a second of all sequences together. */
+export interface MeasuredBody {
+  at: number;
+  engine: string;
+  device: string;
+  model: string;
+  contextTokens: number;
+  parallel: number;
+  kvType: string;
+  promptPerSecond: number;
+  /** Greedy, the smallest number of sequences first. */
+  together: { sequences: number; tokensPerSecond: number }[];
+  /** Alone, with temperature 0.7, top_p, top_k and min_p. */
+  sampledPerSecond: number;
+}
+
+export interface HourSpeedBody {
+  sequences: number;
+  tokensPerSecond: number;
+  /** For how long in all it was so. */
+  seconds: number;
+}
 
 /** `POST /workspace/budget`: tokens by part of what would be sent. */
 export interface BudgetBody {

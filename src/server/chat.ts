@@ -3,6 +3,7 @@
 // The order on the stream is what clients rely on: a chunk with the role, text or tool-call deltas, a chunk with finish_reason,
 // then, only if asked for, one with usage and no choices, then [DONE]. Id and time of creation never change within an answer.
 import { randomUUID } from "node:crypto";
+import type { FileProgress } from "../documents/file-progress.ts";
 import type { Grammar, Prompt } from "../engine/contract.ts";
 import type { ChatMessage } from "../models/chat-template.ts";
 import { parseFormat } from "./answer-format.ts";
@@ -13,8 +14,9 @@ import { parseJsonFields } from "./body.ts";
 import { parseMessages } from "./chat-messages.ts";
 import { refuse, unsupported, withParams } from "./errors.ts";
 import { type Fields, given } from "./fields.ts";
-import { type FileUse, fitFiles, quernBody } from "./office/file-prompt.ts";
-import { OpenAiStream } from "./openai-stream.ts";
+import type { FileUse } from "./office/file-draft.ts";
+import { fitFiles, hasFiles, quernBody } from "./office/file-prompt.ts";
+import { chunkFrame, OpenAiStream, streamOpening } from "./openai-stream.ts";
 import { parseGeneration } from "./sampling-fields.ts";
 import { type CollectedChoice, streamAnswer, wholeAnswer } from "./serve-answer.ts";
 import { parseStreamOptions, type StreamOptions } from "./stream-options.ts";
@@ -24,6 +26,8 @@ import { StreamTotals, timingsBody, usageBody } from "./totals.ts";
 export interface ChatRequest {
   model: string;
   job: AnswerJob;
+  /** When the answer was created, in seconds: on each of its chunks. */
+  created: number;
   stream: StreamOptions | undefined;
   returnTokenIds: boolean;
   promptIds: number[] | undefined;
@@ -37,8 +41,10 @@ const mostChoices = 64;
 
 export async function chatCompletions(context: ApiContext, api: Api): Promise<Response> {
   const body = parseJsonFields(await bodyOf(context, api));
+  const stream = parseStreamOptions(body);
+  if (stream && hasFiles(body)) return streamWithFiles(context, api, { body, stream });
   using client = watchClient(context);
-  const request = await parseChatRequest(body, api, client.signal);
+  const request = await parseChatRequest(body, api, { signal: client.signal });
   const door = "chat";
   const named = withParams({ prompt: "messages", grammar: request.formatParam });
   const { job } = request;
@@ -50,11 +56,49 @@ export async function chatCompletions(context: ApiContext, api: Api): Promise<Re
   return wholeAnswer(context, api, { door, job, respond }).catch(named);
 }
 
-/** `signal` ends the reading of files when nobody waits for it any more. */
+/** The work on the files is the stream's first part: it is kept open by pings, and tells how far it is when progress is asked for. */
+function streamWithFiles(
+  context: ApiContext,
+  api: Api,
+  { body, stream }: { body: Fields; stream: StreamOptions },
+): Promise<Response> {
+  const names = { id: newId(), model: assertModel(api, body.string("model")), created: nowSeconds() };
+  const opening = streamOpening(stream);
+  const { head, tail } = chunkFrame(names, stream, chunkObject);
+  let named = withParams({ prompt: "messages" });
+  return streamAnswer(context, api, {
+    door: "chat",
+    opening,
+    prepare: async (signal, tell) => {
+      const onProgress = (progress: FileProgress): void =>
+        tell(`${head}${tail},"file_progress":${JSON.stringify(progress)}}\n\n`);
+      const request = await parseChatRequest(body, api, {
+        signal,
+        ...names,
+        ...(stream.returnProgress ? { onProgress } : {}),
+      });
+      named = withParams({ prompt: "messages", grammar: request.formatParam });
+      return { job: request.job, format: new ChatStreamFormat(request, stream, api) };
+    },
+  }).catch((error: unknown) => named(error));
+}
+
+const chunkObject = "chat.completion.chunk";
+const newId = (): string => `chatcmpl-${randomUUID()}`;
+const nowSeconds = (): number => Math.floor(Date.now() / 1000);
+
+export interface ParseOptions {
+  /** Ends the work on files when nobody waits for it any more. */
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: FileProgress) => void) | undefined;
+  id?: string;
+  created?: number;
+}
+
 export async function parseChatRequest(
   body: Fields,
   api: Api,
-  signal: AbortSignal = new AbortController().signal,
+  { signal = new AbortController().signal, onProgress, id = newId(), created = nowSeconds() }: ParseOptions = {},
 ): Promise<ChatRequest> {
   const model = assertModel(api, body.string("model"));
   const settings = parseGeneration(body, parseContextOf(api));
@@ -75,6 +119,7 @@ export async function parseChatRequest(
     api,
     signal,
     ...given("maxTokens", maxTokens),
+    ...given("onProgress", onProgress),
     countPrompt: async (filled) => (await idsOf(api, render(parseMessages(filled)))).length,
   });
   const pieces = render(parseMessages(fileUse?.body ?? body));
@@ -87,13 +132,14 @@ export async function parseChatRequest(
   const constraint: Grammar | undefined = toolUse?.forced ?? format?.grammar;
   return {
     model,
+    created,
     stream,
     returnTokenIds,
     promptIds,
     formatParam: format?.param ?? "tools",
     fileUse,
     job: {
-      id: `chatcmpl-${randomUUID()}`,
+      id,
       prompts: [prompt],
       choicesPerPrompt: body.integer("n", 1, mostChoices) ?? 1,
       request: {
@@ -156,7 +202,7 @@ class ChatStreamFormat extends OpenAiStream {
   readonly #answers: string[];
 
   constructor(request: ChatRequest, options: StreamOptions, api: Api) {
-    super(request, options, "chat.completion.chunk");
+    super(request, options, chunkObject);
     this.#request = request;
     this.#api = api;
     this.#isOpen = Array.from({ length: request.job.choicesPerPrompt }, () => false);
@@ -250,7 +296,7 @@ function chatCompletion(request: ChatRequest, choices: readonly CollectedChoice[
   return {
     id: request.job.id,
     object: "chat.completion",
-    created: Math.floor(Date.now() / 1000),
+    created: request.created,
     model: request.model,
     choices: choices.map(({ text, calls, logprobs, reason, ids }, index) => ({
       index,

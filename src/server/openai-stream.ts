@@ -1,30 +1,57 @@
 // What the streams of both OpenAI doors share: server-sent events whose chunks begin and end alike, pings, and the closing lines.
 import type { AnswerEvent, AnswerJob } from "./answer-job.ts";
-import { type StreamFormat, sseFailure } from "./serve-answer.ts";
+import { type StreamFormat, type StreamOpening, sseFailure } from "./serve-answer.ts";
 import type { StreamOptions } from "./stream-options.ts";
 import { sseHeaders } from "./stream-options.ts";
 import { StreamTotals, timingsBody, usageBody } from "./totals.ts";
 
 const doneLine = "data: [DONE]\n\n";
 
+/** What goes for a stream before its answer has begun. */
+export function streamOpening({ pingMs }: StreamOptions): StreamOpening {
+  return {
+    headers: () => sseHeaders,
+    ping: ": ping\n\n",
+    ...(pingMs === undefined ? {} : { pingMs }),
+    failure: (error) => `${sseFailure(error)}${doneLine}`,
+  };
+}
+
+/** What every chunk begins with, and what stands between the choices and its end: written once, not once a token. */
+export function chunkFrame(
+  { id, model, created }: { id: string; model: string; created: number },
+  { includeUsage }: StreamOptions,
+  object: string,
+): { head: string; tail: string } {
+  const fixed = JSON.stringify({ id, object, created, model });
+  return { head: `data: ${fixed.slice(0, -1)},"choices":[`, tail: includeUsage ? `],"usage":null` : "]" };
+}
+
 export abstract class OpenAiStream implements StreamFormat {
-  readonly headers = () => sseHeaders;
-  readonly ping = ": ping\n\n";
+  readonly headers: StreamOpening["headers"];
+  readonly ping?: string;
   readonly pingMs?: number;
+  readonly failure: StreamOpening["failure"];
   protected readonly options: StreamOptions;
   protected readonly totals: StreamTotals;
-  /** What every chunk begins with, and what stands between the choices and its end: written once, not once a token. */
   protected readonly head: string;
   protected readonly tail: string;
 
-  constructor({ job, model }: { job: AnswerJob; model: string }, options: StreamOptions, object: string) {
+  constructor(
+    { job, model, created = Math.floor(Date.now() / 1000) }: { job: AnswerJob; model: string; created?: number },
+    options: StreamOptions,
+    object: string,
+  ) {
     this.options = options;
-    if (options.pingMs !== undefined) this.pingMs = options.pingMs;
+    const { headers, ping, pingMs, failure } = streamOpening(options);
+    this.headers = headers;
+    this.failure = failure;
+    if (ping !== undefined) this.ping = ping;
+    if (pingMs !== undefined) this.pingMs = pingMs;
     this.totals = new StreamTotals(job);
-    const created = Math.floor(Date.now() / 1000);
-    const fixed = JSON.stringify({ id: job.id, object, created, model });
-    this.head = `data: ${fixed.slice(0, -1)},"choices":[`;
-    this.tail = options.includeUsage ? `],"usage":null` : "]";
+    const { head, tail } = chunkFrame({ id: job.id, model, created }, options, object);
+    this.head = head;
+    this.tail = tail;
   }
 
   abstract event(event: AnswerEvent): string | undefined;
@@ -34,9 +61,5 @@ export abstract class OpenAiStream implements StreamFormat {
       ? `${this.head}],"usage":${JSON.stringify(usageBody(this.totals))},"timings":${JSON.stringify(timingsBody(this.totals))}}\n\n`
       : "";
     return { chunk: `${totals}${doneLine}` };
-  }
-
-  failure(error: unknown): string {
-    return `${sseFailure(error)}${doneLine}`;
   }
 }

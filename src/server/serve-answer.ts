@@ -8,7 +8,8 @@ import { answerWith } from "./answer-sink.ts";
 import { type Api, type ApiContext, beginRequest } from "./api.ts";
 import { toHttpFailure } from "./errors.ts";
 
-export interface StreamFormat {
+/** What holds for a stream before its first event is known. */
+export interface StreamOpening {
   /** Asked for when the stream opens. */
   headers(): Record<string, string>;
   /** A comment for silent times, where the protocol has one. */
@@ -16,24 +17,43 @@ export interface StreamFormat {
   pingMs?: number;
   /** See SinkOptions. */
   framesChunks?: boolean;
+  /** What a failure in mid-stream looks like; undefined cuts the connection. */
+  failure(error: unknown): string | undefined;
+}
+
+export interface StreamFormat extends StreamOpening {
   /** The chunk for an event, if it makes one. A door that opens at the first token returns nothing for what comes before. */
   event(event: AnswerEvent): string | Uint8Array | undefined;
   /** What follows the last event. */
   end(): { chunk?: string; trailers?: Record<string, string> };
-  /** What a failure in mid-stream looks like; undefined cuts the connection. */
-  failure(error: unknown): string | undefined;
+}
+
+interface ReadyAnswer {
+  door: string;
+  job: AnswerJob;
+  format: StreamFormat;
+}
+
+/** An answer whose job has to be made first, which may take long: the stream is kept open meanwhile. */
+interface PreparedAnswer {
+  door: string;
+  opening: StreamOpening;
+  prepare: (signal: AbortSignal, tell: (chunk: string) => void) => Promise<Omit<ReadyAnswer, "door">>;
 }
 
 export function streamAnswer(
   context: ApiContext,
   api: Api,
-  { door, job, format }: { door: string; job: AnswerJob; format: StreamFormat },
+  answer: ReadyAnswer | PreparedAnswer,
 ): Promise<Response> {
-  const { framesChunks = false } = format;
+  const opening = "format" in answer ? answer.format : answer.opening;
+  const { framesChunks = false } = opening;
   return answerWith({ ...sinkOf(context, api), framesChunks }, async (sink) => {
-    using entry = beginRequest(context, api, door);
-    const stream = new PingedStream(sink, format, { common: context.var.commonHeaders, pingMs: api.pingMs });
+    using entry = beginRequest(context, api, answer.door);
+    const stream = new PingedStream(sink, opening, { common: context.var.commonHeaders, pingMs: api.pingMs });
     try {
+      const { job, format } =
+        "format" in answer ? answer : await answer.prepare(sink.signal, (chunk) => void stream.write(chunk));
       for await (const event of runJob(api.engine, job, sink.signal)) {
         if (event.type === "text" && event.logprobs) await api.texts.fetch(event.logprobs);
         const chunk = format.event(event);
@@ -49,7 +69,7 @@ export function streamAnswer(
       sink.end(trailers);
     } catch (error) {
       entry.failed(error);
-      const chunk = sink.isOpen ? format.failure(error) : undefined;
+      const chunk = sink.isOpen ? opening.failure(error) : undefined;
       if (chunk === undefined) throw error; // before the first byte a status; after it, a cut
       stream.write(chunk);
       sink.end();
@@ -165,12 +185,12 @@ class PingedStream {
 
   constructor(
     sink: AnswerSink,
-    format: StreamFormat,
+    opening: StreamOpening,
     { common, pingMs: usualPingMs }: { common: Record<string, string>; pingMs: number },
   ) {
-    const { ping, pingMs = usualPingMs } = format;
+    const { ping, pingMs = usualPingMs } = opening;
     this.#sink = sink;
-    this.#headers = () => ({ ...format.headers(), ...common });
+    this.#headers = () => ({ ...opening.headers(), ...common });
     if (ping === undefined || pingMs === 0) return;
     this.#timer = setInterval(() => {
       if (!this.#wroteSincePing) void this.write(ping);

@@ -2,14 +2,28 @@
 // follow one from any position. A reload, a second tab or a browser that crashed finds the answer where it is; only `stop` ends it early.
 import { toAppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import type { FileProgress } from "../documents/file-progress.ts";
 import type { Engine, GenerateEvent, GenerateRequest, Timings, Usage } from "../engine/contract.ts";
 import type { Conversations, Message } from "./conversations.ts";
 
 export type AnswerUpdate =
-  | Extract<GenerateEvent, { type: "queued" | "prefill" }>
+  | WaitUpdate
   /** More text; `position` is its offset in the answer, in UTF-16 units. */
   | { type: "text"; position: number; text: string }
   | { type: "end"; message: Message };
+
+/** What happens before the first token: its documents are made to fit, it waits for its turn, its prompt is read. */
+type WaitUpdate = Extract<GenerateEvent, { type: "queued" | "prefill" }> | ({ type: "files" } & FileProgress);
+
+/** What an answer is generated from. */
+export interface AnswerWork {
+  request: Omit<GenerateRequest, "id">;
+  /** Kept beside the message. */
+  details?: Record<string, unknown>;
+}
+
+/** Makes it, where that takes long: the answer has begun by then, and stop ends this too. */
+export type PrepareWork = (signal: AbortSignal, tell: (progress: FileProgress) => void) => Promise<AnswerWork>;
 
 /** Told about one answer's life: for limits, logs and meters. */
 export interface AnswerWatch {
@@ -27,7 +41,8 @@ export type AnswerOutcome =
 export interface AnswerProgress {
   messageId: string;
   conversationId: string;
-  phase: "sent" | "queued" | "prefill" | "writing";
+  phase: "sent" | "files" | "queued" | "prefill" | "writing";
+  files?: FileProgress;
   position?: number;
   estimatedWaitMs?: number;
   promptTokens?: number;
@@ -46,7 +61,7 @@ interface Live {
   text: string;
   /** Up to here the text is in the store. */
   keptLength: number;
-  progress?: Extract<GenerateEvent, { type: "queued" | "prefill" }>;
+  progress?: WaitUpdate;
   isEnded: boolean;
   readonly stop: AbortController;
   /** Resolved and replaced at each change. */
@@ -75,21 +90,21 @@ export class RunningAnswers implements AsyncDisposable {
     return this.#live.size;
   }
 
-  /** Adds an assistant message below `parentId` and starts writing it. `request.id` becomes the message's id. */
+  /** Adds an assistant message below `parentId` and starts writing it. The request's id is the message's. */
   start(
     place: { conversationId: string; parentId: string; id?: string; details?: Record<string, unknown> },
-    request: Omit<GenerateRequest, "id">,
+    work: AnswerWork | PrepareWork,
     watch?: AnswerWatch,
   ): Message {
     const message = this.#options.conversations.add({ ...place, role: "assistant", state: "streaming" });
-    this.#begin(message, request, watch);
+    this.#begin(message, work, watch);
     return message;
   }
 
-  /** Goes on writing an answer that has ended. `request` must continue its text. Throws `conflict` while it is being written. */
-  resume(messageId: string, request: Omit<GenerateRequest, "id">, watch?: AnswerWatch): Message {
+  /** Goes on writing an answer that has ended. The request must continue its text. Throws `conflict` while it is being written. */
+  resume(messageId: string, work: AnswerWork | PrepareWork, watch?: AnswerWatch): Message {
     const message = this.#options.conversations.reopen(messageId);
-    this.#begin(message, request, watch);
+    this.#begin(message, work, watch);
     return message;
   }
 
@@ -98,7 +113,7 @@ export class RunningAnswers implements AsyncDisposable {
     return [...this.#live].map(([messageId, live]) => progressOf(messageId, live));
   }
 
-  #begin(message: Message, request: Omit<GenerateRequest, "id">, watch: AnswerWatch | undefined): void {
+  #begin(message: Message, work: AnswerWork | PrepareWork, watch: AnswerWatch | undefined): void {
     const live: Live = {
       conversationId: message.conversationId,
       startedMs: performance.now(),
@@ -111,7 +126,7 @@ export class RunningAnswers implements AsyncDisposable {
       finished: Promise.resolve(),
     };
     this.#live.set(message.id, live);
-    live.finished = this.#write(message.id, live, { ...request, id: message.id }, watch);
+    live.finished = this.#write(message.id, live, work, watch);
   }
 
   /** What is new from `position` on, then all that comes, then the end. Any number may follow; an ended answer is told at once. */
@@ -149,7 +164,12 @@ export class RunningAnswers implements AsyncDisposable {
     return this.#options.conversations.message(messageId);
   }
 
-  async #write(messageId: string, live: Live, request: GenerateRequest, watch: AnswerWatch | undefined): Promise<void> {
+  async #write(
+    messageId: string,
+    live: Live,
+    work: AnswerWork | PrepareWork,
+    watch: AnswerWatch | undefined,
+  ): Promise<void> {
     const { engine, conversations, log, keepEveryMs } = this.#options;
     const keep = (): void => {
       if (live.text.length === live.keptLength) return;
@@ -159,8 +179,13 @@ export class RunningAnswers implements AsyncDisposable {
     const timer = setInterval(keep, keepEveryMs);
     timer.unref();
     try {
+      const tell = (progress: FileProgress): void => {
+        live.progress = { type: "files", ...progress };
+        this.#tell(live);
+      };
+      const { request, details: own } = typeof work === "function" ? await work(live.stop.signal, tell) : work;
       let done: Extract<GenerateEvent, { type: "done" }> | undefined;
-      for await (const event of engine.generate(request, { signal: live.stop.signal })) {
+      for await (const event of engine.generate({ ...request, id: messageId }, { signal: live.stop.signal })) {
         if (event.type === "done") done = event;
         else if (event.type === "tokens") {
           if (live.firstMs === undefined) watch?.first?.();
@@ -173,11 +198,16 @@ export class RunningAnswers implements AsyncDisposable {
       keep();
       const kept = done ? { usage: done.usage, timings: done.timings } : {};
       const outcome: AnswerOutcome = { kind: "done", ...(done ?? unfinished) };
-      const details = { ...kept, ...watch?.ended(outcome) };
+      const details = { ...own, ...kept, ...watch?.ended(outcome) };
       const isStopped = live.stop.signal.aborted || done?.reason === "aborted";
       const reason = done?.reason ?? "aborted";
       conversations.endAnswer(messageId, { state: isStopped ? "stopped" : "done", reason, details });
     } catch (thrown) {
+      if (live.stop.signal.aborted && thrown === live.stop.signal.reason) {
+        const details = { ...watch?.ended({ kind: "done", ...unfinished }) };
+        conversations.endAnswer(messageId, { state: "stopped", reason: "aborted", details });
+        return;
+      }
       const error = toAppError(thrown);
       log.warn("answer failed", { id: messageId, code: error.code, characters: live.text.length });
       keep();
@@ -224,6 +254,10 @@ function progressOf(messageId: string, live: Live): AnswerProgress {
     };
   }
   if (!progress) return { ...base, phase: "sent" };
+  if (progress.type === "files") {
+    const { type: phase, ...files } = progress;
+    return { ...base, phase, files };
+  }
   const { type: phase, ...rest } = progress;
   return { ...base, phase, ...rest };
 }

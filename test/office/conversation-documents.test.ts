@@ -6,10 +6,10 @@ import path from "node:path";
 import test from "node:test";
 import { silentLog } from "../../src/base/log.ts";
 import { openScriptedEngine } from "../../src/engine/scripted/scripted-engine.ts";
-import type { BudgetBody, WorkspaceMessage } from "../../src/server/api-types.ts";
+import type { AnswerUpdateBody, BudgetBody, WorkspaceMessage } from "../../src/server/api-types.ts";
 import { OfficeDoor } from "../../src/server/office/office-door.ts";
 import { openWorkspaceDoor } from "../../src/server/workspace/workspace-door.ts";
-import { openTestApp } from "../api/test-app.ts";
+import { openTestApp, sseEvents, until } from "../api/test-app.ts";
 
 test("a question with a document: read, answered, cited, exported and brought in again", async () => {
   const prompts: string[] = [];
@@ -84,3 +84,61 @@ test("a question with a document: read, answered, cited, exported and brought in
   await (await served.app.request(`/workspace/messages/${second.answer.id}/events`)).text();
   assert.match(prompts.at(-1) ?? "", /付款条款：三十天。[\s\S]*保密期：三年。[\s\S]*再说一遍/);
 });
+
+test("a long document is summarised as the answer's first part: told section by section, stopped like any answer, and said in it", async () => {
+  let hold = Promise.withResolvers<void>();
+  const engine = openScriptedEngine({
+    contextTokens: 1500,
+    answer: (_request, prompt) => (/摘要|整理出/.test(prompt) ? "要点：三十天 [第 1 页]" : "三十天 [第 1 页]。"),
+  });
+  const generate = engine.generate.bind(engine);
+  engine.generate = async function* (request, options) {
+    if (request.priority === "batch") await Promise.race([hold.promise, aborted(options?.signal)]);
+    yield* generate(request, options);
+  };
+  const dataFolder = mkdtempSync(path.join(os.tmpdir(), "quern-summary-"));
+  await using workspace = openWorkspaceDoor({ engine, log: silentLog, dataFolder, hub: "", gpu: "none" });
+  await using office = new OfficeDoor({ files: workspace.workspace.files, dataFolder });
+  await using served = openTestApp({ engine, workspace, office, checkHost: false });
+  const text = Array.from({ length: 60 }, (_, n) => `第${n}条：双方应当按照约定履行义务，并互相通知变更事项。`).join(
+    "\n\n",
+  );
+  const { id } = workspace.workspace.files.add(Buffer.from(text), { name: "长.txt", mediaType: "text/plain" });
+  const { conversation } = (await (await served.post("/workspace/conversations", {})).json()) as {
+    conversation: { id: string };
+  };
+  const ask = async (): Promise<string> => {
+    const asked = await served.post(`/workspace/conversations/${conversation.id}/messages`, {
+      text: "付款条款？",
+      attachments: [{ id, document: { kind: "text", pages: 1, tokens: 2000 } }],
+      fileOverflow: "summarise",
+      answer: {},
+    });
+    assert.equal(asked.status, 201, await asked.clone().text());
+    return ((await asked.json()) as { answer: WorkspaceMessage }).answer.id;
+  };
+  const events = async (answerId: string) =>
+    sseEvents<AnswerUpdateBody>(await (await served.app.request(`/workspace/messages/${answerId}/events`)).text());
+
+  const stopped = await ask();
+  await until(() => workspace.answers.list()[0]?.phase === "files");
+  assert.deepEqual(workspace.answers.list()[0]?.files?.stage, "sections");
+  await served.post(`/workspace/messages/${stopped}/stop`, {});
+  const [end] = (await events(stopped)).slice(-1);
+  assert.equal(end?.type === "end" && end.message.state, "stopped");
+  assert.equal(workspace.answers.count, 0);
+
+  hold = Promise.withResolvers();
+  const whole = await ask();
+  const told = events(whole);
+  hold.resolve();
+  const last = (await told).at(-1);
+  assert.ok((await told).some(({ type }) => type === "files"));
+  assert.ok(last?.type === "end" && last.message.state === "complete", JSON.stringify(last));
+  assert.equal(last.message.files?.left_out[0]?.how, "summarised");
+  assert.match(last.message.files?.left_out[0]?.statement ?? "", /《长\.txt》太长/);
+  assert.equal(last.message.files?.citations[0]?.is_given, true);
+});
+
+const aborted = (signal: AbortSignal | undefined): Promise<void> =>
+  new Promise((resolve) => signal?.addEventListener("abort", () => resolve(), { once: true }));

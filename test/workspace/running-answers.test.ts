@@ -15,7 +15,10 @@ function setUp(options: ScriptedOptions) {
   const { id: conversationId } = conversations.create({ title: "t" });
   const { id: parentId } = conversations.add({ conversationId, role: "user", content: "?" });
   const start = () =>
-    answers.start({ conversationId, parentId }, { prompt: { kind: "text", pieces: ["?"] }, sampling: plainSampling });
+    answers.start(
+      { conversationId, parentId },
+      { request: { prompt: { kind: "text", pieces: ["?"] }, sampling: plainSampling } },
+    );
   return { answers, conversations, start };
 }
 

@@ -8,11 +8,13 @@ import type { Strings } from "../strings.ts";
 import { Button } from "../ui/controls.tsx";
 import { rate } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
+import { useOfficeStrings } from "../use-office-strings.ts";
 import type { Workbench } from "../workbench.ts";
 import { FitChoices } from "./file-fit.tsx";
 
 export function AnswerProgress({ workbench, running }: { workbench: Workbench; running: LiveAnswer }): ReactElement {
   const t = useStrings();
+  const office = useOfficeStrings();
   const live = useSignal(running.live);
   const { answers = [] } = useSignal(workbench.engine.view).live ?? {};
   const speed = answers.find(({ messageId }) => messageId === running.messageId)?.tokensPerSecond;
@@ -26,11 +28,22 @@ export function AnswerProgress({ workbench, running }: { workbench: Workbench; r
         ? t.readingPrompt(Math.round((100 * phase.processedTokens) / Math.max(1, phase.totalTokens)))
         : phase.type === "sent"
           ? t.thinkingStarts
-          : "";
+          : phase.type === "files"
+            ? office.fitting[phase.stage](phase.done, phase.all)
+            : "";
   return (
     <div className="progress">
       <span className="grinding" />
       {words}
+      {phase.type === "files" && (
+        <progress
+          className="bar"
+          aria-label={phase.name}
+          title={phase.name}
+          value={phase.done}
+          max={Math.max(1, phase.all)}
+        />
+      )}
       {phase.type === "writing" && speed !== undefined && (
         <span className="stats">
           {rate(speed)} {t.speedUnit}

@@ -60,6 +60,7 @@ function UploadChip({ upload }: { upload: Upload }): ReactElement {
             </form>
           ) : (
             <progress
+              className="bar"
               aria-label={words}
               {...(isPaged ? { value: state.page ?? 0, max: Math.max(1, state.pages ?? 1) } : {})}
             />

@@ -1,6 +1,7 @@
 // Files inside the messages of a chat: `file` parts (a stored file or a data URL) and pictures as data URLs are read like any document.
 // What they become in the prompt, and what happens when they do not fit, is file-prompt.ts's matter.
 import type { Document } from "../../documents/document.ts";
+import type { FileProgress } from "../../documents/file-progress.ts";
 import { toPlainName } from "../../workspace/files.ts";
 import { refuse, unsupported } from "../errors.ts";
 import { Fields, given, isObject } from "../fields.ts";
@@ -25,6 +26,7 @@ export interface MessageWithFiles {
 export interface ReadContext {
   office: OfficeDoor;
   signal: AbortSignal;
+  onProgress?: (progress: FileProgress) => void;
 }
 
 const mostFiles = 100;
@@ -54,7 +56,15 @@ export async function readFileParts(messages: readonly unknown[], context: ReadC
 
 const partTypes = new Set(["file", "input_file", "image_url", "input_image"]);
 
-async function readPart(part: Fields, type: string, { office, signal }: ReadContext): Promise<FileInMessage> {
+export function isFilePart(part: unknown): boolean {
+  return isObject(part) && partTypes.has(String(part.type));
+}
+
+async function readPart(
+  part: Fields,
+  type: string,
+  { office, signal, onProgress }: ReadContext,
+): Promise<FileInMessage> {
   const isImage = type === "image_url" || type === "input_image";
   const source = isImage
     ? imageSource(part)
@@ -62,7 +72,11 @@ async function readPart(part: Fields, type: string, { office, signal }: ReadCont
   const { fields, ...file } = source;
   if (file.bytes.length === 0) throw refuse(fields.path("file_data"), `${file.name} is empty.`);
   const password = fields.string("password");
-  const { document } = await office.read(file, { ...given("password", password), signal });
+  const { document } = await office.read(file, {
+    ...given("password", password),
+    signal,
+    onProgress: ({ page, pages }) => onProgress?.({ stage: "reading", name: file.name, done: page, all: pages }),
+  });
   return {
     document: withEdits(document, fields),
     path: fields.path(isImage ? "url" : "file_data"),

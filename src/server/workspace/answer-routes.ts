@@ -1,20 +1,15 @@
 // Messages and answers. An answer belongs to the server: it is begun here, kept in the store as it comes, and followed from any position by
 // anybody; only stop ends it. What cannot be answered (a bad setting, a full queue of the key) is refused before anything is stored.
 import { AppError } from "../../base/errors.ts";
+import type { FileProgress } from "../../documents/file-progress.ts";
 import type { Conversation, Message } from "../../workspace/conversations.ts";
-import type { AnswerOutcome, AnswerWatch } from "../../workspace/running-answers.ts";
+import type { AnswerOutcome, AnswerWatch, AnswerWork, PrepareWork } from "../../workspace/running-answers.ts";
 import { type Api, type ApiContext, beginRequest, watchClient } from "../api.ts";
 import type { ConversationSettings, WorkspaceMessage } from "../api-types.ts";
 import { refuse } from "../errors.ts";
 import { type Fields, given } from "../fields.ts";
 import { overflowChoices } from "../office/file-prompt.ts";
-import {
-  type BranchRequest,
-  fileOverflowOf,
-  type SettingsWithLeftOut,
-  toBranchRequest,
-  turnsOf,
-} from "./branch-request.ts";
+import { fileOverflowOf, type SettingsWithLeftOut, toBranchRequest, turnsOf } from "./branch-request.ts";
 import { type StreamEvent, streamEvents } from "./event-stream.ts";
 import { toMessageBody, toUpdateBody } from "./wire.ts";
 import { asActor, type WorkspaceDoor, type WorkspaceHandler } from "./workspace-door.ts";
@@ -147,7 +142,7 @@ async function begin(context: ApiContext, api: Api, door: WorkspaceDoor, place: 
   }
   const settings = conversation.settings as SettingsWithLeftOut;
   const branch = conversations.branch(parentId);
-  const { request, fileUse } = await branchRequest(context, api, door, { settings, branch, temperatureChoice });
+  const work = await branchWork(context, api, door, { settings, branch, temperatureChoice });
   const model = api.engine.status().model.id;
   return run(context, api, door, (watch) =>
     door.answers.start(
@@ -155,9 +150,9 @@ async function begin(context: ApiContext, api: Api, door: WorkspaceDoor, place: 
         conversationId: conversation.id,
         parentId,
         ...given("id", id),
-        details: { model, ...given("fileUse", fileUse) },
+        details: { model },
       },
-      request,
+      work,
       watch,
     ),
   );
@@ -179,12 +174,15 @@ async function resume(
   }
   const settings = conversation.settings as SettingsWithLeftOut;
   const branch = door.workspace.conversations.branch(message.id);
-  const { request } = await branchRequest(context, api, door, { settings, branch, temperatureChoice });
-  return run(context, api, door, (watch) => door.answers.resume(message.id, request, watch));
+  const work = await branchWork(context, api, door, { settings, branch, temperatureChoice });
+  return run(context, api, door, (watch) => door.answers.resume(message.id, work, watch));
 }
 
-/** The branch as a request; a client that leaves ends the reading of its documents. */
-async function branchRequest(
+/**
+ * The branch as a request; a client that leaves ends the reading of its documents. Documents that are to be narrowed keep the engine
+ * busy for a while: then it is made as the first part of the answer, which tells how far it is and can be stopped.
+ */
+async function branchWork(
   context: ApiContext,
   api: Api,
   { workspace }: WorkspaceDoor,
@@ -193,11 +191,17 @@ async function branchRequest(
     branch,
     temperatureChoice,
   }: Pick<Place, "temperatureChoice"> & { settings: SettingsWithLeftOut; branch: readonly Message[] },
-): Promise<BranchRequest> {
-  using client = watchClient(context);
+): Promise<AnswerWork | PrepareWork> {
   const turns = turnsOf(workspace, branch, settings);
-  const more = { file_overflow: fileOverflowOf(branch) };
-  return await toBranchRequest(api, { settings, turns, temperatureChoice, more }, client.signal);
+  const overflow = fileOverflowOf(branch);
+  const make = async (signal: AbortSignal, onProgress?: (progress: FileProgress) => void): Promise<AnswerWork> => {
+    const options = { settings, turns, temperatureChoice, more: { file_overflow: overflow } };
+    const { request, fileUse } = await toBranchRequest(api, options, { signal, onProgress });
+    return { request, details: given("fileUse", fileUse) };
+  };
+  if (overflow === "relevant" || overflow === "summarise") return make;
+  using client = watchClient(context);
+  return await make(client.signal);
 }
 
 /** Starts an answer under the books of the server: the key's share of requests, log, metrics, energy. */

@@ -9,9 +9,9 @@ import type { Workspace } from "../../workspace/workspace.ts";
 import type { Api } from "../api.ts";
 import type { AttachedDocument, ContentPart, ConversationSettings, FilePart } from "../api-types.ts";
 import { toText } from "../body.ts";
-import { parseChatRequest } from "../chat.ts";
+import { type ParseOptions, parseChatRequest } from "../chat.ts";
 import { Fields, given } from "../fields.ts";
-import type { FileUse } from "../office/file-prompt.ts";
+import type { FileUse } from "../office/file-draft.ts";
 import type { MessageDetails } from "./wire.ts";
 
 export interface Turn {
@@ -43,11 +43,11 @@ export interface BranchRequest {
   fileUse?: FileUse;
 }
 
-/** The same with what became of the documents. `signal` ends the reading of them. */
+/** The same with what became of the documents. `signal` ends the work on them. */
 export async function toBranchRequest(
   api: Api,
   options: BranchRequestOptions,
-  signal?: AbortSignal,
+  work: Pick<ParseOptions, "signal" | "onProgress"> = {},
 ): Promise<BranchRequest> {
   const { settings, turns, more } = options;
   const { topP, topK, minP, seed, maxTokens } = settings;
@@ -64,7 +64,7 @@ export async function toBranchRequest(
     ...more,
   };
   const present = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
-  const { job, fileUse } = await parseChatRequest(Fields.of(present), api, signal);
+  const { job, fileUse } = await parseChatRequest(Fields.of(present), api, work);
   const [prompt] = job.prompts;
   if (!prompt) throw new AppError("internal", "A conversation made no prompt.");
   return {

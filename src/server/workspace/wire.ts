@@ -14,7 +14,8 @@ import type {
   WorkspaceMessage,
 } from "../api-types.ts";
 import { toHttpFailure } from "../errors.ts";
-import { type FileUse, quernBody } from "../office/file-prompt.ts";
+import type { FileUse } from "../office/file-draft.ts";
+import { quernBody } from "../office/file-prompt.ts";
 
 export interface MessageDetails {
   attachments?: AttachmentHead[];
