@@ -1,10 +1,10 @@
 // QR and bar codes, by ZXing (wasm, loaded on first use; the file comes with the package).
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import sharp from "sharp";
 import { prepareZXingModule, readBarcodes as readCodes } from "zxing-wasm/reader";
 import type { RasterImage } from "../pdfium.ts";
 import type { RecognisedPage } from "../reader.ts";
-import { resized } from "./raster.ts";
 
 /** Codes are large on a page; at this size a code of 3 cm on A4 still has 5 pixels a module. */
 const longestSide = 1200;
@@ -23,12 +23,13 @@ async function prepare(): Promise<void> {
 export async function readBarcodes(image: RasterImage): Promise<RecognisedPage["barcodes"]> {
   await prepare();
   const scale = Math.min(1, longestSide / Math.max(image.width, image.height));
-  const small = await resized(image, Math.round(image.width * scale), Math.round(image.height * scale));
-  const rgba = new Uint8ClampedArray(small.width * small.height * 4).fill(255);
-  for (let from = 0, to = 0; from < small.data.length; from += 3, to += 4)
-    rgba.set(small.data.subarray(from, from + 3), to);
+  const { data, info } = await sharp(image.data, { raw: { width: image.width, height: image.height, channels: 3 } })
+    .resize(atLeastOne(image.width * scale), atLeastOne(image.height * scale), { fit: "fill", kernel: "cubic" })
+    .ensureAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
   const codes = await readCodes(
-    { data: rgba, width: small.width, height: small.height, colorSpace: "srgb" },
+    { data: new Uint8ClampedArray(data), width: info.width, height: info.height, colorSpace: "srgb" },
     { tryHarder: false, tryInvert: false, tryDownscale: false, tryDenoise: false, maxNumberOfSymbols: 50 },
   );
   return codes
@@ -39,4 +40,8 @@ export async function readBarcodes(image: RasterImage): Promise<RecognisedPage["
       const ys = corners.map((corner) => corner.y / scale);
       return { format, text, box: [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)] };
     });
+}
+
+function atLeastOne(pixels: number): number {
+  return Math.max(1, Math.round(pixels));
 }

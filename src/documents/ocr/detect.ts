@@ -26,13 +26,8 @@ export interface DetectedLines {
   uprightShare: number;
 }
 
-interface Component {
-  /** Pixel count and sum of probability. */
-  count: number;
-  score: number;
-  xs: number[];
-  ys: number[];
-}
+/** Indices of connected pixels of the map. */
+type Component = Int32Array;
 
 export async function detectLines(image: RasterImage, models: OcrModels): Promise<DetectedLines> {
   const longer = Math.max(image.width, image.height);
@@ -41,23 +36,15 @@ export async function detectLines(image: RasterImage, models: OcrModels): Promis
   const width = Math.max(32, Math.round((image.width * scale) / 32) * 32);
   const height = Math.max(32, Math.round((image.height * scale) / 32) * 32);
   const small = await resized(image, width, height);
-  const input = new Float32Array(3 * width * height);
-  const plane = width * height;
-  for (let pixel = 0; pixel < plane; pixel++)
-    for (let channel = 0; channel < 3; channel++) {
-      // Blue first, as in training.
-      const value = (small.data[pixel * 3 + 2 - channel] ?? 0) / 255;
-      input[channel * plane + pixel] = (value - (mean[channel] ?? 0)) / (deviation[channel] ?? 1);
-    }
-  const { data } = await runModel(models.detection, input, [1, 3, height, width]);
+  const { data } = await runModel(models.detection, modelInput(small), [1, 3, height, width]);
   const components = componentsOf(data, width, height);
-  const skew = skewOf(components);
+  const skew = skewOf(components, width);
   const [scaleX, scaleY] = [image.width / width, image.height / height];
   const boxes: PixelBox[] = [];
   let [upright, all] = [0, 0];
   const frame = levelledFrame(image, skew);
   for (const component of components) {
-    const box = levelledBox(component, { scaleX, scaleY, frame });
+    const box = levelledBox(component, { width, scaleX, scaleY, frame });
     const [boxWidth, boxHeight] = [box.right - box.left, box.bottom - box.top];
     if (Math.min(boxWidth, boxHeight) < 3) continue;
     const distance = (boxWidth * boxHeight * widening) / (2 * (boxWidth + boxHeight));
@@ -74,36 +61,48 @@ export async function detectLines(image: RasterImage, models: OcrModels): Promis
   return { skew, boxes, uprightShare: all === 0 ? 0 : upright / all };
 }
 
-/** Connected pixels above the threshold; an explicit stack, because a page can be one component. */
+/** Planes, blue first, as in training. */
+function modelInput({ data, width, height }: RasterImage): Float32Array {
+  const plane = width * height;
+  const input = new Float32Array(3 * plane);
+  for (let channel = 0; channel < 3; channel++) {
+    const values = Float32Array.from(
+      { length: 256 },
+      (_, value) => (value / 255 - (mean[channel] ?? 0)) / (deviation[channel] ?? 1),
+    );
+    for (let from = 2 - channel, to = channel * plane; from < data.length; from += 3, to++)
+      input[to] = values[data[from] ?? 0] ?? 0;
+  }
+  return input;
+}
+
+/** Connected pixels above the threshold. All of them stand in one array in the order they are found, which is the queue as well. */
 function componentsOf(map: Float32Array, width: number, height: number): Component[] {
   const seen = new Uint8Array(width * height);
-  const stack = new Int32Array(width * height);
+  const queue = new Int32Array(width * height);
   const found: Component[] = [];
+  let end = 0;
   for (let start = 0; start < map.length; start++) {
     if (seen[start] || (map[start] ?? 0) < isTextAbove) continue;
-    const component: Component = { count: 0, score: 0, xs: [], ys: [] };
-    let depth = 0;
-    stack[depth++] = start;
+    const from = end;
+    queue[end++] = start;
     seen[start] = 1;
-    while (depth > 0) {
-      const pixel = stack[--depth] ?? 0;
+    let score = 0;
+    for (let head = from; head < end; head++) {
+      const pixel = queue[head] ?? 0;
       const x = pixel % width;
       const y = (pixel - x) / width;
-      component.count++;
-      component.score += map[pixel] ?? 0;
-      component.xs.push(x);
-      component.ys.push(y);
-      for (let dy = -1; dy <= 1; dy++)
-        for (let dx = -1; dx <= 1; dx++) {
-          const [nx, ny] = [x + dx, y + dy];
-          if (nx < 0 || ny < 0 || nx >= width || ny >= height) continue;
+      score += map[pixel] ?? 0;
+      for (let ny = Math.max(0, y - 1); ny <= Math.min(height - 1, y + 1); ny++)
+        for (let nx = Math.max(0, x - 1); nx <= Math.min(width - 1, x + 1); nx++) {
           const next = ny * width + nx;
           if (seen[next] || (map[next] ?? 0) < isTextAbove) continue;
           seen[next] = 1;
-          stack[depth++] = next;
+          queue[end++] = next;
         }
     }
-    if (component.count >= 8 && component.score / component.count >= isLineAbove) found.push(component);
+    const count = end - from;
+    if (count >= 8 && score / count >= isLineAbove) found.push(queue.subarray(from, end));
   }
   return found;
 }
@@ -111,18 +110,18 @@ function componentsOf(map: Float32Array, width: number, height: number): Compone
 const largestSkew = 15;
 
 /** The middle slope of the long, flat components, in degrees; 0 when there are too few or they disagree. */
-function skewOf(components: readonly Component[]): number {
+function skewOf(components: readonly Component[], width: number): number {
   const slopes: number[] = [];
-  for (const { xs, ys, count } of components) {
+  for (const component of components) {
     let [sumX, sumY] = [0, 0];
-    for (let index = 0; index < count; index++) {
-      sumX += xs[index] ?? 0;
-      sumY += ys[index] ?? 0;
+    for (const pixel of component) {
+      sumX += pixel % width;
+      sumY += Math.floor(pixel / width);
     }
-    const [meanX, meanY] = [sumX / count, sumY / count];
+    const [meanX, meanY] = [sumX / component.length, sumY / component.length];
     let [xx, xy, yy] = [0, 0, 0];
-    for (let index = 0; index < count; index++) {
-      const [dx, dy] = [(xs[index] ?? 0) - meanX, (ys[index] ?? 0) - meanY];
+    for (const pixel of component) {
+      const [dx, dy] = [(pixel % width) - meanX, Math.floor(pixel / width) - meanY];
       xx += dx * dx;
       xy += dx * dy;
       yy += dy * dy;
@@ -160,12 +159,12 @@ function levelledFrame(image: RasterImage, skew: number): Frame {
 }
 
 function levelledBox(
-  { xs, ys, count }: Component,
-  { scaleX, scaleY, frame }: { scaleX: number; scaleY: number; frame: Frame },
+  component: Component,
+  { width, scaleX, scaleY, frame }: { width: number; scaleX: number; scaleY: number; frame: Frame },
 ): PixelBox {
   const box = { left: Number.POSITIVE_INFINITY, top: Number.POSITIVE_INFINITY, right: 0, bottom: 0 };
-  for (let index = 0; index < count; index++) {
-    const { x, y } = frame.toFrame(((xs[index] ?? 0) + 0.5) * scaleX, ((ys[index] ?? 0) + 0.5) * scaleY);
+  for (const pixel of component) {
+    const { x, y } = frame.toFrame(((pixel % width) + 0.5) * scaleX, (Math.floor(pixel / width) + 0.5) * scaleY);
     box.left = Math.min(box.left, x);
     box.right = Math.max(box.right, x);
     box.top = Math.min(box.top, y);

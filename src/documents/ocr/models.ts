@@ -5,7 +5,9 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { AppError } from "../../base/errors.ts";
+import { foldAffine } from "./fold-affine.ts";
 import { type LineWorkers, lineWorkers } from "./line-workers.ts";
+import { readOnnx } from "./onnx-graph.ts";
 
 export interface OcrModels {
   detection: InferenceSession;
@@ -51,7 +53,9 @@ function folder(): string {
 }
 
 function loadModel(name: string, threads: number): Promise<InferenceSession> {
-  return InferenceSession.create(path.join(folder(), name), {
+  const graph = readOnnx(readFileSync(path.join(folder(), name)));
+  foldAffine(graph);
+  return InferenceSession.create(graph.encode(), {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     // The arena would keep the memory of the largest page for good.

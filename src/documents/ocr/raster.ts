@@ -30,55 +30,70 @@ export async function resized(image: RasterImage, width: number, height: number)
 
 /**
  * Cuts `box` out, scaled to `height` rows and `width` columns, as planes in blue, green, red order (what the models were trained on)
- * with values -1..1, into `into` at `offset`; `stride` is the row length there. Each target pixel averages the source it covers.
+ * with values -1..1, into `into` at `offset`; `stride` is the row length there. Each target pixel averages the source it covers: rows
+ * first, then columns, which is a quarter of the work of doing both at once.
  */
 export function cutInto(
   image: RasterImage,
   box: PixelBox,
-  target: { into: Float32Array; offset: number; width: number; height: number; stride: number; turned?: boolean },
+  target: { into: Float32Array; offset: number; width: number; height: number; stride: number },
 ): void {
-  const { into, offset, width, height, stride, turned = false } = target;
-  const stepX = (box.right - box.left) / width;
-  const stepY = (box.bottom - box.top) / height;
-  const samplesX = Math.min(4, Math.max(1, Math.round(stepX)));
-  const samplesY = Math.min(4, Math.max(1, Math.round(stepY)));
-  const share = 1 / (samplesX * samplesY * 127.5);
+  const { into, offset, width, height, stride } = target;
+  const { data } = image;
+  const columns = samplesAlong({ from: box.left, to: box.right, count: width, most: image.width });
+  const rows = samplesAlong({ from: box.top, to: box.bottom, count: height, most: image.height });
+  const first = columns.low[0] ?? 0;
+  const last = columns.high.at(-1) ?? 0;
+  const mixed = new Float32Array((last - first + 1) * 3);
   const plane = height * stride;
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++) {
+  const share = 1 / (columns.each * rows.each * 127.5);
+  for (let y = 0; y < height; y++) {
+    mixed.fill(0);
+    for (let sample = y * rows.each; sample < (y + 1) * rows.each; sample++) {
+      const above = ((rows.low[sample] ?? 0) * image.width + first) * 3;
+      const below = ((rows.high[sample] ?? 0) * image.width + first) * 3;
+      const part = rows.part[sample] ?? 0;
+      for (let at = 0; at < mixed.length; at++) {
+        const value = data[above + at] ?? 0;
+        mixed[at] = (mixed[at] ?? 0) + value + ((data[below + at] ?? 0) - value) * part;
+      }
+    }
+    for (let x = 0, place = offset + y * stride; x < width; x++, place++) {
       let [red, green, blue] = [0, 0, 0];
-      for (let sy = 0; sy < samplesY; sy++)
-        for (let sx = 0; sx < samplesX; sx++) {
-          const atX = box.left + (x + (sx + 0.5) / samplesX) * stepX - 0.5;
-          const atY = box.top + (y + (sy + 0.5) / samplesY) * stepY - 0.5;
-          const x0 = clamp(Math.floor(atX), image.width - 1);
-          const y0 = clamp(Math.floor(atY), image.height - 1);
-          const x1 = Math.min(x0 + 1, image.width - 1);
-          const y1 = Math.min(y0 + 1, image.height - 1);
-          const fx = Math.min(1, Math.max(0, atX - x0));
-          const fy = Math.min(1, Math.max(0, atY - y0));
-          const p00 = (y0 * image.width + x0) * 3;
-          const p01 = (y0 * image.width + x1) * 3;
-          const p10 = (y1 * image.width + x0) * 3;
-          const p11 = (y1 * image.width + x1) * 3;
-          const [w00, w01, w10, w11] = [(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy] as const;
-          const { data } = image;
-          red += at(data, p00) * w00 + at(data, p01) * w01 + at(data, p10) * w10 + at(data, p11) * w11;
-          green +=
-            at(data, p00 + 1) * w00 + at(data, p01 + 1) * w01 + at(data, p10 + 1) * w10 + at(data, p11 + 1) * w11;
-          blue += at(data, p00 + 2) * w00 + at(data, p01 + 2) * w01 + at(data, p10 + 2) * w10 + at(data, p11 + 2) * w11;
-        }
-      const place = turned ? offset + (height - 1 - y) * stride + (width - 1 - x) : offset + y * stride + x;
+      for (let sample = x * columns.each; sample < (x + 1) * columns.each; sample++) {
+        const left = ((columns.low[sample] ?? 0) - first) * 3;
+        const right = ((columns.high[sample] ?? 0) - first) * 3;
+        const part = columns.part[sample] ?? 0;
+        red += (mixed[left] ?? 0) * (1 - part) + (mixed[right] ?? 0) * part;
+        green += (mixed[left + 1] ?? 0) * (1 - part) + (mixed[right + 1] ?? 0) * part;
+        blue += (mixed[left + 2] ?? 0) * (1 - part) + (mixed[right + 2] ?? 0) * part;
+      }
       into[place] = blue * share - 1;
       into[place + plane] = green * share - 1;
       into[place + 2 * plane] = red * share - 1;
     }
+  }
 }
 
-function at(data: Uint8Array, index: number): number {
-  return data[index] ?? 0;
-}
-
-function clamp(value: number, most: number): number {
-  return value < 0 ? 0 : value > most ? most : value;
+/** Along one direction: for each of `count` target pixels, `each` places in the source, each between two pixels. */
+function samplesAlong({ from, to, count, most }: { from: number; to: number; count: number; most: number }): {
+  each: number;
+  low: Int32Array;
+  high: Int32Array;
+  /** Share of the higher pixel. */
+  part: Float32Array;
+} {
+  const step = (to - from) / count;
+  const each = Math.min(4, Math.max(1, Math.round(step)));
+  const low = new Int32Array(count * each);
+  const high = new Int32Array(count * each);
+  const part = new Float32Array(count * each);
+  for (let index = 0; index < low.length; index++) {
+    const at = from + ((index + 0.5) / each) * step - 0.5;
+    const pixel = Math.min(most - 1, Math.max(0, Math.floor(at)));
+    low[index] = pixel;
+    high[index] = Math.min(pixel + 1, most - 1);
+    part[index] = Math.min(1, Math.max(0, at - pixel));
+  }
+  return { each, low, high, part };
 }

@@ -30,8 +30,8 @@ export async function recogniseLines(
       if (box) found[index] = await recogniseLine(image, box, models);
     }
   };
-  // One more than there are threads: the next line is cut out while the others are read.
-  await Promise.all(Array.from({ length: models.lines.threads + 1 }, lane));
+  // Twice as many as there are threads: each finds its next line cut out, also while this thread looks for borders and bar codes.
+  await Promise.all(Array.from({ length: models.lines.threads * 2 }, lane));
   return found.flatMap((run) => run ?? []);
 }
 
@@ -65,7 +65,6 @@ function decode(
     before = best;
   }
   if (text.length === 0) return undefined;
-  // The detected box is wider than the type by the detection's widening; type size is what layout wants.
   const height = box.bottom - box.top;
   const inset = height * 0.14;
   return {
@@ -76,10 +75,15 @@ function decode(
     right: box.right - inset,
     top: box.top + inset,
     bottom: box.bottom - inset,
-    size: height * 0.62,
+    size: typeSize(box),
     isBold: false,
     confidence: confidence / text.length,
   };
+}
+
+/** The detected box is wider than the type by the detection's widening. */
+export function typeSize(box: PixelBox): number {
+  return (box.bottom - box.top) * 0.62;
 }
 
 /** Least width of a word space, in parts of the line's height. */

@@ -1,4 +1,5 @@
 // Recognition of one image, whole: which way up, how askew, the lines, their text, drawn table borders, QR and bar codes.
+import { setImmediate as turn } from "node:timers/promises";
 import { median, type Run } from "../layout/runs.ts";
 import type { RasterImage } from "../pdfium.ts";
 import type { Recognise, RecognisedPage } from "../reader.ts";
@@ -7,8 +8,8 @@ import { detectLines } from "./detect.ts";
 import { drawnLines } from "./drawn-lines.ts";
 import { splitAtGaps } from "./gaps.ts";
 import { loadOcrModels } from "./models.ts";
-import { rotated } from "./raster.ts";
-import { isUpsideDown, recogniseLines } from "./recognise-lines.ts";
+import { type PixelBox, rotated } from "./raster.ts";
+import { isUpsideDown, recogniseLines, typeSize } from "./recognise-lines.ts";
 
 /** Text this unsure is noise in a picture, not a reading. */
 const leastConfidence = 0.3;
@@ -38,17 +39,27 @@ async function recognise(given: RasterImage, threads: number, signal: AbortSigna
     level = await rotated(image, -lines.skew);
   }
   signal.throwIfAborted();
-  const runs = (await recogniseLines(level, splitAtGaps(level, lines.boxes), { models, signal })).filter(isReading);
-  const textHeight = median(runs.map((run) => run.size)) || 20;
+  const boxes = splitAtGaps(level, lines.boxes);
+  const reading = recogniseLines(level, boxes, { models, signal });
+  // While the threads read the lines, this one looks for borders and codes.
+  const [runs, rulings, barcodes] = await Promise.all([
+    reading,
+    turn().then(() => drawnLines(level, typeHeight(boxes))),
+    readBarcodes(level),
+  ]);
   return {
     width: level.width,
     height: level.height,
     turnedBy,
     levelledBy: -lines.skew,
-    runs,
-    rulings: drawnLines(level, textHeight),
-    barcodes: await readBarcodes(level),
+    runs: runs.filter(isReading),
+    rulings,
+    barcodes,
   };
+}
+
+function typeHeight(boxes: readonly PixelBox[]): number {
+  return median(boxes.map((box) => typeSize(box))) || 20;
 }
 
 function isReading({ text, confidence = 1 }: Run): boolean {
