@@ -38,38 +38,36 @@ export type AnswerEvent =
 export const callOpening = "<tool_call>\n";
 export const callClosing = "</tool_call>";
 
-/** Runs a job. Throws the engine's AppError, or the signal's reason when that is one. Leaving the loop early aborts all of it. */
-export function runJob(engine: Engine, job: AnswerJob, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+/** Takes an event. A promise is awaited before the choice's next one: the client is behind, or something must be looked up. */
+export type TakeEvent = (event: AnswerEvent) => Promise<void> | undefined;
+
+interface Run {
+  signal: AbortSignal;
+  take: TakeEvent;
+}
+
+/**
+ * Runs a job to its end, handing each event to `take` as it comes: a call, not another generator, which would cost every token of
+ * every answer two more turns of the microtask queue. Throws the engine's AppError, the signal's reason when that is one, or what
+ * `take` throws; by then all choices have ended, and none takes more events once one has failed.
+ */
+export async function runJob(engine: Engine, job: AnswerJob, { signal, take }: Run): Promise<void> {
   const choices = job.prompts.length * job.choicesPerPrompt;
-  // One choice is handed out as it is: a generator around it would cost every token another turn.
-  return choices === 1 ? runChoice(engine, job, { choice: 0, signal }) : runChoices(engine, job, { choices, signal });
+  if (choices === 1) return runChoice(engine, job, { choice: 0, signal, take });
+  const failed = new AbortController();
+  const run: Run = {
+    signal: AbortSignal.any([signal, failed.signal]),
+    take: (event) => (failed.signal.aborted ? undefined : take(event)),
+  };
+  await Promise.all(
+    Array.from({ length: choices }, (_, choice) =>
+      runChoice(engine, job, { choice, ...run }).catch((error: unknown) => failed.abort(error)),
+    ),
+  );
+  failed.signal.throwIfAborted();
 }
 
-async function* runChoices(
-  engine: Engine,
-  job: AnswerJob,
-  { choices, signal }: { choices: number; signal: AbortSignal },
-): AsyncGenerator<AnswerEvent> {
-  const siblings = new AbortController();
-  const stop = (): void => siblings.abort(signal.reason);
-  signal.addEventListener("abort", stop, { once: true });
-  if (signal.aborted) stop();
-  try {
-    const streams = Array.from({ length: choices }, (_, choice) =>
-      runChoice(engine, job, { choice, signal: siblings.signal }),
-    );
-    yield* merged(streams);
-  } finally {
-    signal.removeEventListener("abort", stop);
-    siblings.abort("another choice failed or the reader left");
-  }
-}
-
-async function* runChoice(
-  engine: Engine,
-  job: AnswerJob,
-  { choice, signal }: { choice: number; signal: AbortSignal },
-): AsyncGenerator<AnswerEvent> {
+async function runChoice(engine: Engine, job: AnswerJob, { choice, signal, take }: Run & { choice: number }) {
   const prompt = job.prompts[Math.floor(choice / job.choicesPerPrompt)];
   if (!prompt) throw new AppError("internal", `Choice ${choice} has no prompt.`);
   const request: GenerateRequest = { ...job.request, id: choice === 0 ? job.id : `${job.id}-${choice}`, prompt };
@@ -81,19 +79,27 @@ async function* runChoice(
     switch (event.type) {
       case "queued":
       case "prefill":
-        yield event;
+        await take(event);
         break;
-      case "tokens":
-        if (parser) yield* toolEvents(parser, choice, event);
-        else yield { type: "text", choice, text: event.text, ids: event.ids, ...logprobsOf(event) };
+      case "tokens": {
+        if (parser) {
+          for (const found of toolEvents(parser, choice, event)) await take(found);
+          break;
+        }
+        const { text, ids, logprobs } = event;
+        const behind = take(
+          logprobs ? { type: "text", choice, text, ids, logprobs } : { type: "text", choice, text, ids },
+        );
+        if (behind) await behind;
         break;
+      }
       case "done": {
         if (event.reason === "aborted") throwIfTold(signal);
-        if (parser) yield* toolEvents(parser, choice);
+        if (parser) for (const found of toolEvents(parser, choice)) await take(found);
         const isCall = event.reason === "stop" && parser !== undefined && parser.calls > 0;
         const { usage, timings, stopText } = event;
         const reason = isCall ? "tool_calls" : event.reason;
-        yield { type: "end", choice, reason, ...(stopText === undefined ? {} : { stopText }), usage, timings };
+        await take({ type: "end", choice, reason, ...(stopText === undefined ? {} : { stopText }), usage, timings });
       }
     }
   }
@@ -131,36 +137,4 @@ function throwIfTold(signal: AbortSignal): void {
     });
   }
   if (signal.reason instanceof AppError) throw signal.reason;
-}
-
-/** Events of several streams as they come. The first failure ends all. */
-async function* merged(streams: readonly AsyncGenerator<AnswerEvent>[]): AsyncGenerator<AnswerEvent> {
-  const events: AnswerEvent[] = [];
-  let running = streams.length;
-  let failure: unknown;
-  let wake: (() => void) | undefined;
-  const pump = async (stream: AsyncGenerator<AnswerEvent>): Promise<void> => {
-    try {
-      for await (const event of stream) {
-        events.push(event);
-        wake?.();
-      }
-    } catch (error) {
-      failure ??= error;
-    } finally {
-      running--;
-      wake?.();
-    }
-  };
-  for (const stream of streams) void pump(stream);
-  while (true) {
-    if (failure !== undefined) throw failure;
-    yield* events.splice(0);
-    if (running === 0 && events.length === 0 && failure === undefined) return;
-    if (events.length > 0 || failure !== undefined) continue;
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-    });
-    wake = undefined;
-  }
 }

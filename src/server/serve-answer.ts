@@ -41,11 +41,7 @@ interface PreparedAnswer {
   prepare: (signal: AbortSignal, tell: (chunk: string) => void) => Promise<Omit<ReadyAnswer, "door">>;
 }
 
-export function streamAnswer(
-  context: ApiContext,
-  api: Api,
-  answer: ReadyAnswer | PreparedAnswer,
-): Promise<Response> {
+export function streamAnswer(context: ApiContext, api: Api, answer: ReadyAnswer | PreparedAnswer): Promise<Response> {
   const opening = "format" in answer ? answer.format : answer.opening;
   const { framesChunks = false } = opening;
   return answerWith({ ...sinkOf(context, api), framesChunks }, async (sink) => {
@@ -54,15 +50,19 @@ export function streamAnswer(
     try {
       const { job, format } =
         "format" in answer ? answer : await answer.prepare(sink.signal, (chunk) => void stream.write(chunk));
-      for await (const event of runJob(api.engine, job, sink.signal)) {
-        if (event.type === "text" && event.logprobs) await api.texts.fetch(event.logprobs);
+      const send = (event: AnswerEvent): Promise<void> | undefined => {
         const chunk = format.event(event);
         if (event.type === "end") entry.done(event.reason, event.usage, event.timings);
         else if (event.type !== "queued" && event.type !== "prefill") entry.first();
-        if (chunk === undefined) continue;
-        const behind = stream.write(chunk);
-        if (behind) await behind;
-      }
+        return chunk === undefined ? undefined : stream.write(chunk);
+      };
+      await runJob(api.engine, job, {
+        signal: sink.signal,
+        take: (event) =>
+          event.type === "text" && event.logprobs
+            ? api.texts.fetch(event.logprobs).then(() => send(event))
+            : send(event),
+      });
       const { chunk, trailers } = format.end();
       if (chunk !== undefined) stream.write(chunk);
       else if (!sink.isOpen) stream.write("");
@@ -128,10 +128,10 @@ export async function collectAnswer(
       timings: { queueMs: 0, prefillMs: 0, decodeMs: 0 },
     }),
   );
-  for await (const event of runJob(api.engine, job, signal)) {
-    if (event.type === "queued" || event.type === "prefill") continue;
+  const take = (event: AnswerEvent): undefined => {
+    if (event.type === "queued" || event.type === "prefill") return;
     const choice = choices[event.choice];
-    if (!choice) continue;
+    if (!choice) return;
     switch (event.type) {
       case "text":
         entry?.first();
@@ -154,7 +154,8 @@ export async function collectAnswer(
         entry?.done(reason, usage, timings);
       }
     }
-  }
+  };
+  await runJob(api.engine, job, { signal, take });
   for (const choice of choices) {
     choice.text = choice.parts.join("");
     if (choice.logprobs.length > 0) await api.texts.fetch(choice.logprobs);
