@@ -55,7 +55,7 @@ async function measure(context: CommandContext): Promise<BenchResult> {
   };
   const step = (what: string): void => terminal.progress(`measuring ${what} ...`);
   step("the first request");
-  await using service = await openService({ settings, log: silentLog, signal: context.signal });
+  await using service = await openService({ ...context, settings, log: silentLog });
   const { engine, url, model } = service;
   const status = engine.status();
   const prompts = new Prompts(await wordsOf(engine), status.model.vocabularyTokens);

@@ -2,7 +2,7 @@
 // stay clean; colours and moving lines appear only on a terminal.
 import { AppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { refuseUnknown, type Settings } from "../base/settings.ts";
+import { refuseUnknown, type SettingSources, type Settings } from "../base/settings.ts";
 
 export interface Terminal {
   readonly isTerminal: boolean;
@@ -18,6 +18,8 @@ export interface Terminal {
 
 export interface CommandContext {
   settings: Settings;
+  /** Where each value came from. */
+  sources: SettingSources;
   /** The command's own words and options. */
   args: readonly string[];
   terminal: Terminal;

@@ -59,6 +59,7 @@ export async function main(args: readonly string[]): Promise<number> {
     signal = stopSignal();
     return await command.run({
       settings: parsed.settings,
+      sources: parsed.sources,
       args: rest,
       terminal,
       log: openLog({ level: logLevel, format }),

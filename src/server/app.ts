@@ -4,13 +4,14 @@ import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { AppError, toAppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { Engine } from "../engine/contract.ts";
-import type { ChatTemplate } from "../models/chat-template.ts";
+import type { Embedder } from "../engine/contract.ts";
 import { countTokens, messages } from "./anthropic.ts";
 import type { Api, ApiContext, ApiEnv } from "./api.ts";
 import type { Handler, Method } from "./bound-routes.ts";
 import { chatCompletions } from "./chat.ts";
 import { completions } from "./completions.ts";
+import { embeddings } from "./embeddings.ts";
+import type { EngineSwitch, ServedModel } from "./engine-switch.ts";
 import { errorBody, type Protocol, toHttpFailure } from "./errors.ts";
 import { authorize, guard } from "./guard.ts";
 import { instruct } from "./instruct.ts";
@@ -24,19 +25,15 @@ import { ollamaRunning, ollamaShow, ollamaTags, ollamaVersion } from "./ollama-m
 import { openApiRoute } from "./openapi.ts";
 import { notFound, servePage } from "./page.ts";
 import { RequestLedger, stackOf } from "./request-ledger.ts";
-import type { ModelDefaults } from "./sampling-fields.ts";
 import { health, modelByName, models, status } from "./status.ts";
 import { TokenTexts } from "./token-texts.ts";
 import { detokenize, tokenize } from "./tokenize.ts";
 import { workspaceRoutes } from "./workspace/routes.ts";
 import type { WorkspaceDoor } from "./workspace/workspace-door.ts";
 
-export interface AppOptions {
-  engine: Engine;
-  /** The loaded model's: `openChatTemplate(model.chatTemplate, …)`. */
-  template: ChatTemplate;
-  /** Sampling settings and answer limit for requests that name none: the catalogue's. */
-  defaults: ModelDefaults;
+export interface AppOptions extends ServedModel {
+  /** Changes the model while the app serves; absent: it stays. */
+  engineSwitch?: EngineSwitch;
   log: Log;
   version: string;
   limits: { bodyBytes: number; perKey: number };
@@ -52,6 +49,8 @@ export interface AppOptions {
   workspace?: WorkspaceDoor;
   /** Files, documents, analyses and what is made of them; absent: none. */
   office?: OfficeDoor;
+  /** Serves /v1/embeddings and helps to choose passages; absent: refused, and by words alone. */
+  embedder?: Embedder;
   pingMs?: number;
   idleMs?: number;
 }
@@ -70,7 +69,8 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
     pageFolder,
   } = options;
   const metrics = openMetrics(engine);
-  const api: Api = {
+  // Read once for each request: a request that has begun keeps the model it began with.
+  let api: Api = {
     engine,
     template,
     defaults,
@@ -83,7 +83,11 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
     pingMs: options.pingMs ?? 15_000,
     idleMs: options.idleMs ?? 120_000,
     ...(options.office ? { office: options.office } : {}),
+    ...(options.embedder ? { embedder: options.embedder } : {}),
   };
+  options.engineSwitch?.onChange((served) => {
+    api = { ...api, ...served, texts: new TokenTexts(served.engine) };
+  });
   const app = new Hono<ApiEnv>();
   app.use("*", guard({ keys, allowOrigins, checkHost }));
 
@@ -123,6 +127,7 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
   route(either("/detokenize"), { POST: detokenize });
   route(either("/chat/completions"), { POST: chatCompletions });
   route(either("/completions"), { POST: completions });
+  route(either("/embeddings"), { POST: embeddings });
   route(either("/qwen3/instruct"), { POST: instruct });
   route(either("/qwen3/instruct/batch"), { POST: instructBatch });
   route(["/v1/messages"], { POST: messages });
@@ -137,7 +142,7 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
   route(["/openapi.json"], { GET: openApiRoute({ hasWorkspace, hasKeys: keys !== undefined }) });
   if (options.office) for (const [path, handlers] of officeRoutes(options.office)) route([path], handlers);
   if (options.workspace) {
-    for (const [path, handlers] of workspaceRoutes(options.workspace, api)) route([path], handlers);
+    for (const [path, handlers] of workspaceRoutes(options.workspace, () => api)) route([path], handlers);
   }
   if (pageFolder !== undefined) app.get("*", servePage(pageFolder));
 

@@ -47,6 +47,11 @@ export const modelPaths: readonly Described[] = [
       { body: "CompletionRequest", isEither: true },
     ],
     [
+      "POST /embeddings",
+      "Vectors of texts (OpenAI's shape); needs --embedding-model",
+      { body: "EmbeddingRequest", answer: "EmbeddingList", isEither: true },
+    ],
+    [
       "POST /qwen3/instruct",
       "Raw text in, raw text out; with files as a form",
       {
@@ -149,6 +154,9 @@ export const workspaceDescriptions: readonly Described[] = described("workspace"
   ["POST /workspace/slim", "A prompt without its filler", { body: "object" }],
   ["POST /workspace/budget", "Tokens by part of what would be sent", { body: "object" }],
   ["GET /workspace/live", "The engine's numbers, a reading a second", { answer: events }],
+  ["GET /workspace/engine", "What the engine runs with, what it takes, how fast it was", { query: ["model"] }],
+  ["PATCH /workspace/engine", "Changes model, context, requests together or KV type", { body: "object" }],
+  ["POST /workspace/engine/measure", "Measures the engine's speed for some seconds"],
   ["GET /workspace/models", "Models here and in the catalogue"],
   ["DELETE /workspace/models/:id", "Deletes a model's file"],
   ["POST /workspace/models/:id/pull", "Fetches a model"],

@@ -18,6 +18,8 @@ type WaitUpdate = Extract<GenerateEvent, { type: "queued" | "prefill" }> | ({ ty
 /** What an answer is generated from. */
 export interface AnswerWork {
   request: Omit<GenerateRequest, "id">;
+  /** What the request was made for; absent: the workspace's own. */
+  engine?: Engine;
   /** Kept beside the message. */
   details?: Record<string, unknown>;
 }
@@ -170,7 +172,7 @@ export class RunningAnswers implements AsyncDisposable {
     work: AnswerWork | PrepareWork,
     watch: AnswerWatch | undefined,
   ): Promise<void> {
-    const { engine, conversations, log, keepEveryMs } = this.#options;
+    const { engine: usual, conversations, log, keepEveryMs } = this.#options;
     const keep = (): void => {
       if (live.text.length === live.keptLength) return;
       conversations.appendPiece(messageId, live.keptLength, live.text.slice(live.keptLength));
@@ -183,7 +185,8 @@ export class RunningAnswers implements AsyncDisposable {
         live.progress = { type: "files", ...progress };
         this.#tell(live);
       };
-      const { request, details: own } = typeof work === "function" ? await work(live.stop.signal, tell) : work;
+      const made = typeof work === "function" ? await work(live.stop.signal, tell) : work;
+      const { request, engine = usual, details: own } = made;
       let done: Extract<GenerateEvent, { type: "done" }> | undefined;
       for await (const event of engine.generate({ ...request, id: messageId }, { signal: live.stop.signal })) {
         if (event.type === "done") done = event;

@@ -18,7 +18,7 @@ interface Place extends Disposable {
 
 function openPlace(): Place {
   const data = mkdtempSync(path.join(tmpdir(), "quern-store-"));
-  const { settings } = parseSettings([], {});
+  const { settings, sources } = parseSettings([], {});
   return {
     data,
     async run(command, ...args) {
@@ -37,7 +37,14 @@ function openPlace(): Place {
         dim: (text: string) => text,
       } as CommandContext["terminal"];
       const signal = new AbortController().signal;
-      const code = await command.run({ settings: { ...settings, data }, args, terminal, log: silentLog, signal });
+      const code = await command.run({
+        settings: { ...settings, data },
+        sources,
+        args,
+        terminal,
+        log: silentLog,
+        signal,
+      });
       return { code, out, notes };
     },
     [Symbol.dispose]: () => rmSync(data, { recursive: true, force: true }),

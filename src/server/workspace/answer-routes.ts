@@ -197,7 +197,7 @@ async function branchWork(
   const make = async (signal: AbortSignal, onProgress?: (progress: FileProgress) => void): Promise<AnswerWork> => {
     const options = { settings, turns, temperatureChoice, more: { file_overflow: overflow } };
     const { request, fileUse } = await toBranchRequest(api, options, { signal, onProgress });
-    return { request, details: given("fileUse", fileUse) };
+    return { request, engine: api.engine, details: given("fileUse", fileUse) };
   };
   if (overflow === "relevant" || overflow === "summarise") return make;
   using client = watchClient(context);

@@ -4,9 +4,10 @@ import { cpus, freemem, totalmem } from "node:os";
 import type { Engine } from "../../engine/contract.ts";
 import type { GpuMeter } from "../../engine/gpu-meter.ts";
 import type { RunningAnswers } from "../../workspace/running-answers.ts";
-import type { LiveBody, LiveHistory } from "../api-types.ts";
+import type { HourSpeedBody, LiveBody, LiveHistory } from "../api-types.ts";
 import type { EnergyLedger } from "./energy-ledger.ts";
 import type { ModelPulls } from "./model-pulls.ts";
+import { SpeedByCount } from "./speed-by-count.ts";
 
 export interface LiveNumbersOptions {
   engine: Pick<Engine, "status">;
@@ -45,6 +46,7 @@ export class LiveNumbers {
   #cpuPercent = 0;
   #lastCompletionTokens: { at: number; tokens: number } | undefined;
   #firstTokenMs: number | undefined;
+  readonly #speeds = new SpeedByCount();
   #current: LiveBody;
   #changed = Promise.withResolvers<void>();
 
@@ -68,6 +70,10 @@ export class LiveNumbers {
     } as LiveHistory;
   }
 
+  speedByCount(): HourSpeedBody[] {
+    return this.#speeds.lastHour(this.#options.now());
+  }
+
   /** An answer's first token came after this long. */
   firstToken(ms: number): void {
     this.#firstTokenMs = ms;
@@ -78,7 +84,8 @@ export class LiveNumbers {
   read(): void {
     this.#options.energy.share();
     this.#current = this.#take();
-    const { gpu, cpu, engine, tokensPerSecond } = this.#current;
+    const { at, answers, gpu, cpu, engine, tokensPerSecond } = this.#current;
+    this.#speeds.read(at, answers, engine.runningRequests);
     this.#count("tokensPerSecond", tokensPerSecond);
     this.#count("gpuPercent", gpu?.utilisationPercent);
     this.#count("gpuMemoryBytes", gpu?.memoryUsedBytes);

@@ -42,8 +42,6 @@ export const readModels: WorkspaceHandler = async (context, api, { dataFolder, p
       freeBytes: bavail * bsize,
       totalBytes: blocks * bsize,
     },
-    // The engine opens one file for its life.
-    switchHint: "Stop Quern and start it with --model NAME to run another model.",
   });
 };
 
@@ -55,7 +53,7 @@ export const pullModel: WorkspaceHandler = (context, _api, door) => {
 export const deleteModel: WorkspaceHandler = (context, api, { dataFolder }) => {
   const entry = entryNamed(idParam(context));
   if (isSameFile(fileOf(entry, dataFolder), api.engine.status().model.file)) {
-    throw new AppError("conflict", `${entry.id} is running.`, { hint: "Start Quern with another model first." });
+    throw new AppError("conflict", `${entry.id} is running.`, { hint: "Use another model first." });
   }
   return context.json({ id: entry.id, freedBytes: removeModel(entry.id, dataFolder) });
 };

@@ -14,6 +14,7 @@ import {
   restoreConversation,
   searchConversations,
 } from "./conversation-routes.ts";
+import { changeEngine, measureEngine, readEngine } from "./engine-routes.ts";
 import {
   addFile,
   cancelJob,
@@ -69,6 +70,8 @@ const table: RouteTable<WorkspaceDoor> = {
   "/workspace/slim": { POST: slimText },
   "/workspace/budget": { POST: countBudget },
   "/workspace/live": { GET: live },
+  "/workspace/engine": { GET: readEngine, PATCH: changeEngine },
+  "/workspace/engine/measure": { POST: measureEngine },
   "/workspace/models": { GET: readModels },
   "/workspace/models/:id": { DELETE: deleteModel },
   "/workspace/models/:id/pull": { POST: pullModel },
@@ -80,8 +83,8 @@ const table: RouteTable<WorkspaceDoor> = {
 
 export const workspacePaths: readonly string[] = Object.keys(table);
 
-/** The addresses with handlers that know `door`; `api` is what they and the door's own work stand on. */
-export function workspaceRoutes(door: WorkspaceDoor, api: Api): ReturnType<typeof boundRoutes> {
+/** The addresses with handlers that know `door`; `api` tells what the door's own work stands on at the time. */
+export function workspaceRoutes(door: WorkspaceDoor, api: () => Api): ReturnType<typeof boundRoutes> {
   door.attach(api);
   return boundRoutes(table, door);
 }

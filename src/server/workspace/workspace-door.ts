@@ -7,6 +7,7 @@ import { type GpuMeter, openGpuMeter } from "../../engine/gpu-meter.ts";
 import { RunningAnswers } from "../../workspace/running-answers.ts";
 import { openWorkspace, type Workspace } from "../../workspace/workspace.ts";
 import type { Api, ApiContext } from "../api.ts";
+import type { EngineSwitch } from "../engine-switch.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { EnergyLedger } from "./energy-ledger.ts";
 import { LiveNumbers } from "./live-numbers.ts";
@@ -16,6 +17,8 @@ import { prefillTemplates } from "./template-prefill.ts";
 
 export interface WorkspaceDoor extends AsyncDisposable {
   readonly workspace: Workspace;
+  /** Absent where the engine stays as it was opened. */
+  readonly engineSwitch?: EngineSwitch;
   readonly dataFolder: string;
   readonly answers: RunningAnswers;
   readonly energy: EnergyLedger;
@@ -26,8 +29,8 @@ export interface WorkspaceDoor extends AsyncDisposable {
   /** Aborts when streams without an end (the live panel) must let go, so that the server can close. */
   readonly leaving: AbortSignal;
   /** Called once by the app that serves this door. */
-  attach(api: Api): void;
-  /** Prefills the templates' fixed beginnings in the background; call when the engine serves. Resolves with how many are in. */
+  attach(api: () => Api): void;
+  /** Prefills the templates' fixed beginnings in the background; call each time the engine begins to serve. Resolves with how many are in. */
   prefillTemplates(): Promise<number>;
   /** Ends those streams. Call before the server closes. */
   letGo(): void;
@@ -35,8 +38,11 @@ export interface WorkspaceDoor extends AsyncDisposable {
 
 export interface WorkspaceDoorOptions {
   engine: Engine;
+  engineSwitch?: EngineSwitch;
   log: Log;
   dataFolder: string;
+  /** Opened already, and closed by whoever did; absent: the one in `dataFolder`. */
+  workspace?: Workspace;
   /** Where models are fetched; see the setting of that name. */
   hub: string;
   /** Absent: NVIDIA's, where there is one. Tests bring their own, or none. */
@@ -49,8 +55,8 @@ export interface WorkspaceDoorOptions {
 
 /** Opens the workspace in `dataFolder`. Throws AppError `conflict`, `unreadable` or `storage`, as the store does. */
 export function openWorkspaceDoor(options: WorkspaceDoorOptions): WorkspaceDoor {
-  const { engine, log, dataFolder, hub, readEveryMs } = options;
-  const workspace = openWorkspace(dataFolder);
+  const { engine, engineSwitch, log, dataFolder, hub, readEveryMs } = options;
+  const workspace = options.workspace ?? openWorkspace(dataFolder);
   const { answers: closed, jobs: queued } = workspace.recovered;
   if (closed + queued > 0) log.warn("workspace recovered", { answersClosed: closed, jobsQueued: queued });
   const gpu = options.gpu === "none" ? undefined : (options.gpu ?? openGpuMeter());
@@ -67,10 +73,11 @@ export function openWorkspaceDoor(options: WorkspaceDoorOptions): WorkspaceDoor 
   const live = new LiveNumbers({ engine, gpu, answers, pulls, energy, cores: availableParallelism() });
   const timer = setInterval(() => live.read(), readEveryMs ?? 1000);
   timer.unref();
-  let api: Api | undefined;
+  let api: (() => Api) | undefined;
   let prefilling: Promise<number> | undefined;
   const door: WorkspaceDoor = {
     workspace,
+    ...(engineSwitch ? { engineSwitch } : {}),
     dataFolder,
     answers,
     energy,
@@ -83,7 +90,8 @@ export function openWorkspaceDoor(options: WorkspaceDoorOptions): WorkspaceDoor 
       api = served;
     },
     prefillTemplates() {
-      prefilling ??= api ? prefillTemplates(api, door, log) : Promise.resolve(0);
+      // One after the other: an engine that was opened anew has none of them.
+      prefilling = (prefilling ?? Promise.resolve(0)).then(() => (api ? prefillTemplates(api(), door, log) : 0));
       return prefilling;
     },
     letGo: () => leaving.abort(),
@@ -92,7 +100,7 @@ export function openWorkspaceDoor(options: WorkspaceDoorOptions): WorkspaceDoor 
       clearInterval(timer);
       await Promise.all([answers[Symbol.asyncDispose](), pulls[Symbol.asyncDispose](), prefilling]);
       gpu?.[Symbol.dispose]();
-      workspace[Symbol.dispose]();
+      if (!options.workspace) workspace[Symbol.dispose]();
     },
   };
   return door;
