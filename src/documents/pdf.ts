@@ -10,6 +10,7 @@ import { uprightPage } from "./pdf-upright.ts";
 import { openPdf, type PdfFile, type PdfPage } from "./pdfium.ts";
 import type { Draft, DraftPage, ReadContext, RecognisedPage } from "./reader.ts";
 import { scaledRecognition, segmentsOfRecognised } from "./recognised.ts";
+import { sideBySide } from "./side-by-side.ts";
 
 /** Resolution for recognition: enough for 8-point Chinese type, a second or two a page. */
 const recognitionDpi = 200;
@@ -34,14 +35,17 @@ export async function readPdf(bytes: Uint8Array, context: ReadContext): Promise<
       message: `${name} has ${pageCount} pages; the limit is ${limits.pages}. Pages ${last + 1}–${pageCount} were not read.`,
       page: last + 1,
     });
-  const pages: DraftPage[] = [];
-  for (let index = 0; index < last; index++) {
+  const read = async (index: number): Promise<DraftPage> => {
     signal.throwIfAborted();
-    pages.push(await readPage(file, index, context));
-    context.progress({ page: index + 1, pages: last, step: "reading" });
-    // A turn of the loop per page lets a cancel message in.
-    await turn();
-  }
+    return readPage(file, index, context);
+  };
+  const pages = await sideBySide(last, read, {
+    after: (index) => {
+      context.progress({ page: index + 1, pages: last, step: "reading" });
+      // A turn of the loop per page lets a cancel message in.
+      return turn();
+    },
+  });
   // A page that could not even be opened has no size; a scan that nobody recognised has one.
   if (pages.every((page) => page.source === "unreadable" && page.width === 0))
     throw new AppError("unreadable", `None of the ${pageCount} pages of ${name} can be read: the file is damaged.`);

@@ -6,10 +6,11 @@ import { withHeadings } from "../pdf.ts";
 import type { RasterImage } from "../pdfium.ts";
 import type { Draft, DraftPage, ReadContext, Recognise } from "../reader.ts";
 import { segmentsOfRecognised } from "../recognised.ts";
+import { sideBySide } from "../side-by-side.ts";
 
 export async function readImage(bytes: Uint8Array, context: ReadContext): Promise<Draft> {
   const { name, limits, signal, warn, recognise } = context;
-  const frames = await framesOf(bytes, context);
+  const { frames, pixels } = await framesOf(bytes, context);
   if (!recognise)
     throw new AppError("unsupported", `${name} is an image, and text recognition is off.`, {
       hint: "Switch recognition on to read images.",
@@ -21,33 +22,32 @@ export async function readImage(bytes: Uint8Array, context: ReadContext): Promis
       message: `${name} has ${frames} frames; those after ${last} were not read.`,
       page: last + 1,
     });
-  const pages: DraftPage[] = [];
-  for (let frame = 0; frame < last; frame++) {
+  const readFrame = async (frame: number): Promise<DraftPage> => {
     signal.throwIfAborted();
     const number = frame + 1;
     context.progress({ page: number, pages: last, step: "recognising" });
     const found = await recognise(await decodeImage(bytes, { name, frame, pixels: limits.pixels }));
     const segments = segmentsOfRecognised(found, number);
-    const confidence = confidenceOf(found.runs) ?? 1;
-    const upright = {
+    return {
       ...(found.turnedBy === 0 ? {} : { turnedBy: found.turnedBy }),
       ...(found.levelledBy === 0 ? {} : { levelledBy: found.levelledBy }),
-    };
-    pages.push({
-      ...upright,
       number,
       width: Math.round(found.width),
       height: Math.round(found.height),
       unit: "px",
       source: segments.length > 0 ? "ocr" : "blank",
-      confidence,
+      confidence: confidenceOf(found.runs) ?? 1,
       segments,
-    });
-  }
+    };
+  };
+  const pages = await sideBySide(last, readFrame, { atOnce: pixels > mostPixelsTwice ? 1 : 2 });
   return { kind: "image", pages: withHeadings(pages) };
 }
 
-async function framesOf(bytes: Uint8Array, { name, limits }: ReadContext): Promise<number> {
+/** Larger frames are read one at a time: each takes up to ten bytes a pixel. */
+const mostPixelsTwice = 25e6;
+
+async function framesOf(bytes: Uint8Array, { name, limits }: ReadContext): Promise<{ frames: number; pixels: number }> {
   try {
     const { width, height, pages = 1, format } = await sharp(bytes, { limitInputPixels: false }).metadata();
     if (width * height > limits.pixels)
@@ -56,7 +56,7 @@ async function framesOf(bytes: Uint8Array, { name, limits }: ReadContext): Promi
         `${name} is ${width} × ${height} pixels; the limit is ${Math.floor(limits.pixels / 1e6)} megapixels.`,
         { hint: "Scale the image down." },
       );
-    return format === "tiff" || format === "gif" ? pages : 1;
+    return { frames: format === "tiff" || format === "gif" ? pages : 1, pixels: width * height };
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
     throw new AppError("unreadable", `${name} cannot be decoded: the image is damaged or of a kind that is not read.`, {
