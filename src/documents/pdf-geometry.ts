@@ -1,4 +1,4 @@
-// Plane geometry for pdfium.ts: PDF coordinates to the upright page, and which drawn shapes are rulings or bullets.
+// Plane geometry for PDF pages: PDF coordinates to the upright page, and which drawn shapes are rulings or bullets.
 import type { Ruling } from "./layout/runs.ts";
 
 export interface PageBox {

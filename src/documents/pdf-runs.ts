@@ -1,7 +1,7 @@
 // From a PDF page's characters to runs for the layout, and the judgement whether its text layer can be trusted.
 import type { Run } from "./layout/runs.ts";
 import { isCjk } from "./layout/runs.ts";
-import type { Character, PdfPage } from "./pdfium.ts";
+import type { Character, PdfPage } from "./pdf-page.ts";
 
 /** What to do with a page's text layer. */
 export type TextLayer =

@@ -2,7 +2,7 @@
 // whole, so that layout always sees upright lines.
 import type { Ruling } from "./layout/runs.ts";
 import type { PageBox } from "./pdf-geometry.ts";
-import type { Character, PdfPage } from "./pdfium.ts";
+import type { Character, PdfPage } from "./pdf-page.ts";
 
 export type QuarterTurn = 0 | 90 | 180 | 270;
 
