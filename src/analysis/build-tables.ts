@@ -1,12 +1,17 @@
 // Grids -> typed tables: takes each detected layout, fills merged cells, types the columns, turns period columns into rows
 // (1月 | 2月 | 3月 becomes 期间 and a value), joins year and month columns, and keeps the total rows for checking.
+
 import { grainWords } from "./column-time.ts";
 import { type ColumnOverride, typeColumn } from "./columns.ts";
+import { describeExcluded, describeFormulas, describeHidden, formulaCells } from "./describe-layout.ts";
 import { detectTables, type TableLayout } from "./detect-tables.ts";
 import { cellText, type Grid, isBlank } from "./grid.ts";
-import { type Grain, parseNumber } from "./parse-value.ts";
+import { decimalMark, parseNumber } from "./parse-number.ts";
+import type { Grain } from "./parse-time.ts";
 import type { Workbook } from "./read-workbook.ts";
+import { sectionColumn } from "./section-column.ts";
 import { type Column, rangeOf, type Table, type TotalRow } from "./table.ts";
+import { turnMetrics } from "./turn-metrics.ts";
 import { parseUnit, type Unit } from "./unit.ts";
 import { toLong } from "./wide-to-long.ts";
 import type { Words } from "./words.ts";
@@ -34,12 +39,19 @@ export function buildTables(workbook: Workbook, options: BuildOptions = {}): Tab
 
 const size = (table: Table): number => table.recordCount * table.columns.length;
 
-function buildTable(grid: Grid, layout: TableLayout, id: string, options: BuildOptions): Table {
+function buildTable(sheet: Grid, found: TableLayout, id: string, options: BuildOptions): Table {
+  const turned = options.keepWide === true ? undefined : turnMetrics(sheet, found);
+  const { grid, layout } = turned ?? { grid: sheet, layout: found };
   const { region, headers, firstBodyRow, excluded } = layout;
   const leftOut = new Set(excluded.map(({ row }) => row));
   const rows = bodyRows(firstBodyRow, region.endRow, leftOut);
   const decisions: Words[] = [];
-  describeExcluded(layout, decisions);
+  describeExcluded(found, decisions);
+  if (turned !== undefined)
+    decisions.push({
+      zh: `指标写在行里、期间写在列里：已转置，每个指标一列（${layout.headers.slice(1).join("、")}）`,
+      en: `metrics stand in rows and periods in columns: turned, one column a metric (${layout.headers.slice(1).join(", ")})`,
+    });
   const filled = filledCells(grid, layout, rows, decisions);
   const tableUnit = unitLine(layout.titles);
   const overrides = options.overrides?.[id] ?? {};
@@ -54,24 +66,14 @@ function buildTable(grid: Grid, layout: TableLayout, id: string, options: BuildO
       override: overrides[header] ?? {},
     }),
   );
-  const hidden = columns.filter((column) => column.isHidden).map((column) => column.name);
-  if (hidden.length > 0)
-    decisions.push({
-      zh: `隐藏的列也已读入：${hidden.join("、")}`,
-      en: `hidden columns are read too: ${hidden.join(", ")}`,
-    });
-  const hiddenRowCount = rows.reduce((count, row) => count + (grid.hiddenRows.has(row) ? 1 : 0), 0);
-  if (hiddenRowCount > 0)
-    decisions.push({ zh: `${hiddenRowCount} 个隐藏的行已计入`, en: `${hiddenRowCount} hidden rows are counted in` });
-  const cached = formulaCount(grid, layout);
-  if (cached > 0)
-    decisions.push({
-      zh: `${cached} 个公式单元格取文件里保存的结果`,
-      en: `${cached} formula cells are taken with the results saved in the file`,
-    });
+  const section = sectionColumn(grid, layout, rows, columns.length);
+  if (section !== undefined) columns.push(section);
+  const hiddenRowCount = describeHidden(grid, rows, columns, decisions);
+  const formulas = formulaCells(grid, layout);
+  describeFormulas(formulas, decisions);
   const table: Table = {
     id,
-    name: layout.titles.find((title) => !/^(单位|unit|制表|日期|date)/i.test(title)) ?? grid.sheet,
+    name: tableName(layout.titles) ?? grid.sheet,
     sheet: grid.sheet,
     hasSheets: grid.hasSheets,
     titles: layout.titles,
@@ -80,11 +82,20 @@ function buildTable(grid: Grid, layout: TableLayout, id: string, options: BuildO
     sheetRows: rows,
     totals: totalRows(grid, layout, rows, columns),
     decisions,
-    range: rangeOf(grid, region.startRow, region.startColumn, region.endRow, region.endColumn),
+    range: rangeOf(sheet, found.region.startRow, found.region.startColumn, found.region.endRow, found.region.endColumn),
     hiddenRowCount,
+    ...(grid.turnedFrom === undefined ? {} : { turnedFrom: grid.turnedFrom }),
+    ...(formulas.empty.length === 0 ? {} : { emptyFormulas: formulas.empty }),
   };
   const long = options.keepWide === true ? table : toLong(table);
   return joinYearAndPart(long);
+}
+
+/** The first title that names the table, without its unit. */
+function tableName(titles: readonly string[]): string | undefined {
+  return titles
+    .find((title) => !/^[(（]?(单位|unit|in\b|制表|编制|日期|date)/i.test(title))
+    ?.replace(/\s*[(（]\s*单位[^)）]*[)）]\s*$/, "");
 }
 
 function bodyRows(start: number, end: number, leftOut: ReadonlySet<number>): Int32Array {
@@ -92,39 +103,6 @@ function bodyRows(start: number, end: number, leftOut: ReadonlySet<number>): Int
   let count = 0;
   for (let row = start; row <= end; row++) if (!leftOut.has(row)) rows[count++] = row;
   return rows.slice(0, count);
-}
-
-function describeExcluded({ excluded, headerRows, titles }: TableLayout, decisions: Words[]): void {
-  if (titles.length > 0)
-    decisions.push({
-      zh: `表头上方的 ${titles.length} 行是标题：${titles.join("；")}`,
-      en: `${titles.length} title rows above the header: ${titles.join("; ")}`,
-    });
-  if (headerRows.length === 0)
-    decisions.push({
-      zh: "没有找到表头，列名用列字母",
-      en: "no header row was found; columns are named by their letters",
-    });
-  else if (headerRows.length > 1)
-    decisions.push({
-      zh: `表头有 ${headerRows.length} 行，已合并`,
-      en: `the header has ${headerRows.length} rows, joined into one`,
-    });
-  const kinds: readonly (readonly [string, Words])[] = [
-    ["subtotal", { zh: "小计行", en: "subtotal rows" }],
-    ["total", { zh: "合计行", en: "total rows" }],
-    ["repeated_header", { zh: "重复的表头行", en: "repeated header rows" }],
-    ["note", { zh: "注释行", en: "note rows" }],
-  ];
-  for (const [kind, words] of kinds) {
-    const rows = excluded.filter((row) => row.kind === kind).map(({ row }) => row + 1);
-    if (rows.length === 0) continue;
-    const shown = rows.slice(0, 8).join(", ") + (rows.length > 8 ? " …" : "");
-    decisions.push({
-      zh: `${rows.length} 个${words.zh}不计入数据（第 ${shown} 行）`,
-      en: `${rows.length} ${words.en} are left out of the data (row ${shown})`,
-    });
-  }
 }
 
 /** "单位：万元" or "(in USD k)" above the table. */
@@ -196,40 +174,28 @@ function printsOnce(grid: Grid, column: number, rows: Int32Array, hasSubtotals: 
   return names.size >= 2 && blanks >= rows.length * (hasSubtotals ? 0.2 : 0.5);
 }
 
-function formulaCount(grid: Grid, { region, firstBodyRow }: TableLayout): number {
-  let count = 0;
-  for (const key of grid.formulas.keys()) {
-    const row = Math.floor(key / 16_384);
-    const column = key % 16_384;
-    if (row >= firstBodyRow && row <= region.endRow && column >= region.startColumn && column <= region.endColumn)
-      count++;
-  }
-  return count;
-}
-
 function totalRows(grid: Grid, layout: TableLayout, rows: Int32Array, columns: readonly Column[]): TotalRow[] {
   const totals: TotalRow[] = [];
+  const marks = new Map(
+    columns.map((column) => [column.id, decimalMark(grid.columns[column.sheetColumn ?? -1]?.texts ?? [])]),
+  );
   let groupStart = 0;
-  for (const { row, kind, label } of layout.excluded) {
+  for (const { row, kind, label, covers } of layout.excluded) {
     if (kind !== "total" && kind !== "subtotal") continue;
     const end = lowerBound(rows, row);
     const values = new Map<string, number>();
     for (const column of columns) {
       if (column.type !== "number" || column.sheetColumn === undefined) continue;
       const text = cellText(grid, row, column.sheetColumn);
-      const value = parseNumber(text)?.value;
+      const value = parseNumber(text, marks.get(column.id))?.value;
       if (value !== undefined) values.set(column.id, value);
     }
-    if (values.size > 0)
-      totals.push({
-        kind,
-        label,
-        sheetRow: row,
-        values,
-        start: kind === "total" ? 0 : groupStart,
-        end: kind === "total" && end === 0 ? rows.length : end,
-      });
-    if (kind === "subtotal") groupStart = end;
+    const [start, stop] =
+      covers !== undefined
+        ? [lowerBound(rows, covers[0]), lowerBound(rows, covers[1] + 1)]
+        : [kind === "total" ? 0 : groupStart, kind === "total" && end === 0 ? rows.length : end];
+    if (values.size > 0) totals.push({ kind, label, sheetRow: row, values, start, end: stop });
+    if (kind === "subtotal" && covers === undefined) groupStart = end;
   }
   return totals;
 }

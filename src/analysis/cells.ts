@@ -97,6 +97,8 @@ function periodOf(plan: Plan, table: Table): (record: number) => Which | undefin
 }
 
 function rangeText(table: Table, metric: Column | undefined, { low, high }: Collected): string {
+  if (table.turnedFrom !== undefined)
+    return `${recordAddress(table, low, metric)}:${recordAddress(table, high, metric).split("!").at(-1)}`;
   const [from, to] = [(table.sheetRows[low] ?? 0) + 1, (table.sheetRows[high] ?? 0) + 1];
   const letters = metric?.sheetColumn === undefined ? "" : columnLetters(metric.sheetColumn);
   const range = `${letters}${from}:${letters}${to}`;

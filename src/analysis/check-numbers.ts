@@ -3,7 +3,7 @@
 // the analysis. What cannot be shown to be right counts as wrong: a template sentence is better than a doubtful one.
 import type { Fact, FactNumber, Role } from "./facts.ts";
 import { type Mention, namePattern, type PeriodMention, scanNumbers } from "./number-mentions.ts";
-import type { Grain } from "./parse-value.ts";
+import type { Grain } from "./parse-time.ts";
 import { startOf } from "./time.ts";
 
 export interface CheckContext {

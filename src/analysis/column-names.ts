@@ -21,7 +21,7 @@ export function roleOf(
   if (type === "text" || type === "boolean")
     return idNames.test(name) || (distinct > 200 && distinct > 0.9 * filled) ? "id" : "dimension";
   if (idNames.test(name)) return "id";
-  if (unit.kind === "percent" || ratioNames.test(name)) {
+  if (unit.kind === "percent" || unit.symbol.includes("/") || ratioNames.test(name)) {
     decisions.push({
       zh: "是比率或价格，不能相加，默认取平均",
       en: "a rate or price: not added up, averaged by default",

@@ -3,10 +3,19 @@
 
 import { idNames } from "./column-names.ts";
 import { isMissingWord, mostCells, sumWhere, type Tally } from "./column-tally.ts";
-import { dateOrder, namedNumbers, periodReading, withTexts } from "./column-time.ts";
+import {
+  dateOrder,
+  dayOfNumber,
+  holdsDayNumbers,
+  isDayNumber,
+  namedNumbers,
+  periodReading,
+  withTexts,
+} from "./column-time.ts";
 import type { ColumnSource } from "./columns.ts";
 import { cellKind, isoDate } from "./grid.ts";
-import { type Grain, type ParsedNumber, parseDate, parseNumber, parsePeriod } from "./parse-value.ts";
+import { type DecimalMark, decimalMark, type ParsedNumber, parseNumber } from "./parse-number.ts";
+import { type Grain, parseDate, parsePeriod } from "./parse-time.ts";
 import type { ColumnType } from "./table.ts";
 import type { Unit } from "./unit.ts";
 import type { Words } from "./words.ts";
@@ -22,7 +31,10 @@ export interface Reading {
   grain?: Grain;
   hasYear?: boolean;
   isFiscal?: boolean;
+  /** The unit most of the cells write, if they write one. */
   unit?: Unit;
+  /** Of a number: each text as it was parsed, by index. What it is worth in the column's unit is told by textsInUnit. */
+  numbers?: readonly (ParsedNumber | undefined)[];
   reason: Words;
 }
 
@@ -50,40 +62,28 @@ export function readColumn(
       en: `"${name}" is an identifier by its name and is not added up`,
     });
 
-  const numbers = texts.map((text) => parseNumber(text));
+  const mark = decimalMark(texts.filter((_, code) => (counts.byText[code] ?? 0) > 0));
+  const numbers = texts.map((text) => parseNumber(text, mark));
   const numericTexts = sumWhere(counts, (code) => numbers[code] !== undefined);
   const order = dateOrder(texts, counts, source.override.dateOrder);
   const dates = Float64Array.from(texts, (text) => parseDate(text, order.order) ?? Number.NaN);
   const dateTexts = sumWhere(counts, (code) => !Number.isNaN(dates[code] ?? Number.NaN));
   const numeric = counts.number + numericTexts;
 
-  if (
-    wanted === "date" ||
-    (wanted === undefined && counts.date + dateTexts >= mostCells * counts.filled && counts.date + dateTexts >= numeric)
-  ) {
-    const reason =
-      dateTexts > 0
-        ? {
-            zh: `${counts.date + dateTexts} 个单元格是日期${order.words.zh}`,
-            en: `${counts.date + dateTexts} cells read as dates${order.words.en}`,
-          }
-        : { zh: `${counts.date} 个单元格是日期`, en: `${counts.date} cells are dates` };
-    return {
-      type: "date",
-      ofNumber: () => Number.NaN,
-      ofTexts: dates,
-      ofDate: (days) => Math.floor(days),
-      grain: "day",
-      hasYear: true,
-      reason,
-    };
-  }
+  const dated = counts.date + dateTexts;
+  const isDate =
+    (dated >= mostCells * counts.filled && dated >= numeric) ||
+    (dated + counts.number >= mostCells * counts.filled &&
+      dated >= strayDates * counts.filled &&
+      holdsDayNumbers(values, kinds, source));
+  if (wanted === "date" || (wanted === undefined && isDate))
+    return dateReading(dates, { dated, dayNumbers: dated < mostCells * counts.filled ? counts.number : 0, order });
   const periods = texts.map((text) => parsePeriod(text));
   const periodTexts = sumWhere(counts, (code) => periods[code] !== undefined);
   if (wanted === "period" || (wanted === undefined && periodTexts >= mostCells * counts.filled))
     return periodReading(periods, counts);
   if (wanted === "number" || (wanted === undefined && numeric >= mostCells * counts.filled))
-    return numberReading(numbers, counts, numericTexts);
+    return numberReading(numbers, counts, { numericTexts, mark });
   if (counts.boolean >= mostCells * counts.filled || wanted === "boolean") {
     return {
       type: "boolean",
@@ -105,7 +105,36 @@ export function readColumn(
   );
 }
 
-function numberReading(numbers: readonly (ParsedNumber | undefined)[], counts: Tally, numericTexts: number): Reading {
+/** So many dates among day numbers show what the numbers are. */
+const strayDates = 0.1;
+
+function dateReading(
+  dates: Float64Array,
+  { dated, dayNumbers, order }: { dated: number; dayNumbers: number; order: ReturnType<typeof dateOrder> },
+): Reading {
+  const also =
+    dayNumbers === 0
+      ? { zh: "", en: "" }
+      : { zh: `，${dayNumbers} 个是 Excel 的日期序号`, en: `, ${dayNumbers} are Excel day numbers` };
+  return {
+    type: "date",
+    ofNumber: (value) => (isDayNumber(value) ? dayOfNumber(value) : Number.NaN),
+    ofTexts: dates,
+    ofDate: (days) => Math.floor(days),
+    grain: "day",
+    hasYear: true,
+    reason: {
+      zh: `${dated} 个单元格是日期${order.words.zh}${also.zh}`,
+      en: `${dated} cells read as dates${order.words.en}${also.en}`,
+    },
+  };
+}
+
+function numberReading(
+  numbers: readonly (ParsedNumber | undefined)[],
+  counts: Tally,
+  { numericTexts, mark }: { numericTexts: number; mark: DecimalMark },
+): Reading {
   const units = new Map<string, { unit: Unit; count: number }>();
   for (const [code, parsed] of numbers.entries()) {
     const count = counts.byText[code] ?? 0;
@@ -113,12 +142,16 @@ function numberReading(numbers: readonly (ParsedNumber | undefined)[], counts: T
     const key = parsed.unit.base || parsed.unit.symbol;
     units.set(key, { unit: parsed.unit, count: (units.get(key)?.count ?? 0) + count });
   }
-  const commonest = [...units.values()].sort((a, b) => b.count - a.count)[0];
+  const [first] = [...units.values()].sort((a, b) => b.count - a.count);
+  // A few percentages among amounts do not make the amounts percentages.
+  const isMinority = first?.unit.kind === "percent" && first.count < 0.5 * (counts.number + numericTexts);
+  const commonest = isMinority ? undefined : first;
+  const comma = mark === "," ? { zh: "，逗号是小数点", en: ", the comma parting the fraction" } : { zh: "", en: "" };
   const reason =
     numericTexts > 0
       ? {
-          zh: `${numericTexts} 个单元格的数字存成了文字，已读作数字`,
-          en: `${numericTexts} cells hold numbers as text and were read as numbers`,
+          zh: `${numericTexts} 个单元格的数字存成了文字，已读作数字${comma.zh}`,
+          en: `${numericTexts} cells hold numbers as text and were read as numbers${comma.en}`,
         }
       : { zh: "单元格是数字", en: "its cells are numbers" };
   return {
@@ -126,6 +159,7 @@ function numberReading(numbers: readonly (ParsedNumber | undefined)[], counts: T
     ofNumber: (value) => value,
     ofTexts: Float64Array.from(numbers, (parsed) => parsed?.value ?? Number.NaN),
     ofDate: () => Number.NaN,
+    numbers,
     ...(commonest === undefined ? {} : { unit: commonest.unit }),
     reason,
   };

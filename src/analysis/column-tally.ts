@@ -1,7 +1,7 @@
 // How many cells of a column are of which kind, counted once; and the question put to every text of it: how many cells say yes.
 import type { ColumnSource } from "./columns.ts";
 import { cellKind, type Grid } from "./grid.ts";
-import { narrow } from "./parse-value.ts";
+import { narrow } from "./narrow.ts";
 
 const missingWords = /^(-+|—+|–+|\/|\.+|n\/?a|null|none|nil|nan|无|暂无|缺|空|未知|不详|待定|tbd|#n\/a)$/i;
 /** Missing words are short; long texts need no look. */

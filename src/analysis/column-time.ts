@@ -5,18 +5,30 @@ import type { Reading } from "./column-reading.ts";
 import { mostCells, type Tally } from "./column-tally.ts";
 import type { ColumnSource } from "./columns.ts";
 import { cellKind } from "./grid.ts";
+import { narrow } from "./narrow.ts";
+import { parseNumber } from "./parse-number.ts";
 import {
   type DateOrder,
   dateOrderHint,
   daysOf,
   type Grain,
-  narrow,
   type ParsedPeriod,
   parseDate,
-  parseNumber,
   parsePeriod,
-} from "./parse-value.ts";
+} from "./parse-time.ts";
 import type { Words } from "./words.ts";
+
+/** Spreadsheets count days from 1899-12-30; 20000 to 80000 is 1954 to 2119. */
+export const isDayNumber = (value: number): boolean => value >= 20_000 && value <= 80_000;
+export const dayOfNumber = (value: number): number => Math.floor(value) - 25_569;
+
+export function holdsDayNumbers(
+  values: Float64Array | undefined,
+  kinds: Uint8Array | undefined,
+  { rows }: ColumnSource,
+): boolean {
+  return rows.every((row) => kinds?.[row] !== cellKind.number || isDayNumber(values?.[row] ?? Number.NaN));
+}
 
 /** Numbers that are years, months, quarters or days by the column's name: 2025, 7, 202507, 20250703, and Excel day numbers. */
 export function namedNumbers(
@@ -57,7 +69,7 @@ export function namedNumbers(
       en: "named as a quarter, with values 1 to 4",
     });
   }
-  const isTimeName = /日期|时间|年月|月份|期间|账期|^日$|\b(date|day|month|period|time)\b/i.test(name);
+  const isTimeName = /日期|时间|年月|月份|期间|账期|日$|\b(date|day|month|period|time)\b/i.test(name);
   if (!isTimeName) return undefined;
   const dayOf = (value: number): number =>
     daysOf(Math.floor(value / 10_000), Math.floor(value / 100) % 100, value % 100) ?? Number.NaN;
@@ -75,10 +87,10 @@ export function namedNumbers(
   if (fits((value) => value >= 190_001 && value <= 220_012 && !Number.isNaN(monthOf(value)))) {
     return period("month", true, monthOf, { zh: "六位数字是年月（202507）", en: "six digits are a month (202507)" });
   }
-  if (fits((value) => value >= 20_000 && value <= 80_000)) {
+  if (holdsDayNumbers(values, kinds, source)) {
     return {
       type: "date",
-      ofNumber: (value) => Math.floor(value) - 25_569,
+      ofNumber: dayOfNumber,
       ofDate: (days) => Math.floor(days),
       grain: "day",
       hasYear: true,
@@ -118,7 +130,7 @@ export function dateOrder(
     };
   if (hints.has("mdy")) return { order: "mdy", words: { zh: "（月在前）", en: " (month first)" } };
   const isAmbiguous = texts.some(
-    (text, code) => (counts.byText[code] ?? 0) > 0 && /^\d{1,2}[/\-.]\d{1,2}[/\-.]\d{2,4}/.test(narrow(text)),
+    (text, code) => (counts.byText[code] ?? 0) > 0 && /^\d{1,2}[/-]\d{1,2}[/-]\d{2,4}/.test(narrow(text)),
   );
   return {
     order: "mdy",

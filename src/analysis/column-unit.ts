@@ -2,9 +2,11 @@
 // a line above the table. And how percentages are written: 23.5 or 0.235.
 import { countNames, ratioNames } from "./column-names.ts";
 import type { Reading } from "./column-reading.ts";
+import type { Tally } from "./column-tally.ts";
 import type { ColumnSource } from "./columns.ts";
 import { cellKind, type Grid } from "./grid.ts";
-import { parseUnit, percentUnit, plainUnit, type Unit } from "./unit.ts";
+import { type ParsedNumber, tidy } from "./parse-number.ts";
+import { conversion, parseUnit, percentUnit, plainUnit, type Unit } from "./unit.ts";
 import type { Words } from "./words.ts";
 
 interface UnitQuestion {
@@ -62,22 +64,23 @@ export function unitOf({ name, headerUnit, reading, source, formats, decisions }
 }
 
 interface PercentQuestion {
-  headerUnit: Unit | undefined;
   reading: Reading;
   source: ColumnSource;
   grid: Grid;
+  counts: Tally;
   decisions: Words[];
-  override: string | undefined;
 }
 
-/** 100 when the numeric cells of a percent column are written as 23.5 for 23.5 %, 1 when as 0.235. */
-export function percentDivisor({ headerUnit, source, grid, decisions, override }: PercentQuestion): number {
+/** 100 when the bare numbers of a percent column are written as 23.5 for 23.5 %, 1 when as 0.235. */
+export function percentDivisor({ reading, source, grid, counts, decisions }: PercentQuestion): number {
   const data = grid.columns[source.sheetColumn];
-  if (headerUnit?.kind !== "percent" && override === undefined) return 1;
   if ([...(data?.formats ?? [])].some(([format]) => format.includes("%"))) return 1;
   let largest = 0;
   for (const row of source.rows)
     if (data?.kinds[row] === cellKind.number) largest = Math.max(largest, Math.abs(data.values[row] ?? 0));
+  for (const [code, parsed] of (reading.numbers ?? []).entries())
+    if (parsed !== undefined && parsed.unit === undefined && (counts.byText[code] ?? 0) > 0)
+      largest = Math.max(largest, Math.abs(parsed.value));
   if (largest > 1.5) {
     decisions.push({ zh: "百分数写作 23.5 表示 23.5%", en: "percentages are written as 23.5 for 23.5%" });
     return 100;
@@ -88,4 +91,35 @@ export function percentDivisor({ headerUnit, source, grid, decisions, override }
       en: "no value exceeds 1.5, so 0.235 is read as 23.5%",
     });
   return 1;
+}
+
+/** What each text is worth in the column's unit: NaN for one in a unit that cannot be turned into it (another currency). */
+export function textsInUnit(
+  numbers: readonly (ParsedNumber | undefined)[],
+  { unit, divisor, counts, decisions }: { unit: Unit; divisor: number; counts: Tally; decisions: Words[] },
+): Float64Array {
+  const others = new Set<string>();
+  const values = Float64Array.from(numbers, (parsed, code) => {
+    if (parsed === undefined) return Number.NaN;
+    const value = parsed.unit === undefined ? parsed.value / divisor : inUnit(parsed, parsed.unit, unit);
+    if ((counts.byText[code] ?? 0) > 0 && parsed.unit !== undefined && parsed.unit.symbol !== unit.symbol)
+      others.add(parsed.unit.symbol);
+    return value;
+  });
+  others.delete("");
+  if (others.size > 0 && unit.symbol !== "")
+    decisions.push({
+      zh: `单元格里还写了别的单位（${[...others].join("、")}）：同类的换算成“${unit.symbol}”，不能换算的不计入`,
+      en: `some cells are in other units (${[...others].join(", ")}): what can be is converted to "${unit.symbol}", the rest is left out`,
+    });
+  return values;
+}
+
+function inUnit({ value, hasMagnitude }: ParsedNumber, written: Unit, wanted: Unit): number {
+  if (wanted.kind === "percent" || written.kind === "percent") return written.kind === wanted.kind ? value : Number.NaN;
+  // Under a header in 万元, "1.2万" is 1.2, but "¥300" only repeats the currency.
+  const own = hasMagnitude === true ? tidy(value / wanted.scale) : value;
+  if (written.base === wanted.base || written.base === "" || wanted.base === "") return own;
+  const factor = conversion(written.base, wanted.base);
+  return factor === undefined ? Number.NaN : tidy(value * factor);
 }

@@ -3,7 +3,7 @@
 import { planNames, roleOf } from "./column-names.ts";
 import { readColumn } from "./column-reading.ts";
 import { isMissingWord, tally } from "./column-tally.ts";
-import { percentDivisor, unitOf } from "./column-unit.ts";
+import { percentDivisor, textsInUnit, unitOf } from "./column-unit.ts";
 import { addressOf, cellKind, type Grid, isoDate } from "./grid.ts";
 import type { CellProblem, Column, ColumnRole, ColumnType } from "./table.ts";
 import { plainUnit, splitHeaderUnit, type Unit } from "./unit.ts";
@@ -46,8 +46,12 @@ export function typeColumn(grid: Grid, source: ColumnSource): Column {
       : plainUnit;
   const divisor =
     reading.type === "number" && unit.kind === "percent"
-      ? percentDivisor({ headerUnit, reading, source, grid, decisions, override: source.override.unit })
+      ? percentDivisor({ reading, source, grid, decisions, counts })
       : 1;
+  const ofTexts =
+    reading.numbers === undefined
+      ? reading.ofTexts
+      : textsInUnit(reading.numbers, { unit, divisor, counts, decisions });
 
   const values = new Float64Array(source.rows.length).fill(Number.NaN);
   const unreadable: CellProblem[] = [];
@@ -62,7 +66,7 @@ export function typeColumn(grid: Grid, source: ColumnSource): Column {
     if (kind === cellKind.number) value = reading.ofNumber(raw) / (reading.type === "number" ? divisor : 1);
     else if (kind === cellKind.date) value = reading.ofDate(raw);
     else if (kind === cellKind.boolean) value = reading.type === "boolean" ? raw : reading.ofNumber(raw);
-    else if (kind === cellKind.text) value = reading.ofTexts[raw] ?? Number.NaN;
+    else if (kind === cellKind.text) value = ofTexts[raw] ?? Number.NaN;
     values[record] = value;
     if (!Number.isNaN(value)) zeroOrOne++;
     else {

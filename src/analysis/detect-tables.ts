@@ -27,7 +27,8 @@ function layoutOf(grid: Grid, region: Region): TableLayout | undefined {
   const titles: string[] = [];
   let row = region.startRow;
   while (row < region.endRow && isTitleRow(grid, row, region)) {
-    titles.push(distinctTexts(grid, row, region).join(" "));
+    const title = distinctTexts(grid, row, region).join(" ");
+    if (title !== "") titles.push(title);
     row++;
   }
   const depth = headerDepth(grid, row, region);

@@ -1,14 +1,18 @@
 // Rows inside a table that are no records: totals and subtotals (by their label or their SUM formulas), headers printed again, notes.
 import { cellAt, type Grid, isBlank } from "./grid.ts";
-import { narrow, parseNumber } from "./parse-value.ts";
+import { narrow } from "./narrow.ts";
+import { nestedRows } from "./nested-rows.ts";
+import { parseNumber } from "./parse-number.ts";
 import { filledCells, firstText, headerText, type Region, width } from "./region.ts";
 
-export type ExcludedKind = "subtotal" | "total" | "repeated_header" | "note" | "blank";
+export type ExcludedKind = "subtotal" | "total" | "detail" | "section" | "repeated_header" | "note" | "blank";
 
 export interface ExcludedRow {
   row: number;
   kind: ExcludedKind;
   label: string;
+  /** Of a subtotal that stands above its rows: the first and last of them. */
+  covers?: readonly [first: number, last: number];
 }
 
 const totalLabel =
@@ -47,6 +51,8 @@ export function excludedRows(
     if (total !== undefined) excluded.push({ row, ...total });
     else if (sumRows.has(row))
       excluded.push({ row, kind: row === region.endRow ? "total" : "subtotal", label: firstText(grid, row, region) });
+    else if (row > region.endRow - lastRows && isSigned(grid, row, region))
+      excluded.push({ row, kind: "note", label: firstText(grid, row, region) });
     else if (isSuspicious(grid, row, columns, headers)) {
       const filled = filledCells(grid, row, region);
       if (filled === 0) excluded.push({ row, kind: "blank", label: "" });
@@ -62,7 +68,50 @@ export function excludedRows(
         excluded.push({ row, kind: "note", label: firstText(grid, row, region) });
     }
   }
-  return excluded;
+  return [...excluded, ...repeatedInside(grid, region, firstBodyRow, excluded)].sort((a, b) => a.row - b.row);
+}
+
+/** What is left, looked at once more for rows that repeat others. */
+function repeatedInside(
+  grid: Grid,
+  region: Region,
+  firstBodyRow: number,
+  excluded: readonly ExcludedRow[],
+): ExcludedRow[] {
+  const gone = new Set(excluded.map(({ row }) => row));
+  const rows: number[] = [];
+  for (let row = firstBodyRow; row <= region.endRow; row++) if (!gone.has(row)) rows.push(row);
+  const { parents, details, sections } = nestedRows(grid, region, rows);
+  const labelled = (row: number, kind: ExcludedKind): ExcludedRow => ({
+    row,
+    kind,
+    label: firstText(grid, row, region),
+  });
+  return [
+    ...parents.map(
+      ({ row, start, end }): ExcludedRow => ({
+        ...labelled(row, "subtotal"),
+        covers: [rows[start] ?? row, rows[end] ?? row],
+      }),
+    ),
+    ...details.map((row) => labelled(row, "detail")),
+    ...sections.map((row) => labelled(row, "section")),
+  ];
+}
+
+/** Signatures stand in the last few rows. */
+const lastRows = 5;
+
+/** "制表人：李四 … 审核：王五": nothing but labelled words. */
+function isSigned(grid: Grid, row: number, region: Region): boolean {
+  let labelled = 0;
+  for (let column = region.startColumn; column <= region.endColumn; column++) {
+    const cell = cellAt(grid, row, column);
+    if (cell.kind === "blank") continue;
+    if (cell.kind !== "text" || !/^[^:：\d]{1,12}[:：]/.test(narrow(cell.value))) return false;
+    labelled++;
+  }
+  return labelled > 1;
 }
 
 /** Cheap look before the careful ones: few cells filled, or the first cell repeats a header. */

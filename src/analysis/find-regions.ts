@@ -1,7 +1,8 @@
 // Where tables may be: blocks of rows parted by blank rows, each split at columns that are blank all through it; and put together
 // again where a blank row only parts a title from its table, or one half of a body from the other.
 import { cellKind, type Grid, isBlank } from "./grid.ts";
-import { distinctTexts, hasNumbers, isNumeric, type Region, width } from "./region.ts";
+import { parseDate } from "./parse-time.ts";
+import { distinctTexts, isNumber, isNumeric, type Region, width } from "./region.ts";
 
 /** Row blocks parted by blank rows, each split at columns that are blank all through it. */
 export function findRegions(grid: Grid): Region[] {
@@ -64,32 +65,45 @@ function trimRows(grid: Grid, region: Region): Region {
 function joinContinuations(grid: Grid, blocks: readonly Region[]): Region[] {
   const joined: Region[] = [];
   for (const block of blocks) {
-    const above = joined.findLast(
-      (region) =>
-        region.endRow < block.startRow &&
-        block.startColumn <= region.endColumn &&
-        block.endColumn >= region.startColumn,
-    );
-    const isTitle =
-      above !== undefined && above.endRow - above.startRow < 4 && looksLikeTitles(grid, above) && width(block) > 1;
+    const isAbove = (region: Region): boolean =>
+      region.endRow < block.startRow && block.startColumn <= region.endColumn && block.endColumn >= region.startColumn;
+    // A title at the left and a date at the right of it are two blocks: all of them belong to the table below.
+    const titles = width(block) > 1 ? titlesAbove(grid, joined.filter(isAbove)) : [];
+    const above = joined.findLast(isAbove);
     const continues =
       above !== undefined &&
-      !isTitle &&
+      titles.length === 0 &&
       width(above) === width(block) &&
       above.startColumn === block.startColumn &&
       continuesBody(grid, above, block);
-    if (above !== undefined && (isTitle || continues)) {
-      above.endRow = block.endRow;
-      above.startColumn = Math.min(above.startColumn, block.startColumn);
-      above.endColumn = Math.max(above.endColumn, block.endColumn);
-    } else joined.push({ ...block });
+    const parts = continues ? [above] : titles;
+    for (const part of parts) joined.splice(joined.indexOf(part), 1);
+    joined.push({
+      startRow: Math.min(block.startRow, ...parts.map(({ startRow }) => startRow)),
+      startColumn: Math.min(block.startColumn, ...parts.map(({ startColumn }) => startColumn)),
+      endRow: block.endRow,
+      endColumn: Math.max(block.endColumn, ...parts.map(({ endColumn }) => endColumn)),
+    });
   }
   return joined;
 }
 
+/** The blocks right above that only hold titles; none when a table stands between. */
+function titlesAbove(grid: Grid, above: readonly Region[]): Region[] {
+  const found: Region[] = [];
+  for (const region of above.toReversed()) {
+    if (region.endRow - region.startRow >= 4 || !looksLikeTitles(grid, region)) break;
+    found.push(region);
+  }
+  return found;
+}
+
 function looksLikeTitles(grid: Grid, region: Region): boolean {
-  for (let row = region.startRow; row <= region.endRow; row++)
-    if (distinctTexts(grid, row, region).length > 2 || hasNumbers(grid, row, region)) return false;
+  for (let row = region.startRow; row <= region.endRow; row++) {
+    const texts = distinctTexts(grid, row, region);
+    const isPlain = texts.every((text) => parseDate(text) !== undefined || !isNumber(text));
+    if (texts.length > 2 || !isPlain) return false;
+  }
   return true;
 }
 

@@ -46,6 +46,13 @@ export interface Grid {
   formulas: ReadonlyMap<number, string>;
   /** Whether addresses name a sheet ("Sheet1!A2") or the file is a single table (CSV: "A2"). */
   hasSheets: boolean;
+  /** Set when rows and columns were swapped: cell (r, c) here is cell (rows[c], columns[r]) of the sheet. */
+  turnedFrom?: TurnedFrom;
+}
+
+export interface TurnedFrom {
+  rows: readonly number[];
+  columns: readonly number[];
 }
 
 const columnsPerSheet = 16_384;
@@ -64,8 +71,14 @@ export function columnLetters(column: number): string {
 }
 
 /** "C17", or "Sheet1!C17" in a workbook; sheet names with other signs are quoted as spreadsheets do. */
-export function addressOf(grid: Pick<Grid, "sheet" | "hasSheets">, row: number, column: number): string {
-  const cell = `${columnLetters(column)}${row + 1}`;
+export function addressOf(
+  { turnedFrom, ...grid }: Pick<Grid, "sheet" | "hasSheets" | "turnedFrom">,
+  row: number,
+  column: number,
+): string {
+  const [sheetRow, sheetColumn] =
+    turnedFrom === undefined ? [row, column] : [turnedFrom.rows[column] ?? 0, turnedFrom.columns[row] ?? 0];
+  const cell = `${columnLetters(sheetColumn)}${sheetRow + 1}`;
   return grid.hasSheets ? `${quotedSheet(grid.sheet)}!${cell}` : cell;
 }
 
@@ -158,6 +171,7 @@ export interface GridExtras {
   hiddenColumns?: ReadonlySet<number>;
   isHidden?: boolean;
   hasSheets?: boolean;
+  turnedFrom?: TurnedFrom;
 }
 
 export class GridBuilder {
@@ -219,6 +233,7 @@ export class GridBuilder {
       isHidden: extras.isHidden ?? false,
       formulas: this.#formulas,
       hasSheets: extras.hasSheets ?? true,
+      ...(extras.turnedFrom === undefined ? {} : { turnedFrom: extras.turnedFrom }),
     };
   }
 

@@ -2,7 +2,9 @@
 
 import { noteLabel } from "./excluded-rows.ts";
 import { cellAt, cellText, type Grid, isBlank } from "./grid.ts";
-import { narrow, parseNumber } from "./parse-value.ts";
+import { narrow } from "./narrow.ts";
+import { parseNumber } from "./parse-number.ts";
+import { parseDate } from "./parse-time.ts";
 import {
   distinctTexts,
   filledCells,
@@ -13,6 +15,7 @@ import {
   type Region,
   width,
 } from "./region.ts";
+import { parseUnit } from "./unit.ts";
 
 export function isTitleRow(grid: Grid, row: number, region: Region): boolean {
   const texts = distinctTexts(grid, row, region);
@@ -22,7 +25,7 @@ export function isTitleRow(grid: Grid, row: number, region: Region): boolean {
     // A single merged cell over one column only may be a group header of the next row; over most columns it is a title.
     return !isNumericText(texts[0] ?? "") || filledCells(grid, row, region) === 1;
   }
-  const isLabelled = texts.every((text) => /[:：]/.test(text) || noteLabel.test(text));
+  const isLabelled = texts.every((text) => /[:：]/.test(text) || noteLabel.test(text) || parseDate(text) !== undefined);
   return isLabelled && texts.length <= Math.max(2, width(region) / 2);
 }
 
@@ -71,8 +74,23 @@ export function headerDepth(grid: Grid, row: number, region: Region): number {
     isHeaderLike(grid, row + depth, region)
   )
     depth++;
+  if (isUnitRow(grid, row + depth, region) && row + depth < region.endRow) depth++;
   return Math.min(depth, region.endRow - row);
 }
+
+/** A row below the names that holds a unit for some of them and nothing else: 元 | 台 | （万元） | %. */
+function isUnitRow(grid: Grid, row: number, region: Region): boolean {
+  let units = 0;
+  for (let column = region.startColumn; column <= region.endColumn; column++) {
+    if (isBlank(grid, row, column)) continue;
+    const text = narrow(cellText(grid, row, column));
+    if (parseUnit(bare(text)) !== undefined) units++;
+    else if (!/^(单位|units?)[:：]?$/i.test(text)) return false;
+  }
+  return units > 0;
+}
+
+const bare = (text: string): string => text.replace(/^[(（[【]\s*(?:单位[:：]?)?|[)）\]】]$/g, "").trim();
 
 function hasMergeAcross(grid: Grid, row: number, region: Region): boolean {
   return grid.merges.some(
@@ -135,8 +153,15 @@ function allText(grid: Grid, row: number, region: Region): boolean {
   return true;
 }
 
-export function headerNames(grid: Grid, rows: readonly number[], region: Region): string[] {
+export function headerNames(grid: Grid, headerRows: readonly number[], region: Region): string[] {
   const columns = Array.from({ length: width(region) }, (_, index) => region.startColumn + index);
+  const last = headerRows.at(-1) ?? -1;
+  const hasUnits = headerRows.length > 1 && isUnitRow(grid, last, region);
+  const rows = hasUnits ? headerRows.slice(0, -1) : headerRows;
+  const unitOf = (column: number): string => {
+    const text = hasUnits && !isBlank(grid, last, column) ? bare(narrow(cellText(grid, last, column))) : "";
+    return parseUnit(text) === undefined ? "" : `（${text}）`;
+  };
   const levels = rows.map((row, level) => {
     const texts = columns.map((column) => headerText(grid, row, column));
     // A group header without a merge ("2024", "", "") reaches to the right as long as the level below names its own columns.
@@ -164,7 +189,7 @@ export function headerNames(grid: Grid, rows: readonly number[], region: Region)
     const name = parts.join(" / ") || letters(column);
     const count = (seen.get(name) ?? 0) + 1;
     seen.set(name, count);
-    return count === 1 ? name : `${name} (${count})`;
+    return `${count === 1 ? name : `${name} (${count})`}${unitOf(column)}`;
   });
 }
 

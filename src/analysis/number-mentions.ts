@@ -1,7 +1,7 @@
 // Finds every number a text states: digits with their sign, separators, magnitude and unit, and number words (七成, 一半, 翻倍,
 // doubled). Names of members and columns are masked first: the 14 of "小米 14 系列" is no figure.
 
-import { type ParsedPeriod, parseDate, parsePeriod } from "./parse-value.ts";
+import { type ParsedPeriod, parseDate, parsePeriod } from "./parse-time.ts";
 import { chineseDigit } from "./words.ts";
 
 export type MentionKind = "percent" | "points" | "quantity" | "multiple" | "vague";

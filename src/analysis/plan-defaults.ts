@@ -1,5 +1,5 @@
 // What a person means who names no metric, no dimension and no period: told by the names of the columns and by what the data holds.
-import type { Grain } from "./parse-value.ts";
+import type { Grain } from "./parse-time.ts";
 import { type Filter, grains, type PlanKind } from "./plan.ts";
 import type { Column, Table } from "./table.ts";
 import { periodsOf, startOf } from "./time.ts";
@@ -48,6 +48,8 @@ export function mainMetric(table: Table): Column | undefined {
   const metrics = metricsOf(table).filter((column) => !column.isPlan);
   return (
     metrics.find((column) => amountLike.test(column.name) && column.role === "metric") ??
+    // Beside 手机 | 电脑 | 合计 the total is what is meant, not its first part.
+    metrics.find((column) => /^(合计|总计|总额|total|grand total)$/i.test(column.name) && column.role === "metric") ??
     metrics.find((column) => column.unit.kind === "money" && column.role === "metric") ??
     metrics.find((column) => column.role === "metric") ??
     metrics[0]

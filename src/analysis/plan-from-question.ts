@@ -2,7 +2,8 @@
 // found in the text and taken out, and a question of which nothing unknown is left is understood. Anything else goes to the model,
 // which fills a plan under the schema of this table; without a model the words that were not understood are named.
 import { AppError } from "../base/errors.ts";
-import { type Grain, narrow, parsePeriod } from "./parse-value.ts";
+import { narrow } from "./narrow.ts";
+import { type Grain, parsePeriod } from "./parse-time.ts";
 import type { Comparison, Filter, Plan, PlanInput, PlanKind } from "./plan.ts";
 import { mainMetric, metricsOf } from "./plan-defaults.ts";
 import { type Column, columnNamed, type Table } from "./table.ts";

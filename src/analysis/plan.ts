@@ -1,6 +1,6 @@
 // What is to be computed, as plain data: the page shows it, people edit it, and exactly this is executed. A plan names only columns
 // and values that exist; check-plan.ts holds it to that and fills in what was left open.
-import type { Grain } from "./parse-value.ts";
+import type { Grain } from "./parse-time.ts";
 
 export const planKinds = [
   "total",

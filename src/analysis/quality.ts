@@ -7,7 +7,15 @@ import { type Store, safeId } from "./store.ts";
 import { type Column, recordAddress, type Table, type TotalRow } from "./table.ts";
 import type { Words } from "./words.ts";
 
-export type FindingKind = "missing" | "unreadable" | "duplicates" | "duplicate_ids" | "outliers" | "totals" | "labels";
+export type FindingKind =
+  | "missing"
+  | "unreadable"
+  | "duplicates"
+  | "duplicate_ids"
+  | "outliers"
+  | "totals"
+  | "labels"
+  | "formulas";
 
 export interface Finding {
   kind: FindingKind;
@@ -25,8 +33,9 @@ const shownAddresses = 10;
 export async function checkQuality(table: Table, store: Store, signal?: AbortSignal): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const column of table.columns) {
-    findings.push(...missingIn(table, column), ...unreadableIn(column), ...similarLabels(column));
+    findings.push(...missingIn(table, column), ...unreadableIn(table, column), ...similarLabels(column));
   }
+  findings.push(...uncomputed(table));
   findings.push(...(await duplicates(table, store, signal)));
   findings.push(...(await outliers(table, store, signal)));
   findings.push(...table.totals.flatMap((total) => totalMismatches(table, total)));
@@ -57,11 +66,11 @@ function missingIn(table: Table, column: Column): Finding[] {
   ];
 }
 
-function unreadableIn(column: Column): Finding[] {
+function unreadableIn(table: Table, column: Column): Finding[] {
   if (column.unreadableCount === 0) return [];
   const examples = [...new Set(column.unreadable.map(({ text }) => text))].slice(0, 3);
   const kind = {
-    number: { zh: "数字", en: "a number" },
+    number: { zh: "同一单位的数字", en: "a number in its unit" },
     date: { zh: "日期", en: "a date" },
     period: { zh: "期间", en: "a period" },
     text: { zh: "文字", en: "text" },
@@ -70,13 +79,31 @@ function unreadableIn(column: Column): Finding[] {
   return [
     {
       kind: "unreadable",
-      severity: "warning",
+      // One cell in ten left out is no longer a detail of the figures.
+      severity: column.unreadableCount > 0.1 * table.recordCount && table.recordCount >= 4 ? "error" : "warning",
       column: column.name,
       count: column.unreadableCount,
       addresses: column.unreadable.slice(0, shownAddresses).map(({ address }) => address),
       words: {
         zh: `“${column.name}”有 ${column.unreadableCount} 个单元格不能读作${kind.zh}（如“${examples.join("”“")}”），按空值处理`,
         en: `${column.unreadableCount} cells of "${column.name}" cannot be read as ${kind.en} (such as "${examples.join('", "')}") and count as missing`,
+      },
+    },
+  ];
+}
+
+function uncomputed({ emptyFormulas = [] }: Table): Finding[] {
+  const count = emptyFormulas.length;
+  if (count === 0) return [];
+  return [
+    {
+      kind: "formulas",
+      severity: "error",
+      count,
+      addresses: emptyFormulas.slice(0, shownAddresses),
+      words: {
+        zh: `${count} 个公式单元格没有保存计算结果，按空值处理；在表格软件里打开、保存后再上传`,
+        en: `${count} formula cells have no saved result and count as missing; open the file in a spreadsheet program, save it and upload it again`,
       },
     },
   ];

@@ -5,6 +5,7 @@ import jschardet from "jschardet";
 import Papa from "papaparse";
 import { AppError } from "../base/errors.ts";
 import { type Grid, GridBuilder } from "./grid.ts";
+import { decimalMark } from "./parse-number.ts";
 
 export interface DecodedText {
   text: string;
@@ -133,12 +134,21 @@ export function readCsv(bytes: Uint8Array, name: string, onRows?: (rows: number,
   }
   const delimiter = guessDelimiter(text);
   const builder = new GridBuilder();
+  // Where the comma parts the fraction, "1.234" may be a thousand and more: it stays text until its column is read as a whole.
+  const keepsPoints =
+    delimiter !== "," &&
+    decimalMark(
+      text
+        .slice(0, 65_536)
+        .split(/[\r\n]+/)
+        .flatMap((line) => line.split(delimiter)),
+    ) === ",";
   let row = 0;
   const take = (cells: readonly string[]): void => {
     for (let column = 0; column < cells.length; column++) {
       const cell = cells[column] ?? "";
       if (cell === "") continue;
-      const value = plainValue(cell);
+      const value = keepsPoints && cell.includes(".") ? undefined : plainValue(cell);
       if (value === undefined) builder.text(row, column, cell);
       else builder.number(row, column, value);
     }

@@ -1,7 +1,9 @@
 // A rectangle of a sheet, and the small questions that finding tables asks of its rows: what they say, whether they hold numbers,
 // whether a text heads a column.
 import { cellAt, cellText, type Grid, isBlank } from "./grid.ts";
-import { narrow, parseDate, parseNumber, parsePeriod } from "./parse-value.ts";
+import { narrow } from "./narrow.ts";
+import { parseNumber } from "./parse-number.ts";
+import { parseDate, parsePeriod } from "./parse-time.ts";
 
 export interface Region {
   startRow: number;
@@ -17,8 +19,11 @@ export function width(region: Region): number {
 export function isNumeric(grid: Grid, row: number, column: number): boolean {
   const cell = cellAt(grid, row, column);
   if (cell.kind === "number" || cell.kind === "date" || cell.kind === "boolean") return true;
-  return cell.kind === "text" && (parseNumber(cell.value) !== undefined || parseDate(cell.value) !== undefined);
+  return cell.kind === "text" && (isNumber(cell.value) || parseDate(cell.value) !== undefined);
 }
+
+export const isNumber = (text: string): boolean =>
+  parseNumber(text) !== undefined || parseNumber(text, ",") !== undefined;
 
 export function hasNumbers(grid: Grid, row: number, region: Region): boolean {
   for (let column = region.startColumn; column <= region.endColumn; column++)

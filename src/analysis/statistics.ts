@@ -2,7 +2,7 @@
 
 import { AppError } from "../base/errors.ts";
 import type { TrendPoint } from "./aggregate.ts";
-import type { Grain } from "./parse-value.ts";
+import type { Grain } from "./parse-time.ts";
 import type { Scope } from "./query.ts";
 import type { Query, SqlRow } from "./store.ts";
 

@@ -1,8 +1,8 @@
 // A typed table: what the rest of analysis computes with. Columns are Float64Arrays (NaN where a cell is missing): numbers as they
 // are, dates and periods as days since 1970-01-01, texts and booleans as an index in `labels`. Every record still knows its sheet
 // row, and each column its sheet column, so every figure can name its cells.
-import { columnLetters, type Grid, quotedSheet } from "./grid.ts";
-import type { Grain } from "./parse-value.ts";
+import { addressOf, columnLetters, type Grid, quotedSheet, type TurnedFrom } from "./grid.ts";
+import type { Grain } from "./parse-time.ts";
 import type { Unit } from "./unit.ts";
 import type { Words } from "./words.ts";
 
@@ -74,10 +74,15 @@ export interface Table {
   /** "A3:F120" on its sheet. */
   range: string;
   hiddenRowCount: number;
+  /** Set when the sheet has its metrics in rows: where records and columns stand in it. */
+  turnedFrom?: TurnedFrom;
+  /** Addresses of formulas without a saved result. */
+  emptyFormulas?: readonly string[];
 }
 
 /** Address of one cell of a record; for a table turned long, the cell that the metric came from. */
 export function recordAddress(table: Table, record: number, column?: Column): string {
+  if (table.turnedFrom !== undefined) return addressOf(table, record, column?.sheetColumn ?? 0);
   const row = (table.sheetRows[record] ?? 0) + 1;
   const isTime = column === undefined || column.role === "dimension";
   const at = table.sheetColumns !== undefined && !isTime ? table.sheetColumns[record] : column?.sheetColumn;

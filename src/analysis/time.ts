@@ -1,7 +1,6 @@
 // Periods: bucketing days into them, stepping back, and their names in both languages.
 
-import type { Grain } from "./parse-value.ts";
-import { isoWeekStart, weekday } from "./parse-value.ts";
+import { type Grain, isoWeekStart, weekday } from "./parse-time.ts";
 import type { Column, Table } from "./table.ts";
 import type { Language } from "./words.ts";
 

@@ -73,6 +73,13 @@ export function parseUnit(text: string): Unit | undefined {
     const base = baseOf(rest);
     if (base !== undefined) return { symbol: `${word}${rest}`, kind: base.kind, base: base.base, scale };
   }
+  // "元/台": money for each piece, a price.
+  const [over, under] = given.split(/\s*[/／]\s*/);
+  const [money, each] = [baseOf(over ?? ""), baseOf(under ?? "")];
+  if (money?.kind === "money" && each !== undefined && each.kind !== "money") {
+    const symbol = `${money.isPrefix === true ? money.base : over}/${under}`;
+    return { symbol, kind: "money", base: money.base, scale: 1 };
+  }
   const parts = given.split(/[\s,/]+|(?<=[$€£])|(?=[$€£])/).filter((part) => part !== "");
   if (parts.length === 2) {
     const [first = "", second = ""] = parts;
@@ -90,6 +97,20 @@ export function parseUnit(text: string): Unit | undefined {
 
 function baseOf(text: string): Omit<Unit, "scale" | "symbol"> | undefined {
   return bases.find(([pattern]) => pattern.test(text))?.[1];
+}
+
+/** Units that measure the same, each in the first of its row. */
+const measures: readonly Readonly<Record<string, number>>[] = [
+  { kg: 1, g: 1e-3, t: 1e3 },
+  { m: 1, km: 1e3 },
+  { 小时: 1, 分钟: 1 / 60, 天: 24 },
+];
+
+/** What a value in `from` is multiplied with to be in `to`; undefined where one cannot become the other. */
+export function conversion(from: string, to: string): number | undefined {
+  const row = measures.find((measure) => measure[from] !== undefined);
+  const [a, b] = [row?.[from], row?.[to]];
+  return a === undefined || b === undefined ? undefined : a / b;
 }
 
 export interface NamedUnit {

@@ -1,8 +1,10 @@
 // Period columns -> rows: 区域 | 1月 | 2月 | 3月 becomes 区域 | 期间 | 数值, one record a cell, each still knowing the cell it came from.
 import { grainWords } from "./column-time.ts";
-import { type ParsedPeriod, parseDate, parsePeriod } from "./parse-value.ts";
+import { type ParsedPeriod, parseDate, parsePeriod } from "./parse-time.ts";
 import type { Column, Table, TotalRow } from "./table.ts";
+import { startOf } from "./time.ts";
 import { plainUnit } from "./unit.ts";
+import { languageOf } from "./words.ts";
 
 interface WideColumn {
   column: Column;
@@ -11,7 +13,7 @@ interface WideColumn {
 }
 
 /** "2025 / 1月", "1月 / 销售额", "2025-07" as a period and what is measured. */
-function headerPeriod(header: string): { period: ParsedPeriod; measure: string } | undefined {
+export function headerPeriod(header: string): { period: ParsedPeriod; measure: string } | undefined {
   const parts = header.split(" / ");
   const year = parts.find((part) => /^(19|20)\d{2}年?度?$/.test(part));
   const others = parts.filter((part) => part !== year);
@@ -34,6 +36,7 @@ export function toLong(table: Table): Table {
     const found = column.type === "number" ? headerPeriod(column.header) : undefined;
     if (found) wide.push({ column, ...found });
   }
+  asMonths(wide);
   const grain = wide[0]?.period.grain;
   const measures = [...new Set(wide.map(({ measure }) => measure))];
   const starts = [...new Set(wide.map(({ period }) => period.start))].sort((a, b) => a - b);
@@ -43,19 +46,20 @@ export function toLong(table: Table): Table {
   if (grain === undefined || starts.length < 2 || !isRegular) return table;
 
   const kept = table.columns.filter((column) => !wide.some((entry) => entry.column === column));
-  // A 合计 column beside the months holds what the months add up to: not a metric of its own.
-  const dropped = kept.filter(
-    (column) => column.type === "number" && /^(合计|总计|小计|累计|全年|total|sum|ytd)/i.test(column.name),
-  );
+  // A number beside the months (合计, Q1 Total, a plan for the year) stands once a row: on every period it would count many times.
+  const dropped = kept.filter((column) => column.role === "metric" && column.type === "number");
   const carried = kept.filter((column) => !dropped.includes(column));
   const recordCount = table.recordCount * starts.length;
   const spread = (values: Float64Array): Float64Array =>
     Float64Array.from({ length: recordCount }, (_, i) => values[Math.floor(i / starts.length)] ?? Number.NaN);
   const first = wide[0];
+  const isChinese =
+    languageOf(`${table.sheet}${table.titles.join("")}${table.columns.map(({ header }) => header).join("")}`) === "zh";
+  const periodName = isChinese ? "期间" : "Period";
   const periodColumn: Column = {
     id: `c${table.columns.length}`,
-    name: "期间",
-    header: "期间",
+    name: periodName,
+    header: periodName,
     type: "period",
     role: "time",
     unit: plainUnit,
@@ -71,7 +75,7 @@ export function toLong(table: Table): Table {
     unreadableCount: 0,
   };
   const measureColumns = measures.map((measure, index) =>
-    measureColumn(measure, index, { table, wide, starts, recordCount }),
+    measureColumn(measure, index, { table, wide, starts, recordCount, isChinese }),
   );
   const sheetColumns = Int32Array.from(
     { length: recordCount },
@@ -97,11 +101,23 @@ export function toLong(table: Table): Table {
     decisions: [
       ...table.decisions,
       {
-        zh: `${wide.length} 个${grainWords[grain].zh}列（${wide[0]?.column.header} … ${wide.at(-1)?.column.header}）转成了行，列名“期间”${dropped.length > 0 ? `；“${dropped.map((column) => column.name).join("、")}”是它们的合计，不计入` : ""}`,
-        en: `${wide.length} ${grainWords[grain].en} columns (${wide[0]?.column.header} … ${wide.at(-1)?.column.header}) were turned into rows, column "期间"${dropped.length > 0 ? `; "${dropped.map((column) => column.name).join(", ")}" is their total and left out` : ""}`,
+        zh: `${wide.length} 个${grainWords[grain].zh}列（${wide[0]?.column.header} … ${wide.at(-1)?.column.header}）转成了行，列名“${periodName}”${dropped.length > 0 ? `；“${dropped.map((column) => column.name).join("、")}”每行只有一个值，不属于某一期，没有读入` : ""}`,
+        en: `${wide.length} ${grainWords[grain].en} columns (${wide[0]?.column.header} … ${wide.at(-1)?.column.header}) were turned into rows, column "${periodName}"${dropped.length > 0 ? `; "${dropped.map((column) => column.name).join(", ")}" holds one value a row, of no one period, and is left out` : ""}`,
       },
     ],
   };
+}
+
+/** Headers such as 2025-07-01, 2025-08-01 (dates that spreadsheets make of "Jul 25") are months. */
+function asMonths(wide: WideColumn[]): void {
+  const starts = wide.map(({ period }) => period.start);
+  const isFirst = (start: number): boolean => startOf(start, "month") === start;
+  const isLast = (start: number): boolean => startOf(start + 1, "month") === start + 1;
+  const areMonths =
+    wide.every(({ period }) => period.grain === "day") && (starts.every(isFirst) || starts.every(isLast));
+  if (!areMonths) return;
+  for (const column of wide)
+    column.period = { ...column.period, grain: "month", start: startOf(column.period.start, "month") };
 }
 
 function measureColumn(
@@ -112,7 +128,14 @@ function measureColumn(
     wide,
     starts,
     recordCount,
-  }: { table: Table; wide: readonly WideColumn[]; starts: readonly number[]; recordCount: number },
+    isChinese,
+  }: {
+    table: Table;
+    wide: readonly WideColumn[];
+    starts: readonly number[];
+    recordCount: number;
+    isChinese: boolean;
+  },
 ): Column {
   const parts = starts.map(
     (start) => wide.find((entry) => entry.measure === measure && entry.period.start === start)?.column,
@@ -128,7 +151,7 @@ function measureColumn(
         /(销售额|销量|收入|营收|利润|毛利|成本|费用|产量|出货量|sales|revenue|profit|cost|units)/i.exec(title)?.[1],
     )
     .find((found) => found !== undefined);
-  const name = measure === "" ? (fromTitle ?? "数值") : measure;
+  const name = measure === "" ? (fromTitle ?? (isChinese ? "数值" : "Value")) : measure;
   const unit =
     parts.map((column) => column?.unit).find((found) => found !== undefined && found.symbol !== "") ?? plainUnit;
   return {

@@ -15,8 +15,8 @@ export interface SheetParts {
   hiddenRows?: readonly number[];
   hiddenColumns?: readonly number[];
   hidden?: boolean;
-  /** "C5" -> [formula, cached result]. */
-  formulas?: Readonly<Record<string, readonly [string, number]>>;
+  /** "C5" -> [formula, saved result]; a result left out was never computed. */
+  formulas?: Readonly<Record<string, readonly [string, number | undefined]>>;
   /** Column letter -> number format of its numeric cells. */
   formats?: Readonly<Record<string, string>>;
 }

@@ -1,69 +1,6 @@
-// Text as people type it into cells, read as a number, a date or a period. Each reader returns undefined rather than a guess;
-// what a column is made of is decided in columns.ts from all its cells together.
-import { parseUnit, percentUnit, type Unit } from "./unit.ts";
-
-export interface ParsedNumber {
-  value: number;
-  /** The unit written in the cell: "35%", "1.2万", "¥300". */
-  unit?: Unit;
-}
-
-const wideDigits = /[０-９．，％（）－＋]/g;
-
-/** Full-width digits and signs as plain ones; spaces of every kind at the ends removed. */
-export function narrow(text: string): string {
-  return text
-    .replace(wideDigits, (sign) => String.fromCharCode(sign.charCodeAt(0) - 0xfee0))
-    .replace(/[\u00a0\u3000]/g, " ")
-    .trim();
-}
-
-const plainNumber = /^[+-]?(?:\d{1,3}(?:,\d{3})+|\d{1,4}(?:,\d{4})+|\d+)?(?:\.\d+)?(?:e[+-]?\d+)?$/i;
-
-/** A number as text: thousands separators, brackets or a trailing minus for negative, percent, currency, 万 and 亿. */
-export function parseNumber(text: string): ParsedNumber | undefined {
-  let rest = narrow(text);
-  if (rest === "" || rest.length > 40 || !/\d/.test(rest)) return undefined;
-  let sign = 1;
-  const bracket = /^\((.+)\)([%]?)$/.exec(rest);
-  if (bracket) {
-    sign = -1;
-    rest = `${bracket[1]}${bracket[2]}`.trim();
-    if (/^[+-]/.test(rest)) return undefined;
-  }
-  const minus = /^[-−–]\s*(?=[\d¥￥$€£.])/.exec(rest);
-  if (minus) {
-    sign = -sign;
-    rest = rest.slice(minus[0].length);
-  } else if (/^\+(?=[\d¥￥$€£.])/.test(rest)) rest = rest.slice(1);
-  else if (/^[\d,.]+-$/.test(rest)) {
-    sign = -sign;
-    rest = rest.slice(0, -1);
-  }
-  const currency = /^(¥|￥|US\$|\$|€|£|RMB|CNY|USD|EUR|GBP|HKD)\s*/i.exec(rest);
-  let unit = currency ? parseUnit(currency[1] ?? "") : undefined;
-  if (currency) rest = rest.slice(currency[0].length);
-  const digits = /^[+-]?[\d.,]+(?:e[+-]?\d+)?/i.exec(rest)?.[0];
-  if (digits === undefined || !plainNumber.test(digits) || !/\d/.test(digits)) return undefined;
-  const tail = rest.slice(digits.length).trim();
-  const value = sign * Number(digits.replaceAll(",", ""));
-  if (!Number.isFinite(value)) return undefined;
-  if (tail === "") return unit === undefined ? { value } : { value, unit };
-  if (tail === "%") return { value: value / 100, unit: percentUnit };
-  const written = parseUnit(tail);
-  if (written === undefined || written.kind === "percent") return undefined;
-  if (unit !== undefined && written.kind !== "plain" && written.base !== unit.base) return undefined;
-  // "1.2万元" is 12,000 元: a magnitude in the cell is taken out, so that a column may mix 元 and 万元.
-  const base = written.kind === "plain" ? unit : (parseUnit(written.base) ?? { ...written, symbol: tail, scale: 1 });
-  if (written.scale === 1) unit = written;
-  else unit = base === undefined ? { symbol: "", kind: "plain", scale: 1, base: "" } : { ...base, scale: 1 };
-  return { value: tidy(value * written.scale), unit };
-}
-
-/** Removes the noise of a binary product (1.1 * 10000 = 11000.000000000002). */
-export function tidy(value: number): number {
-  return Number(value.toPrecision(15));
-}
+// Text as people type it into cells, read as a date or a period. Each reader returns undefined rather than a guess; what a column is
+// made of is decided in column-reading.ts from all its cells together.
+import { narrow } from "./narrow.ts";
 
 export type Grain = "day" | "week" | "month" | "quarter" | "half" | "year";
 
@@ -94,6 +31,12 @@ function monthOf(word: string): number {
 export function parseDate(text: string, order: DateOrder = "mdy"): number | undefined {
   const given = narrow(text);
   if (given.length < 6 || given.length > 40) return undefined;
+  const range = /^(.{6,20}?)\s*(?:~|～|至|–|—|\sto\s|\s-\s)\s*(.{6,20})$/i.exec(given);
+  if (range) {
+    // "2025-07-01 ~ 2025-07-07": a stretch of days is told by its first.
+    const first = parseDate(range[1] ?? "", order);
+    return parseDate(range[2] ?? "", order) === undefined ? undefined : first;
+  }
   const clean = given
     .replace(/[T\s]+\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*(am|pm|z|[+-]\d{2}:?\d{2})?$/i, "")
     .replace(/\s*(星期|周)[一二三四五六日天]$/, "");
@@ -101,11 +44,12 @@ export function parseDate(text: string, order: DateOrder = "mdy"): number | unde
   if (iso) return inRange(Number(iso[1]), Number(iso[2]), Number(iso[3]));
   const compact = /^((?:19|20)\d{2})(\d{2})(\d{2})$/.exec(clean);
   if (compact) return inRange(Number(compact[1]), Number(compact[2]), Number(compact[3]));
-  const parts = /^(\d{1,2})[/\-.](\d{1,2})[/\-.](\d{4}|\d{2})$/.exec(clean);
+  const parts = /^(\d{1,2})([/\-.])(\d{1,2})\2(\d{4}|\d{2})$/.exec(clean);
   if (parts) {
-    const [first, second] = [Number(parts[1]), Number(parts[2])];
-    const year = Number(parts[3]) + ((parts[3] ?? "").length === 2 ? 2000 : 0);
-    return order === "dmy" ? inRange(year, second, first) : inRange(year, first, second);
+    const [first, second] = [Number(parts[1]), Number(parts[3])];
+    const year = Number(parts[4]) + ((parts[4] ?? "").length === 2 ? 2000 : 0);
+    // Where points part a date the day stands first (03.07.2025); nobody writes the month first with points.
+    return order === "dmy" || parts[2] === "." ? inRange(year, second, first) : inRange(year, first, second);
   }
   const dayFirst = /^(\d{1,2})(?:st|nd|rd|th)?[\s-]+([A-Za-z]{3,9})\.?,?[\s-]+(\d{4})$/.exec(clean);
   if (dayFirst) return inRange(Number(dayFirst[3]), monthOf(dayFirst[2] ?? ""), Number(dayFirst[1]));
@@ -121,7 +65,7 @@ function inRange(year: number, month: number, day: number): number | undefined {
 
 /** Whether 3/4/2025-like text settles the order of day and month: a first part above 12 means day first, a second month first. */
 export function dateOrderHint(text: string): DateOrder | undefined {
-  const parts = /^(\d{1,2})[/\-.](\d{1,2})[/\-.](\d{4}|\d{2})(?:\s|$)/.exec(narrow(text));
+  const parts = /^(\d{1,2})[/-](\d{1,2})[/-](\d{4}|\d{2})(?:\s|$)/.exec(narrow(text));
   if (!parts) return undefined;
   if (Number(parts[1]) > 12) return "dmy";
   return Number(parts[2]) > 12 ? "mdy" : undefined;
