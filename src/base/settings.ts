@@ -99,6 +99,15 @@ export const settingRows = {
     value: "N",
     about: "CPU threads of the llama engine; 0 picks by the machine.",
   }),
+  embeddingModel: row({
+    flag: "--embedding-model",
+    env: "QUERN_EMBEDDING_MODEL",
+    initial: "",
+    parse: (text) => path.resolve(nonEmpty(text)),
+    value: "FILE.gguf",
+    about:
+      "An embedding model beside the other: serves /v1/embeddings and helps to find the passages that matter; none by default.",
+  }),
   hub: row({
     flag: "--hub",
     env: "QUERN_HUB",

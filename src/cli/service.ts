@@ -6,6 +6,7 @@ import { toAppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { SettingSources, Settings } from "../base/settings.ts";
 import { type EngineClient, startEngineClient } from "../engine/client.ts";
+import type { Embedder } from "../engine/contract.ts";
 import { type ResolvedModel, resolveModel } from "../models/catalogue.ts";
 import { createApp } from "../server/app.ts";
 import { EngineSwitch } from "../server/engine-switch.ts";
@@ -111,7 +112,7 @@ export function startEngine(options: {
   model: ResolvedModel;
   log: Log;
   onProgress?: (loaded: number) => void;
-}): EngineClient {
+}): EngineClient & Embedder {
   const { settings, model, log, onProgress } = options;
   return startEngineClient(
     {

@@ -171,3 +171,25 @@ test("the token estimate errs on the high side for Chinese and English prose", (
   assert.ok(estimateTokens("合同价款的百分之七十") >= 7);
   assert.ok(estimateTokens("The warranty period is 24 months.") >= 8);
 });
+
+test("with nearness in meaning a passage that shares no word with the question comes along, and word hits stay", () => {
+  const paragraphs = Array.from(
+    { length: 40 },
+    (_, index) => `Paragraph ${index} speaks of delivery and of nothing else at all.`,
+  );
+  paragraphs[7] = "The buyer settles invoices within thirty days.";
+  paragraphs[30] = "Payment terms are listed in annex B.";
+  const document = documentOf([paragraphs.map((text) => ({ kind: "paragraph", text }))]);
+  const ask = { question: "payment terms", budgetTokens: 80 };
+  const texts = (nearness?: ReadonlyMap<string, number>): string[] =>
+    selectRelevant(document, nearness ? { ...ask, nearness } : ask).passages.map(({ text }) => text);
+  const near = new Map(paragraphs.map((text, index) => [text, index === 7 ? 0.9 : index === 30 ? 0.8 : 0.1]));
+  assert.equal(
+    texts().some((text) => text.includes("invoices")),
+    false,
+  );
+  assert.deepEqual(
+    texts(near).filter((text) => /invoices|annex/.test(text)),
+    [paragraphs[7], paragraphs[30]],
+  );
+});

@@ -31,15 +31,17 @@ export interface SelectOptions {
   /** Tokens of a text. Default: an estimate that errs on the high side. */
   countTokens?: (text: string) => number;
   language?: "zh" | "en";
+  /** By text, how near each passage is in meaning to the question: then rank by words and rank by meaning count alike. */
+  nearness?: ReadonlyMap<string, number>;
 }
 
 export function selectRelevant(
   document: Document,
-  { question, budgetTokens, countTokens = estimateTokens, language = "en" }: SelectOptions,
+  { question, budgetTokens, countTokens = estimateTokens, language = "en", nearness }: SelectOptions,
 ): Selection {
   const all = passagesOf(document, countTokens);
   const total = all.reduce((sum, passage) => sum + passage.tokens, 0);
-  const chosen = total <= budgetTokens ? new Set(all) : choose(all, { question, budgetTokens });
+  const chosen = total <= budgetTokens ? new Set(all) : choose(all, { question, budgetTokens, nearness });
   const passages = all.filter((passage) => chosen.has(passage));
   const missing = all.filter((passage) => !chosen.has(passage));
   const leftOut = {
@@ -159,7 +161,11 @@ export function bm25(texts: readonly string[], question: string): number[] {
 
 function choose(
   all: readonly Passage[],
-  { question, budgetTokens }: { question: string; budgetTokens: number },
+  {
+    question,
+    budgetTokens,
+    nearness,
+  }: { question: string; budgetTokens: number; nearness: ReadonlyMap<string, number> | undefined },
 ): Set<Passage> {
   const scores = bm25(
     all.map((passage) => passage.text),
@@ -167,7 +173,8 @@ function choose(
   );
   for (const [index, passage] of all.entries())
     passage.score = (scores[index] ?? 0) + neighbourShare * Math.max(scores[index - 1] ?? 0, scores[index + 1] ?? 0);
-  const hasHit = scores.some((score) => score > 0);
+  if (nearness) fuse(all, nearness);
+  const hasHit = nearness !== undefined || scores.some((score) => score > 0);
   // A question that shares no word with the document ("summarise this"): the beginning says what it is about.
   const ranked = hasHit ? all.toSorted((a, b) => b.score - a.score) : [...all];
   const chosen = new Set<Passage>();
@@ -183,6 +190,23 @@ function choose(
   }
   return chosen;
 }
+
+/**
+ * Reciprocal rank fusion: 1 / (60 + rank) by words, and the same by meaning. It needs no common scale for the two scores
+ * (Cormack, Clarke, Büttcher, 2009).
+ */
+function fuse(all: readonly Passage[], nearness: ReadonlyMap<string, number>): void {
+  const byWords = all.filter(({ score }) => score > 0).toSorted((a, b) => b.score - a.score);
+  const byMeaning = all.toSorted((a, b) => (nearness.get(b.text) ?? -1) - (nearness.get(a.text) ?? -1));
+  const fused = new Map<Passage, number>();
+  for (const ranked of [byWords, byMeaning]) {
+    for (const [rank, passage] of ranked.entries())
+      fused.set(passage, (fused.get(passage) ?? 0) + 1 / (fusionOffset + rank + 1));
+  }
+  for (const [passage, score] of fused) passage.score = score;
+}
+
+const fusionOffset = 60;
 
 /** For each passage the nearest heading above it: a passage without its heading is often unclear. */
 function headingsBefore(all: readonly Passage[]): Map<Passage, Passage[]> {

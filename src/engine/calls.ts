@@ -2,7 +2,7 @@
 // or is replaced. Knows no process; the client says what is sent and tells what came.
 import { AppError } from "../base/errors.ts";
 import type { GenerateEvent } from "./contract.ts";
-import type { HostEvent, ToHost } from "./host-messages.ts";
+import type { HostAnswer, HostEvent, ToHost } from "./host-messages.ts";
 
 export interface Call {
   readonly message: Extract<ToHost, { key: number }>;
@@ -15,7 +15,7 @@ export interface Call {
   isStarted: boolean;
   isAborted: boolean;
   readonly receive: (event: GenerateEvent) => void;
-  readonly answer: (value: readonly number[] | string) => void;
+  readonly answer: (value: HostAnswer) => void;
   readonly fail: (error: AppError) => void;
 }
 
@@ -73,7 +73,7 @@ export class Calls {
     call.receive(each.event);
   }
 
-  answer(key: number, value: readonly number[] | string): void {
+  answer(key: number, value: HostAnswer): void {
     const call = this.#open.get(key);
     if (!call) return;
     this.drop(call);

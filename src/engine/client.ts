@@ -4,9 +4,9 @@
 import { AppError, toAppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { anotherModel, type Call, type CallHandlers, Calls, lostError } from "./calls.ts";
-import type { Engine, EngineStatus, GenerateRequest } from "./contract.ts";
+import type { Embedder, Embeddings, Engine, EngineStatus, GenerateRequest } from "./contract.ts";
 import { EventChannel } from "./event-channel.ts";
-import type { FromHost, ToHost } from "./host-messages.ts";
+import type { FromHost, HostAnswer, ToHost } from "./host-messages.ts";
 import type { EngineSettings } from "./open.ts";
 import { Supervisor } from "./supervisor.ts";
 import { addTotals, noTotals, unopenedStatus } from "./unopened-status.ts";
@@ -47,20 +47,23 @@ export interface EngineClient extends Engine {
 }
 
 /** Starts the engine in its own process and waits until it serves. Throws what kept it from opening. */
-export async function openEngineClient(settings: EngineSettings, options: EngineClientOptions): Promise<EngineClient> {
+export async function openEngineClient(
+  settings: EngineSettings,
+  options: EngineClientOptions,
+): Promise<EngineClient & Embedder> {
   const client = startEngineClient(settings, options);
   await client.ready;
   return client;
 }
 
 /** Starts the engine in its own process without waiting: requests wait until it serves, status() tells how far it is. */
-export function startEngineClient(settings: EngineSettings, options: EngineClientOptions): EngineClient {
+export function startEngineClient(settings: EngineSettings, options: EngineClientOptions): EngineClient & Embedder {
   return new ProcessEngine(settings, options);
 }
 
 const usualDrainMs = 5000;
 
-class ProcessEngine implements EngineClient {
+class ProcessEngine implements EngineClient, Embedder {
   readonly #options: EngineClientOptions;
   readonly #calls = new Calls();
   #supervisor: Supervisor;
@@ -144,6 +147,10 @@ class ProcessEngine implements EngineClient {
 
   detokenize(ids: readonly number[], { special = false }: { special?: boolean } = {}): Promise<string> {
     return this.#ask({ type: "detokenize", key: this.#nextKey++, ids, special }) as Promise<string>;
+  }
+
+  embed(texts: readonly string[]): Promise<Embeddings> {
+    return this.#ask({ type: "embed", key: this.#nextKey++, texts }) as Promise<Embeddings>;
   }
 
   status(): EngineStatus {
@@ -238,7 +245,7 @@ class ProcessEngine implements EngineClient {
     this.#calls.failAll(new AppError("busy", "The engine is stopping.", { details: { retryAfterSeconds: 5 } }));
   }
 
-  #ask(message: Extract<ToHost, { type: "tokenize" | "detokenize" }>): Promise<readonly number[] | string> {
+  #ask(message: Extract<ToHost, { type: "tokenize" | "detokenize" | "embed" }>): Promise<HostAnswer> {
     return new Promise((answer, fail) => {
       try {
         this.#enter(message, { answer, fail });

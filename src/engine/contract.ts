@@ -158,6 +158,20 @@ export interface Engine extends AsyncDisposable {
   status(): EngineStatus;
 }
 
+/** Texts as vectors of length 1, and what that took. */
+export interface Embeddings {
+  model: { id: string; dimensions: number; contextTokens: number };
+  vectors: readonly Float32Array[];
+  /** Of each text. */
+  tokens: readonly number[];
+}
+
+/** A second, smaller model beside the engine's own, which tells how near texts are in meaning: the dot product of their vectors. */
+export interface Embedder {
+  /** Throws AppError: `context_overflow` naming the text, `unsupported` when no such model was loaded, `device`, `engine_lost`. */
+  embed(texts: readonly string[]): Promise<Embeddings>;
+}
+
 /** Nothing changed by the caller: plain sampling at temperature 1. Engines take full settings; defaults belong to the edges. */
 export const plainSampling: Sampling = Object.freeze({
   temperature: 1,

@@ -2,7 +2,7 @@
 // survive). A call has a key that is unique for the life of the client.
 import type { ErrorData } from "../base/errors.ts";
 import type { LogFields, LogLevel } from "../base/log.ts";
-import type { EngineStatus, GenerateEvent, GenerateRequest } from "./contract.ts";
+import type { Embeddings, EngineStatus, GenerateEvent, GenerateRequest } from "./contract.ts";
 import type { EngineSettings } from "./open.ts";
 
 export type ToHost =
@@ -14,6 +14,7 @@ export type ToHost =
   | { type: "leave"; key: number }
   | { type: "tokenize"; key: number; text: string; special: boolean }
   | { type: "detokenize"; key: number; ids: readonly number[]; special: boolean }
+  | { type: "embed"; key: number; texts: readonly string[] }
   | { type: "stop" };
 
 export type FromHost =
@@ -23,7 +24,9 @@ export type FromHost =
   /** All that happened since the last message, of all requests: one message a step, however many sequences run. */
   | { type: "events"; batch: readonly HostEvent[]; status?: EngineStatus }
   | { type: "status"; status: EngineStatus }
-  | { type: "answer"; key: number; value: readonly number[] | string }
+  | { type: "answer"; key: number; value: HostAnswer }
   | { type: "log"; level: LogLevel; event: string; fields: LogFields };
+
+export type HostAnswer = readonly number[] | string | Embeddings;
 
 export type HostEvent = { key: number; event: GenerateEvent } | { key: number; error: ErrorData };

@@ -3,13 +3,14 @@
 // and ends when its parent does.
 import { AppError, type ErrorData, toAppError } from "../base/errors.ts";
 import type { Log, LogFields, LogLevel } from "../base/log.ts";
-import type { Engine, GenerateRequest } from "./contract.ts";
-import type { FromHost, HostEvent, ToHost } from "./host-messages.ts";
-import { type EngineSettings, openEngine } from "./open.ts";
+import type { Embedder, Embeddings, Engine, GenerateRequest } from "./contract.ts";
+import type { FromHost, HostAnswer, HostEvent, ToHost } from "./host-messages.ts";
+import { type EngineSettings, openEmbedder, openEngine } from "./open.ts";
 
 const statusBeatMs = 250;
 
 let engine: Engine | undefined;
+let embedder: (Embedder & AsyncDisposable) | undefined;
 const calls = new Map<number, { abort: AbortController; hasLeft: boolean }>();
 let outbox: HostEvent[] = [];
 let isFlushPlanned = false;
@@ -36,7 +37,10 @@ async function receive(message: ToHost): Promise<void> {
       return answer(message.key, (opened) => opened.tokenize(message.text, { special: message.special }));
     case "detokenize":
       return answer(message.key, (opened) => opened.detokenize(message.ids, { special: message.special }));
+    case "embed":
+      return answer(message.key, () => embed(message.texts));
     case "stop":
+      await embedder?.[Symbol.asyncDispose]();
       await engine?.[Symbol.asyncDispose]();
       // What the running requests were told goes out first.
       setImmediate(() => (process.connected ? process.disconnect() : process.exit(0)));
@@ -47,6 +51,9 @@ async function receive(message: ToHost): Promise<void> {
 async function open(settings: EngineSettings): Promise<void> {
   try {
     engine = await openEngine({ ...settings, log, onProgress: (loaded) => send({ type: "progress", loaded }) });
+    if (settings.embeddingFile !== undefined) {
+      embedder = await openEmbedder({ file: settings.embeddingFile, threads: settings.threads, log });
+    }
     send({ type: "ready", status: engine.status() });
     let quietBeats = 0;
     setInterval(() => {
@@ -101,13 +108,21 @@ function leave(key: number): void {
   call.abort.abort();
 }
 
-async function answer(key: number, ask: (opened: Engine) => Promise<readonly number[] | string>): Promise<void> {
+async function answer(key: number, ask: (opened: Engine) => Promise<HostAnswer>): Promise<void> {
   try {
     if (!engine) throw new AppError("internal", "A call came before the engine was open.");
     send({ type: "answer", key, value: await ask(engine) });
   } catch (error) {
     post({ key, error: dataOf(error) });
   }
+}
+
+async function embed(texts: readonly string[]): Promise<Embeddings> {
+  if (!embedder)
+    throw new AppError("unsupported", "No embedding model was loaded.", {
+      hint: "Start Quern with --embedding-model FILE.gguf.",
+    });
+  return embedder.embed(texts);
 }
 
 function post(event: HostEvent): void {

@@ -2,7 +2,7 @@
 // which and why; a GPU that is there but cannot be used is said loudly, never passed over in silence.
 import { AppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { Engine } from "./contract.ts";
+import type { Embedder, Engine } from "./contract.ts";
 
 /** What an engine is opened with; plain data, so that it can cross to the engine host. */
 export interface EngineSettings {
@@ -19,6 +19,8 @@ export interface EngineSettings {
   kvType: "auto" | "f16" | "int8";
   /** CPU threads; 0 picks by the machine. */
   threads: number;
+  /** A GGUF for embeddings, run by llama.cpp beside whichever engine. */
+  embeddingFile?: string;
   /** Only for scripted: steps a second, instead of as fast as it goes. */
   scriptedTokensPerSecond?: number;
 }
@@ -78,6 +80,17 @@ async function openPicked(options: OpenEngineOptions): Promise<Engine> {
   else log.info("engine picked", { engine: "llama", reason });
   const { openLlamaEngine } = await import("./llama/llama-engine.ts");
   return openLlamaEngine({ ...options, reason });
+}
+
+/** Opens a GGUF for embeddings. Throws AppError: `unreadable` and `not_found` for the file, `device`. */
+export async function openEmbedder(options: {
+  file: string;
+  /** 0 picks by the machine. */
+  threads: number;
+  log: Log;
+}): Promise<Embedder & AsyncDisposable> {
+  const { openLlamaEmbedder } = await import("./llama/llama-embedder.ts");
+  return openLlamaEmbedder(options);
 }
 
 /** Whether the native engine can run this file here, and if not, why. */

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "hono";
 import { AppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { Engine } from "../engine/contract.ts";
+import type { Embedder, Engine } from "../engine/contract.ts";
 import type { ChatTemplate } from "../models/chat-template.ts";
 import { readBody } from "./body.ts";
 import type { OfficeDoor } from "./office/office-door.ts";
@@ -44,6 +44,10 @@ export interface Api {
   idleMs: number;
   version: string;
   startedAt: Date;
+  /** Ends work that nobody waits for yet, because somebody waits for an answer; absent: there is none. */
+  makeWay?: () => void;
+  /** The embedding model, if one was asked for. */
+  embedder?: Embedder;
   /** Reads the files in messages; absent: they are refused. */
   office?: OfficeDoor;
 }
@@ -68,7 +72,7 @@ export function parseContextOf(api: Api): ParseContext {
 }
 
 // Names that clients send when nobody chose a model.
-const anyModel = new Set(["", "default", "auto", "quern"]);
+export const anyModel: ReadonlySet<string> = new Set(["", "default", "auto", "quern"]);
 
 /** Refuses another model than the one that is loaded: its answer would pass for something it is not. */
 export function assertModel(api: Api, wanted: string | undefined): string {

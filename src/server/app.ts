@@ -84,6 +84,7 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
     idleMs: options.idleMs ?? 120_000,
     ...(options.office ? { office: options.office } : {}),
     ...(options.embedder ? { embedder: options.embedder } : {}),
+    ...(options.workspace ? { makeWay: () => options.workspace?.background.makeWay() } : {}),
   };
   options.engineSwitch?.onChange((served) => {
     api = { ...api, ...served, texts: new TokenTexts(served.engine) };

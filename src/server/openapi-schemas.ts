@@ -114,6 +114,12 @@ export const schemas = {
     model: text,
     choices: list(anything),
     usage: anything,
+    file_progress: object({
+      stage: { enum: ["reading", "comparing", "sections", "merging"] },
+      name: text,
+      done: whole,
+      all: whole,
+    }),
     quern: reference("QuernFiles"),
   }),
   QuernFiles: object({
@@ -132,6 +138,16 @@ export const schemas = {
     citations: list(object({ start: whole, end: whole, pages: list(whole), name: text, is_given: flag })),
   }),
   CompletionRequest: object({ model: text, prompt: {}, ...sampling }, ["prompt"]),
+  EmbeddingRequest: object(
+    { input: {}, model: text, encoding_format: { enum: ["float", "base64"], default: "float" }, dimensions: whole },
+    ["input"],
+  ),
+  EmbeddingList: object({
+    object: text,
+    data: list(object({ object: text, index: whole, embedding: {} })),
+    model: text,
+    usage: anything,
+  }),
   InstructForm: object({ prompt: text, file: list(binary) }, ["prompt", "file"]),
   Upload: object({ ...fileSource, purpose: text }),
   File: object({

@@ -12,7 +12,7 @@ import { Intake } from "../intake.ts";
 import type { EngineOptions } from "../open.ts";
 import { SpeedMeter } from "../speed-meter.ts";
 import { gbnfOf } from "./grammar.ts";
-import { type Native, openNative } from "./native.ts";
+import { defaultThreads, type Native, openNative } from "./native.ts";
 import { type Slot, Slots } from "./slots.ts";
 import { blockRows, promptBudget, type Row, shareBudget, toBatches } from "./step-plan.ts";
 import { TokenSampler } from "./token-sampler.ts";
@@ -358,11 +358,6 @@ const noTokens = new Uint32Array(0);
 
 function entry(sequence: Sequence, tokens: Uint32Array, kind: { isPrompt: boolean; wantsToken: boolean }): StepEntry {
   return { sequence, tokens, isReproducible: sequence.isReproducible, ...kind };
-}
-
-/** One core stays free for the server: llama.cpp's threads wait for each other by spinning, and one that is held up holds all. */
-function defaultThreads(): number {
-  return Math.max(1, Math.min(os.availableParallelism() - 1, 16));
 }
 
 /** Bytes of KV for one token of one sequence: keys and values of every layer; int8 is blocks of 32 with a 16-bit scale. */

@@ -4,6 +4,7 @@
 // gives each sequence a loop of its own, so that one step over all sequences cannot be planned. Our loop plans steps. The classes
 // still do what is long and dull: find the binary for this machine, load the model, size and create the context. Their private
 // fields may change with any release; the version is pinned, and opening checks each one used here.
+import os from "node:os";
 import { getLlama, type LlamaContext, LlamaLogLevel, type LlamaModel } from "node-llama-cpp";
 import { AppError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
@@ -141,6 +142,11 @@ export async function openNative(options: NativeOptions): Promise<Native> {
       cause: error,
     });
   }
+}
+
+/** One core stays free for the server: llama.cpp's threads wait for each other by spinning, and one that is held up holds all. */
+export function defaultThreads(): number {
+  return Math.max(1, Math.min(os.availableParallelism() - 1, 16));
 }
 
 const contextMethods = [

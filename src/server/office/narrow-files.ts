@@ -4,8 +4,10 @@ import { AppError } from "../../base/errors.ts";
 import type { FileProgress } from "../../documents/file-progress.ts";
 import { estimateTokens, selectRelevant } from "../../documents/relevant.ts";
 import { summariseDocument } from "../../documents/summarise.ts";
+import type { Embedder } from "../../engine/contract.ts";
 import type { Api } from "../api.ts";
 import type { Fields } from "../fields.ts";
+import { similarities } from "./compare-passages.ts";
 import type { DraftFile, FileDraft } from "./file-draft.ts";
 
 export interface Narrowing {
@@ -18,14 +20,29 @@ export interface Narrowing {
   onProgress: ((progress: FileProgress) => void) | undefined;
 }
 
-export async function chooseRelevant(draft: FileDraft, { api, room, signal, countPrompt }: Narrowing): Promise<void> {
+export async function chooseRelevant(
+  draft: FileDraft,
+  { api, room, signal, countPrompt, onProgress }: Narrowing,
+): Promise<void> {
   const count = await passageCounter(draft, api, signal);
+  const nearness = new Map<DraftFile, ReadonlyMap<string, number>>();
+  const { embedder } = api;
+  if (embedder) {
+    for (const file of draft.files) nearness.set(file, await compared(file, { embedder, signal, onProgress }));
+  }
   for (const file of draft.files) file.shown = { passages: [] };
   let budget = room - (await countPrompt(draft.body())) - draft.files.length * statementTokens;
   for (let attempt = 0; attempt < mostAttempts && budget > 0; attempt++) {
     for (const [file, budgetTokens] of shares(draft.files, budget)) {
       const { document, language, question } = file;
-      const selection = selectRelevant(document, { question, budgetTokens, countTokens: count, language });
+      const near = nearness.get(file);
+      const selection = selectRelevant(document, {
+        question,
+        budgetTokens,
+        countTokens: count,
+        language,
+        ...(near ? { nearness: near } : {}),
+      });
       file.shown = {
         passages: selection.passages,
         ...(selection.leftOut.segments === 0 ? {} : { statement: selection.statementFor }),
@@ -44,6 +61,17 @@ export async function chooseRelevant(draft: FileDraft, { api, room, signal, coun
     budget -= over + 16; // page marks, and what joins passages, are not the passages' own
   }
   throw noRoom(room);
+}
+
+async function compared(
+  { document, question }: DraftFile,
+  { embedder, signal, onProgress }: { embedder: Embedder } & Pick<Narrowing, "signal" | "onProgress">,
+): Promise<ReadonlyMap<string, number>> {
+  const { passages } = selectRelevant(document, { question: "", budgetTokens: Number.POSITIVE_INFINITY });
+  const texts = passages.map(({ text }) => text);
+  const tell = (done: number, all: number): void =>
+    onProgress?.({ stage: "comparing", name: document.name, done, all });
+  return similarities(embedder, { passages: texts, question }, { signal, onProgress: tell });
 }
 
 /** About those of the sentence that says what was left out. */
