@@ -18,6 +18,7 @@ export interface LedgerObserver {
 export interface RequestEntry {
   /** The first token has left. */
   first(): void;
+  readonly hasBegun: boolean;
   /** One choice has ended. */
   done(reason: string, usage?: Usage, timings?: Timings): void;
   failed(error: unknown): void;
@@ -70,6 +71,9 @@ export class RequestLedger {
     return {
       first() {
         firstMs ??= performance.now() - startedMs;
+      },
+      get hasBegun() {
+        return firstMs !== undefined;
       },
       done(ended, used, took) {
         reason = ended;

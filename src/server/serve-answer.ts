@@ -1,6 +1,7 @@
 // Runs a job and carries its answer to the client: as a stream of chunks that a door formats, or collected whole. This is the only
 // loop between engine and socket. A stream's status goes out with its first event, so that what fails before it has a status of
 // its own; what fails later is told inside the stream, or by cutting it, as the door's format decides.
+import { AppError } from "../base/errors.ts";
 import type { Timings, TokenLogprob, Usage } from "../engine/contract.ts";
 import { type AnswerEnd, type AnswerEvent, type AnswerJob, runJob } from "./answer-job.ts";
 import type { AnswerSink } from "./answer-sink.ts";
@@ -56,6 +57,7 @@ export function streamAnswer(context: ApiContext, api: Api, answer: ReadyAnswer 
         else if (event.type !== "queued" && event.type !== "prefill") entry.first();
         return chunk === undefined ? undefined : stream.write(chunk);
       };
+      makeWay(api, job);
       await runJob(api.engine, job, {
         signal: sink.signal,
         take: (event) =>
@@ -91,7 +93,10 @@ export interface CollectedChoice {
   timings: Timings;
 }
 
-/** Runs a job to its end and answers with `respond`'s response. A client that leaves stops the work. */
+/**
+ * Runs a job to its end and answers with `respond`'s response. A client that leaves stops the work. An engine lost in mid-answer is no
+ * loss here: the client has seen nothing yet, so the job runs once more on the next engine.
+ */
 export function wholeAnswer(
   context: ApiContext,
   api: Api,
@@ -99,8 +104,16 @@ export function wholeAnswer(
 ): Promise<Response> {
   return answerWith(sinkOf(context, api), async (sink) => {
     using entry = beginRequest(context, api, door);
+    const { signal } = sink;
     try {
-      return respond(await collectAnswer(api, job, { signal: sink.signal, entry }));
+      const choices = await collectAnswer(api, job, { signal, entry }).catch((error: unknown) => {
+        // One that was lost before its first token has had its second try already: the engine's client sees to those.
+        const isReplayable = error instanceof AppError && error.code === "engine_lost" && entry.hasBegun;
+        if (!isReplayable || signal.aborted || api.engine.status().state === "failed") throw error;
+        api.log.warn("answer begun again", { id: job.id });
+        return collectAnswer(api, job, { signal, entry });
+      });
+      return respond(choices);
     } catch (error) {
       entry.failed(error);
       throw error;
@@ -155,12 +168,18 @@ export async function collectAnswer(
       }
     }
   };
+  makeWay(api, job);
   await runJob(api.engine, job, { signal, take });
   for (const choice of choices) {
     choice.text = choice.parts.join("");
     if (choice.logprobs.length > 0) await api.texts.fetch(choice.logprobs);
   }
   return choices;
+}
+
+/** A person waits for this one: drafts and titles that are being computed ahead end. */
+function makeWay(api: Api, { request }: AnswerJob): void {
+  if ((request.priority ?? "interactive") === "interactive") api.makeWay?.();
 }
 
 export function sinkOf(context: ApiContext, api: Api): Parameters<typeof answerWith>[0] {

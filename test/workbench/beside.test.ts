@@ -44,6 +44,21 @@ test("a newer draft supersedes the one before, and an answer supersedes all", as
   assert.equal(answer.state, "complete");
 });
 
+test("a request of the API ends drafts, one of a batch does not", async () => {
+  await using bench = await openWorkbench({
+    script: { prefillTokens: 1, tokensPerSecond: 1000, parallel: 2 },
+  });
+  const { id } = await bench.conversation();
+  const text = "x".repeat(50_000);
+  const draft = bench.call<DraftBody>("POST", "/workspace/draft", { conversationId: id, text });
+  await until(() => bench.engine.status().runningRequests === 1);
+  const ask = { messages: [{ role: "user", content: "hi" }] };
+  assert.equal((await bench.post("/v1/chat/completions", { ...ask, priority: "batch" })).status, 200);
+  assert.equal(bench.door.background.count, 1);
+  assert.equal((await bench.post("/v1/chat/completions", ask)).status, 200);
+  assert.equal((await draft).state, "superseded");
+});
+
 test("a title is asked for behind the conversation at the lowest priority, and does not overwrite a person's", async () => {
   const asked: { priority: string | undefined; prompt: string }[] = [];
   await using bench = await openWorkbench({
