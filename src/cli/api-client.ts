@@ -1,10 +1,12 @@
 // The command line as one more client of the HTTP API: chat and run speak to a running server, or to one that connect.ts starts for
 // them, and never to the engine directly, so there is one path to keep right.
 import { AppError, type ErrorData } from "../base/errors.ts";
+import type { FileProgress } from "../documents/file-progress.ts";
+import type { ContentPart, FileOverflow, QuernBody } from "../server/api-types.ts";
 
 export interface ChatMessage {
   role: "system" | "user" | "assistant";
-  content: string;
+  content: string | ContentPart[];
 }
 
 /** A server to talk to; `key` is "" where none is needed. */
@@ -18,21 +20,26 @@ export interface ChatOptions {
   seed?: number;
   maxTokens?: number;
   json?: boolean;
+  /** What to do with files that do not fit. */
+  fileOverflow?: FileOverflow;
   signal: AbortSignal;
   onProgress?: (processed: number, total: number) => void;
+  onFileProgress?: (progress: FileProgress) => void;
 }
 
 export interface ChatEnd {
   reason: string;
   completionTokens: number;
   tokensPerSecond: number;
+  /** What became of the files. */
+  files?: QuernBody;
 }
 
 /** Streams an answer's text; returns how it ended. Throws the server's error as an AppError. */
 export async function* streamChat(
   server: ServerAddress,
   messages: readonly ChatMessage[],
-  { temperature, seed, maxTokens, json, signal, onProgress }: ChatOptions,
+  { temperature, seed, maxTokens, json, fileOverflow, signal, onProgress, onFileProgress }: ChatOptions,
 ): AsyncGenerator<string, ChatEnd> {
   const response = await reach(`${server.url}/v1/chat/completions`, {
     method: "POST",
@@ -45,6 +52,7 @@ export async function* streamChat(
       ...(temperature === undefined ? {} : { temperature }),
       ...(seed === undefined ? {} : { seed }),
       ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
+      ...(fileOverflow === undefined ? {} : { file_overflow: fileOverflow }),
       ...(json ? { response_format: { type: "json_object" } } : {}),
     }),
     signal,
@@ -56,6 +64,8 @@ export async function* streamChat(
     const chunk = JSON.parse(data) as StreamChunk;
     if (chunk.error) throw fromWire(chunk.error);
     if (chunk.prompt_progress) onProgress?.(chunk.prompt_progress.processed, chunk.prompt_progress.total);
+    if (chunk.file_progress) onFileProgress?.(chunk.file_progress);
+    if (chunk.quern) end.files = chunk.quern;
     const [choice] = chunk.choices ?? [];
     if (choice?.delta?.content) yield choice.delta.content;
     if (choice?.finish_reason) end.reason = choice.finish_reason;
@@ -94,6 +104,8 @@ interface StreamChunk {
   usage?: { completion_tokens: number } | null;
   timings?: { predicted_per_second: number };
   prompt_progress?: { processed: number; total: number };
+  file_progress?: FileProgress;
+  quern?: QuernBody;
 }
 
 /** fetch, whose own failure says nothing but "fetch failed". */

@@ -12,7 +12,8 @@ export interface Connection extends ServerAddress, AsyncDisposable {
   isDemonstration: boolean;
 }
 
-export async function connect(context: CommandContext): Promise<Connection> {
+/** `hasFiles`: the messages will hold files, which a server of our own then has to read. */
+export async function connect(context: CommandContext, { hasFiles = false } = {}): Promise<Connection> {
   const { host, port, apiKey } = context.settings;
   const isHere = isLoopback(host) || host === "0.0.0.0" || host === "::";
   const address = { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, key: apiKey };
@@ -25,7 +26,8 @@ export async function connect(context: CommandContext): Promise<Connection> {
     await openService({
       ...context,
       // Its own client is the only one: no key to ask for, and no line for every request between the answers.
-      settings: { ...context.settings, host: "127.0.0.1", port: 0, apiKeyFile: "" },
+      settings: { ...context.settings, host: "127.0.0.1", port: 0, apiKeyFile: "", bodyLimit: ownBodyLimit },
+      hasFiles,
       log: context.settings.logLevel === "debug" ? context.log : onlyTrouble(context.log),
     }),
   );
@@ -35,6 +37,9 @@ export async function connect(context: CommandContext): Promise<Connection> {
   const held = opened.move();
   return connection(own, status, () => held.disposeAsync());
 }
+
+/** A file at the readers' own limit, as base64. */
+const ownBodyLimit = 512 * 1024 * 1024;
 
 /** The status of a Quern at this address; undefined when nothing listens there on this machine. Throws when something else does. */
 async function statusOf(

@@ -40,7 +40,8 @@ export async function readFiles(
   return documents;
 }
 
-function filesOf(name: string): string[] {
+/** The files that a name or a glob stands for, in order. Throws `not_found` when there is none. */
+export function filesOf(name: string): string[] {
   if (statSync(name, { throwIfNoEntry: false })?.isFile()) return [name];
   const found = /[*?[{]/.test(name)
     ? globSync(name)

@@ -18,6 +18,7 @@ import { openWorkspaceDoor } from "../server/workspace/workspace-door.ts";
 import { openWorkspace } from "../workspace/workspace.ts";
 import { lockWorkspace } from "../workspace/workspace-lock.ts";
 import type { CommandContext } from "./command.ts";
+import { openPassingOffice } from "./passing-office.ts";
 import { version } from "./version.ts";
 
 export interface Service extends AsyncDisposable {
@@ -30,6 +31,8 @@ export interface ServiceContext extends Pick<CommandContext, "settings" | "sourc
   onProgress?: (loaded: number) => void;
   /** Open the workspace in the data folder, for the page; commands that only ask leave it alone. */
   hasWorkspace?: boolean;
+  /** Without a workspace: read the files in messages all the same, and keep nothing of them. */
+  hasFiles?: boolean;
 }
 
 /** Resolves when the engine serves; rejects when `signal` aborts before. The server listens at once, and tells how far the model is. */
@@ -47,7 +50,11 @@ export async function openService(context: ServiceContext): Promise<Service> {
   const workspace = kept
     ? opened.use(openWorkspaceDoor({ engine, engineSwitch, workspace: kept, log, dataFolder, hub }))
     : undefined;
-  const office = workspace ? opened.use(new OfficeDoor({ files: workspace.workspace.files, dataFolder })) : undefined;
+  const office = workspace
+    ? opened.use(new OfficeDoor({ files: workspace.workspace.files, dataFolder }))
+    : context.hasFiles
+      ? opened.use(openPassingOffice()).office
+      : undefined;
   const app = createApp({
     ...engineSwitch.current,
     engineSwitch,

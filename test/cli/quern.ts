@@ -20,6 +20,7 @@ export interface RunOptions {
   /** Standard input; empty when absent. */
   input?: string;
   env?: Record<string, string>;
+  cwd?: string;
 }
 
 export function environment(env: Record<string, string> = {}): NodeJS.ProcessEnv {
@@ -30,8 +31,8 @@ export function environment(env: Record<string, string> = {}): NodeJS.ProcessEnv
 }
 
 /** Runs a command to its end. */
-export async function quern(args: readonly string[], { input = "", env }: RunOptions = {}): Promise<Finished> {
-  const running = start(args, env === undefined ? {} : { env });
+export async function quern(args: readonly string[], { input = "", ...how }: RunOptions = {}): Promise<Finished> {
+  const running = start(args, how);
   running.child.stdin?.end(input);
   return running.finished;
 }
@@ -45,10 +46,14 @@ export interface Running {
 
 export function start(
   args: readonly string[],
-  { env, file }: { env?: Record<string, string>; file?: string } = {},
+  { env, cwd, file }: Pick<RunOptions, "env" | "cwd"> & { file?: string } = {},
 ): Running {
   const [command, all] = file === undefined ? [process.execPath, [launcher, ...args]] : [file, [...args]];
-  const child = spawn(command, all, { env: environment(env), stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(command, all, {
+    env: environment(env),
+    stdio: ["pipe", "pipe", "pipe"],
+    ...(cwd ? { cwd } : {}),
+  });
   const finished: Finished = { code: null, out: "", err: "" };
   const waiting = new Set<() => void>();
   const take = (part: "out" | "err", stream: NodeJS.ReadableStream | null): void => {

@@ -75,7 +75,7 @@ function tooLong(draft: FileDraft, promptTokens: number, limitTokens: number): A
     `With ${names} the prompt has ${promptTokens} tokens; this engine holds ${limitTokens}, prompt and answer together.`,
     {
       param: "messages",
-      hint: 'Send "file_overflow": "relevant" for the passages that matter most to the question or "summarise" for a summary of all of it, or start Quern with a larger --context.',
+      hint: 'Send "file_overflow": "relevant" for the passages that matter most to the question or "summarise" for a summary of all of it (quern run: --fit relevant, --fit summarise), or start Quern with a larger --context.',
       details: { promptTokens, limitTokens, overflowTokens: promptTokens + 1 - limitTokens },
     },
   );
