@@ -1,7 +1,7 @@
 // Files named on the command line, read as documents in a process of their own, with progress on the terminal and every warning said.
 import { globSync, statSync } from "node:fs";
 import path from "node:path";
-import { AppError } from "../base/errors.ts";
+import { AppError, toAppError } from "../base/errors.ts";
 import type { Document } from "../documents/document.ts";
 import { ReadWorkers } from "../documents/read-in-worker.ts";
 import type { CommandContext } from "./command.ts";
@@ -12,32 +12,30 @@ export interface ReadFilesOptions {
   clean?: boolean;
 }
 
-/** Reads files and globs, in order. Throws `not_found` for a name that matches nothing, and what the readers throw. */
-export async function readFiles(
-  names: readonly string[],
+/** Reads files in order, each as it is asked for; one that cannot be read comes as its error. Throws when the command is ended. */
+export async function* readFiles(
+  files: readonly string[],
   { terminal, signal }: Pick<CommandContext, "terminal" | "signal">,
   options: ReadFilesOptions = {},
-): Promise<Document[]> {
-  const files = names.flatMap(filesOf);
-  if (files.length === 0) return [];
+): AsyncGenerator<Document | AppError> {
   await using workers = new ReadWorkers();
-  const documents: Document[] = [];
   for (const file of files) {
-    const document = await workers.read(
+    const name = path.basename(file);
+    const reading = workers.read(
       { path: path.resolve(file) },
       {
         ...options,
-        name: path.basename(file),
+        name,
         signal,
-        onProgress: ({ page, pages, step }) =>
-          terminal.progress(`${path.basename(file)}: ${step} page ${page} of ${pages}`),
+        onProgress: ({ page, pages, step }) => terminal.progress(`${name}: ${step} page ${page} of ${pages}`),
       },
     );
+    const read = await reading.catch(toAppError);
+    signal.throwIfAborted();
     terminal.progress("");
-    for (const { message } of document.warnings) terminal.note(`${path.basename(file)}: ${message}`);
-    documents.push(document);
+    if (!(read instanceof AppError)) for (const { message } of read.warnings) terminal.note(`${name}: ${message}`);
+    yield read;
   }
-  return documents;
 }
 
 /** The files that a name or a glob stands for, in order. Throws `not_found` when there is none. */

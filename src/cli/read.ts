@@ -2,11 +2,11 @@
 import { AppError } from "../base/errors.ts";
 import { toJson, toMarkdown } from "../documents/document.ts";
 import { type Command, parseWords } from "./command.ts";
-import { readFiles } from "./read-files.ts";
+import { filesOf, readFiles } from "./read-files.ts";
 
 export const read: Command = {
   about: "Read PDF, Office, mail, text and images (with OCR) and print Markdown or JSON.",
-  usage: "FILE... [--json] [--pages] [--password TEXT] [--no-ocr] [--raw]",
+  usage: "FILE|GLOB... [--json] [--pages] [--password TEXT] [--no-ocr] [--raw]",
   async run(context) {
     const { terminal } = context;
     const { values, words } = parseWords(context.args, {
@@ -19,18 +19,27 @@ export const read: Command = {
     if (words.length === 0)
       throw new AppError("bad_request", "quern read needs a file.", { hint: "quern read contract.pdf" });
     const password = values.get("--password")?.at(-1);
-    const documents = await readFiles(words, context, {
+    const files = words.flatMap(filesOf);
+    let failed = 0;
+    const options = {
       ...(password === undefined ? {} : { password }),
       ocr: !values.has("--no-ocr"),
       clean: !values.has("--raw"),
-    });
-    for (const document of documents) {
+    };
+    for await (const document of readFiles(files, context, options)) {
+      if (document instanceof AppError) {
+        // One of many that cannot be read does not cost the others.
+        if (files.length === 1) throw document;
+        failed++;
+        terminal.note([document.message, document.hint].filter(Boolean).join(" "));
+        continue;
+      }
       if (values.has("--json")) terminal.out(`${toJson(document)}\n`);
       else {
-        const title = documents.length > 1 ? `<!-- ${document.name} -->\n\n` : "";
+        const title = files.length > 1 ? `<!-- ${document.name} -->\n\n` : "";
         terminal.out(`${title}${toMarkdown(document, { pageMarks: values.has("--pages") }).trimEnd()}\n`);
       }
     }
-    return 0;
+    return failed === 0 ? 0 : 1;
   },
 };

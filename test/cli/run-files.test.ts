@@ -77,3 +77,17 @@ test("with no server there, run reads files by itself and keeps nothing of them"
   assert.match(out, /付款条款：三十天。/); // the scripted engine repeats what it was asked
   assert.deepEqual(readdirSync(folder), ["a.md"]);
 });
+
+test("read prints what it can of many files, and says which it could not", async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "quern-read-files-"));
+  writeFileSync(path.join(folder, "a.md"), "付款条款：三十天。\n");
+  writeFileSync(path.join(folder, "b.pdf"), "%PDF-1.7 and no more");
+  writeFileSync(path.join(folder, "c.md"), "保密期：两年。\n");
+  const { code, out, err } = await quern(["read", "[ab].*", "c.md"], { cwd: folder });
+  assert.equal(code, 1);
+  assert.equal(out, "<!-- a.md -->\n\n付款条款：三十天。\n<!-- c.md -->\n\n保密期：两年。\n");
+  assert.match(err, /b\.pdf/);
+  const json = await quern(["read", "--json", "a.md"], { cwd: folder });
+  assert.equal((JSON.parse(json.out) as { name: string }).name, "a.md");
+  assert.equal((await quern(["read", "b.pdf"], { cwd: folder })).code, 1);
+});
