@@ -42,11 +42,11 @@ function lie(fact: string, facts: readonly string[], random: Random): string {
     () =>
       fact
         .replace(/增长|rose/, (word) => (word === "rose" ? "fell" : "下降"))
-        .replace(/贡献|adding/, (word) => (word === "adding" ? "lowering it by" : "拖累")),
+        .replace(/贡献|added/, (word) => (word === "added" ? "took away" : "拖累")),
     () => fact.replace(/万元/, "亿元").replace(/ million/, " billion"),
     () => fact.replace(/本期为/, "上期为").replace(/from (.+?) to /, "to $1 from "),
     () => fact.replace(/第三季度|Q3/, (word) => (word === "Q3" ? "Q4" : "第一季度")),
-    () => fact.replace(/占总变化的|a contribution of /, zh ? "增长" : "growing "),
+    () => fact.replace(/占总变化的| of the change/, zh ? "增长" : "growing "),
     () => `${fact}${zh ? "预计下季度还将增长15%。" : " It should grow 15% more next quarter."}`,
     () => (zh ? "其中七成来自新客户，客单价翻倍。" : "Two thirds of it came from new customers, and prices doubled."),
     () => (zh ? `${target}%的增长来自促销。` : `${target}% of the growth came from promotions.`),

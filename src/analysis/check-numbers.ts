@@ -30,7 +30,7 @@ export interface Citation {
 
 export interface NumberFault {
   text: string;
-  reason: "unknown" | "other_subject" | "other_role" | "wrong_sign" | "wrong_period" | "wrong_direction";
+  reason: "unknown" | "other_subject" | "other_role" | "wrong_sign" | "wrong_period" | "wrong_direction" | "unreadable";
 }
 
 export interface CheckResult {

@@ -107,19 +107,24 @@ function contributionNumbers(
 function contributionDraft(member: Contribution, context: FactContext, whole: { change: string }): Draft {
   const { writer, cite } = context;
   const { part, share, rate, current, previous } = contributionNumbers(member, writer);
-  const own = rate === undefined ? "" : writer.say(`变化${rate.text}，`, `change ${rate.text}, `);
+  const pace = rate?.text.replace(/^[+-]/, "") ?? "";
+  const own =
+    rate === undefined || /^[+-]?0%$/.test(rate.text)
+      ? { zh: "", en: "" }
+      : rate.value > 0
+        ? { zh: `增长${pace}，`, en: `rose ${pace} and ` }
+        : { zh: `下降${pace}，`, en: `fell ${pace} and ` };
   const size = part.text.replace("-", "");
   const bySize =
     member.part < 0
-      ? writer.say(`拖累${size}`, `lowering it by ${size}`)
-      : writer.say(`贡献${size.replace("+", "")}`, `adding ${size.replace("+", "")}`);
-  const byShare =
-    share === undefined ? "" : writer.say(`，占总变化的${share.text}`, `, a contribution of ${share.text}`);
+      ? writer.say(`拖累${size}`, `took away ${size}`)
+      : writer.say(`贡献${size.replace("+", "")}`, `added ${size.replace("+", "")}`);
+  const byShare = share === undefined ? "" : writer.say(`，占总变化的${share.text}`, `, ${share.text} of the change`);
   return {
     subject: member.label,
     sentence: writer.say(
-      `${member.label}${own}${bySize}${byShare}。`,
-      `${capital(member.label)}: ${own}${bySize}${byShare}.`,
+      `${member.label}${own.zh}${bySize}${byShare}。`,
+      `${capital(member.label)} ${own.en}${bySize}${byShare}.`,
     ),
     numbers: [part, ...(share === undefined ? [] : [share]), ...(rate === undefined ? [] : [rate]), current, previous],
     formula: `${writer.say("贡献", "contribution")} = ${current.text} − ${previous.text}${share === undefined ? "" : `; ${writer.say("占比", "share")} = ${part.text} / ${whole.change}`}`,

@@ -27,7 +27,7 @@ export function rankingDrafts(result: Result & { kind: "ranking" | "pareto" }, c
     {
       sentence: writer.say(
         `${lead}${metric}${plan.aggregation === "average" ? "总平均" : "合计"}${total.text}，按${by}分为${count.text}项。`,
-        `${lead}${lead === "" ? capital(metric) : metric} is ${total.text} in all, in ${count.text} parts by ${by}.`,
+        `${lead}${lead === "" ? capital(metric) : metric} is ${total.text} in all, over ${count.text} values of ${by}.`,
       ),
       numbers: [total, count],
       formula: formulaOf(context),
@@ -58,7 +58,9 @@ export function rankingDrafts(result: Result & { kind: "ranking" | "pareto" }, c
       subject: member.label,
       sentence: writer.say(
         `${member.label}为${value.text}${share === undefined ? "" : `，占${share.text}`}。`,
-        `${capital(member.label)}: ${value.text}${share === undefined ? "" : `, a share of ${share.text}`}.`,
+        share === undefined
+          ? `${capital(member.label)} is at ${value.text}.`
+          : `${capital(member.label)} accounts for ${value.text}, a share of ${share.text}.`,
       ),
       numbers: [value, ...(share === undefined ? [] : [share])],
       formula:

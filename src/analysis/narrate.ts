@@ -7,9 +7,11 @@ import type { Engine, Prompt } from "../engine/contract.ts";
 import { plainSampling } from "../engine/contract.ts";
 import { type ChatMessage, openChatTemplate } from "../models/chat-template.ts";
 import { type CheckContext, type Citation, checkSentence, type NumberFault } from "./check-numbers.ts";
+import { type DemonstrationTask, demonstrationTask } from "./demonstration-task.ts";
 import type { Fact } from "./facts.ts";
-import { demonstrationMessages, type NarrationTask, narrationMessages, rewriteMessages } from "./narration-prompt.ts";
+import { type NarrationTask, narrationMessages, rewriteMessages } from "./narration-prompt.ts";
 import { SentenceCutter } from "./sentences.ts";
+import type { Words } from "./words.ts";
 
 export interface Sentence {
   text: string;
@@ -28,6 +30,8 @@ export interface NarrationReport {
   dropped: number;
   /** Why the model's text is missing or cut short. */
   failure?: { code: string; message: string };
+  /** Said to the reader where the model was not asked. */
+  note?: Words;
 }
 
 export type NarrationEvent = { type: "sentence"; sentence: Sentence } | { type: "narrated"; report: NarrationReport };
@@ -55,14 +59,18 @@ export async function* narrate(options: NarrateOptions): AsyncGenerator<Narratio
   };
   if (engine !== undefined) {
     const isDemonstration = engine.status().model.isDemonstration;
-    const messages = isDemonstration ? demonstrationMessages(options) : narrationMessages(options);
+    const demonstration = isDemonstration ? demonstrationTask(options) : undefined;
+    const messages = isDemonstration ? demonstration?.messages : narrationMessages(options);
+    if (messages === undefined) report.note = demonstrationNote;
     const said = new Set<string>();
     try {
-      for await (const text of sentencesOf(engine, messages, { ...options, maxTokens: answerTokens })) {
+      for await (const text of messages === undefined
+        ? []
+        : sentencesOf(engine, messages, { ...options, maxTokens: answerTokens })) {
         const clean = plain(text);
-        if (clean === "" || said.has(clean)) continue;
+        if (!/\p{L}/u.test(clean) || said.has(clean)) continue;
         said.add(clean);
-        const sentence = await settle(clean, { ...options, engine, isDemonstration, told });
+        const sentence = await settle(clean, { ...options, engine, demonstration, told });
         if (sentence === undefined) report.dropped++;
         else {
           if (sentence.source === "rewritten") report.rewritten++;
@@ -88,6 +96,11 @@ export async function* narrate(options: NarrateOptions): AsyncGenerator<Narratio
   yield { type: "narrated", report };
 }
 
+const demonstrationNote: Words = {
+  zh: "演示模型只会叙述归因，这里的文字由计算出的事实直接写成。",
+  en: "The demonstration model can word attributions only; these sentences are written straight from the computed facts.",
+};
+
 /** The whole, the largest parts, and whatever pulls the other way. */
 function essential(facts: readonly Fact[]): Fact[] {
   return facts.slice(0, 6);
@@ -95,14 +108,18 @@ function essential(facts: readonly Fact[]): Fact[] {
 
 interface SettleOptions extends NarrateOptions {
   engine: Engine;
-  isDemonstration: boolean;
+  demonstration: DemonstrationTask | undefined;
   told: ReadonlySet<string>;
 }
 
 async function settle(text: string, options: SettleOptions): Promise<Sentence | undefined> {
-  const { context, facts, told } = options;
+  const { context, facts, told, demonstration } = options;
   const first = checkSentence(text, context);
-  if (first.faults.length === 0) return { text, source: "model", citations: first.citations };
+  if (demonstration?.readsWell(text) === false) first.faults.push({ text, reason: "unreadable" });
+  if (first.faults.length === 0)
+    return demonstration === undefined
+      ? { text, source: "model", citations: first.citations }
+      : withUnits(text, first.citations, { facts, context });
   const rejected = { text, faults: first.faults };
   const again = await rewritten(text, first.faults, options);
   if (again !== undefined) {
@@ -120,13 +137,31 @@ async function rewritten(
   options: SettleOptions,
 ): Promise<string | undefined> {
   // quern-mini knows no rewriting: asked again in its own wording it would say the same.
-  if (options.isDemonstration) return undefined;
+  if (options.demonstration !== undefined) return undefined;
   const messages = rewriteMessages(options, { sentence, numbers: faults.map(({ text }) => text) });
   for await (const text of sentencesOf(options.engine, messages, { ...options, maxTokens: rewriteTokens })) {
     const clean = plain(text);
     if (clean !== "") return clean;
   }
   return undefined;
+}
+
+/** quern-mini is given plain digits in English; each is written as its fact writes it: 6270000 becomes $6.27 million. */
+function withUnits(
+  text: string,
+  citations: readonly Citation[],
+  { facts, context }: { facts: readonly Fact[]; context: CheckContext },
+): Sentence {
+  let written = text;
+  for (const { start, end, factId, numberIndex } of citations.toSorted((a, b) => b.start - a.start)) {
+    const number = facts.find(({ id }) => id === factId)?.numbers[numberIndex];
+    if (number !== undefined && (number.role === "current" || number.role === "previous"))
+      written = written.slice(0, start) + number.text + written.slice(end);
+  }
+  const again = checkSentence(written, context);
+  return again.faults.length === 0
+    ? { text: written, source: "model", citations: again.citations }
+    : { text, source: "model", citations };
 }
 
 /** The fact the sentence was about and that has not been told: by the name in it, else the next in order. */

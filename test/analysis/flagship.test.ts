@@ -80,12 +80,13 @@ test("without a model the facts speak in both languages", async () => {
     zh.text[0],
     "2025年第三季度，华东手机的销售额环比增长23%，本期为1,230万元，上期为1,000万元，变化+230万元。",
   );
-  assert.match(zh.text[1] ?? "", /^小米 14 系列变化\+46%，贡献156\.4万元，占总变化的68%。$/);
+  assert.match(zh.text[1] ?? "", /^小米 14 系列增长46%，贡献156\.4万元，占总变化的68%。$/);
   const en = await collect(workbook.analyse({ plan: flagship, language: "en" }));
   assert.equal(
     en.text[0],
     "In Q3 2025, 销售额 of 华东, 手机 rose 23% on the period before, from 10 million yuan to 12.3 million yuan, a change of +2.3 million yuan.",
   );
+  assert.equal(en.text[1], "小米 14 系列 rose 46% and added 1.56 million yuan, 68% of the change.");
 });
 
 test("a model's right sentences are kept, its wrong ones are replaced, and every figure is cited", async () => {
@@ -98,7 +99,7 @@ test("a model's right sentences are kept, its wrong ones are replaced, and every
   const { analysis, text } = await collect(workbook.analyse({ plan: flagship, language: "zh", engine }));
   assert.deepEqual(text, [
     "华东手机销售额环比增长23%，达到1,230万元。",
-    "OPPO Reno12变化+22%，贡献50.6万元，占总变化的22%。",
+    "OPPO Reno12增长22%，贡献50.6万元，占总变化的22%。",
     "小米 14 系列贡献68%，销售额从340万元升至496.4万元。",
   ]);
   assert.deepEqual(analysis.narration, { sentences: 3, rewritten: 0, replaced: 1, dropped: 0 });
