@@ -1,10 +1,11 @@
 // `quern doctor`: looks at what Quern needs (runtime, driver, GPU, memory, model, port, disk) and says for each fault what to do.
 // Exit code 1 when something stops Quern from working.
-import { existsSync, mkdirSync } from "node:fs";
-import { statfs } from "node:fs/promises";
+import { mkdtemp, rmdir, statfs } from "node:fs/promises";
 import net from "node:net";
 import os from "node:os";
+import path from "node:path";
 import { toAppError } from "../base/errors.ts";
+import { nearestFolder } from "../base/make-folder.ts";
 import type { Settings } from "../base/settings.ts";
 import { openGpuMeter } from "../engine/gpu-meter.ts";
 import { cudaSupport } from "../engine/open.ts";
@@ -136,14 +137,16 @@ async function port({ host, port, apiKeyFile }: Settings): Promise<Finding> {
 
 async function disk({ data }: Settings): Promise<Finding> {
   try {
-    if (!existsSync(data)) mkdirSync(data, { recursive: true });
-    const { bavail, bsize } = await statfs(data);
+    // Looking leaves nothing behind: where the folder is not there yet, the one that it would be made in is tried.
+    const place = nearestFolder(data);
+    await rmdir(await mkdtemp(path.join(place, ".quern-")));
+    const { bavail, bsize } = await statfs(place);
     const free = bavail * bsize;
     const tight = free < 4 * 2 ** 30;
     return {
       what: "disk",
       verdict: tight ? "note" : "ok",
-      found: `${toSize(free)} free in ${data}`,
+      found: `${toSize(free)} free in ${data}${place === data ? "" : " (made at the first start)"}`,
       ...(tight ? { advice: "The model takes 2.5 GB; free some space or move --data." } : {}),
     };
   } catch (cause) {

@@ -1,9 +1,10 @@
 // Documents read once are kept: the result under the hash of the bytes and of everything that changes it (options, reader version), page
 // images beside it. The same file given twice, under any name, costs one hash. Entries are plain files; a broken one counts as absent.
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { AppError } from "../base/errors.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import type { Document } from "./document.ts";
 import type { ReadWorkers, WorkerReadOptions } from "./read-in-worker.ts";
 
@@ -126,7 +127,7 @@ function absent(error: unknown): undefined {
 async function write(file: string, data: string | Uint8Array): Promise<void> {
   const temporary = `${file}.${process.pid}.${Date.now()}`;
   try {
-    await mkdir(path.dirname(file), { recursive: true });
+    makeFolder(path.dirname(file));
     await writeFile(temporary, data);
     await rename(temporary, file);
   } catch (cause) {

@@ -51,7 +51,11 @@ test("auto takes the demonstration model and says so, until the real one is ther
   assert.equal(before.id, "quern-mini");
   assert.equal(before.isDemonstration, true);
   assert.deepEqual([before.defaults.temperature, before.defaults.maxTokens], [0, 1024]);
-  assert.match(before.note ?? "", /demonstration model.*quern models pull qwen3-4b-instruct-2507/);
+  assert.match(before.note ?? "", /is not downloaded\. .*quern models pull qwen3-4b-instruct-2507/);
+
+  begun();
+  const partial = resolveModel({ model: "auto", dataFolder });
+  assert.match(partial.note ?? "", /only partly downloaded: 1000 of 2497281120 bytes are there/);
 
   const file = sparse(fileOf(qwen3Instruct, dataFolder), 1000);
   const damaged = resolveModel({ model: "auto", dataFolder });
@@ -72,7 +76,7 @@ test("a model that is not downloaded is refused with the command that fetches it
   assert.throws(() => resolveModel({ model: "qwen3-4b-instruct-2507", dataFolder }), refused);
   begun();
   assert.throws(() => resolveModel({ model: "Qwen3-4B-Instruct-2507", dataFolder }), {
-    message: /not downloaded yet: 1000 of/,
+    message: /only partly downloaded: 1000 of/,
   });
 });
 

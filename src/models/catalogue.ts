@@ -85,7 +85,7 @@ export interface ResolvedModel {
   file: string;
   isDemonstration: boolean;
   defaults: SamplingDefaults;
-  /** What the user should be told about this choice. */
+  /** Why it is not the model that `auto` would rather take, and what to do. */
   note?: string;
 }
 
@@ -128,15 +128,9 @@ export function resolveModel({ model, dataFolder }: { model: string; dataFolder:
   if (model === "auto") return automatic(dataFolder);
   if (/\.gguf$/i.test(model)) return ownFile(model, dataFolder);
   const entry = entryNamed(model);
-  const { state, presentBytes } = listed(entry, dataFolder);
-  if (state === "bundled" || state === "downloaded") return resolved(entry, dataFolder);
-  const problem = {
-    partial: `is not downloaded yet: ${presentBytes} of ${entry.fileBytes} bytes are there`,
-    damaged: `is damaged: the file has ${presentBytes} bytes instead of ${entry.fileBytes}`,
-    absent: "is not downloaded",
-    "own file": "is not downloaded",
-  }[state];
-  throw new AppError("not_found", `The model ${entry.id} ${problem}.`, {
+  const found = listed(entry, dataFolder);
+  if (found.state === "bundled" || found.state === "downloaded") return resolved(entry, dataFolder);
+  throw new AppError("not_found", whyNot(found), {
     param: "model",
     hint: pullHint(entry),
     details: { file: fileOf(entry, dataFolder) },
@@ -183,14 +177,15 @@ export function pullHint(entry: CatalogueEntry): string {
 }
 
 function automatic(dataFolder: string): ResolvedModel {
-  const { state } = listed(qwen3Instruct, dataFolder);
-  if (state === "downloaded") return resolved(qwen3Instruct, dataFolder);
-  const why =
-    state === "damaged" ? "is damaged" : state === "partial" ? "is only partly downloaded" : "is not downloaded";
-  return {
-    ...resolved(quernMini, dataFolder),
-    note: `This is the demonstration model, because ${qwen3Instruct.id} ${why}. ${pullHint(qwen3Instruct)}`,
-  };
+  const real = listed(qwen3Instruct, dataFolder);
+  if (real.state === "downloaded") return resolved(qwen3Instruct, dataFolder);
+  return { ...resolved(quernMini, dataFolder), note: `${whyNot(real)} ${pullHint(qwen3Instruct)}` };
+}
+
+function whyNot({ id, state, presentBytes, fileBytes }: ListedModel): string {
+  const size = `${presentBytes} of ${fileBytes} bytes`;
+  if (state === "partial") return `The model ${id} is only partly downloaded: ${size} are there.`;
+  return `The model ${id} is ${state === "damaged" ? `damaged: its file has ${size}` : "not downloaded"}.`;
 }
 
 function resolved(entry: CatalogueEntry, dataFolder: string): ResolvedModel {

@@ -10,9 +10,10 @@
 // file: everything is thrown away and the hub is named. A file whose hash does not match is never put under the model's name.
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, statSync } from "node:fs";
-import { mkdir, rename, statfs } from "node:fs/promises";
+import { rename, statfs } from "node:fs/promises";
 import path from "node:path";
 import { AppError } from "../base/errors.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import { type CatalogueEntry, fileOf } from "./catalogue.ts";
 import { openProgress, type Progress, type PullProgress } from "./download-progress.ts";
 import { findOffer, type Hub, hubNamed, type OfferedFile } from "./hub.ts";
@@ -64,7 +65,7 @@ export async function pullModel(options: PullOptions): Promise<PullResult> {
   if (!entry.sources) return { outcome: "present", file };
   const hub = hubNamed(options.hub);
   try {
-    await mkdir(path.dirname(file), { recursive: true });
+    makeFolder(path.dirname(file));
     using _lock = lockDownload(file);
     const progress = openProgress(entry.fileBytes, onProgress);
     const tuning = { ...usualTuning, ...options.tuning };

@@ -2,9 +2,10 @@
 // nothing to guess. The file has one key per line, `name created hash`, and may be edited by hand; it is read again when it
 // changes, so that a removed key stops working without a restart.
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { AppError } from "../base/errors.ts";
+import { makeFolder } from "../base/make-folder.ts";
 
 export interface KeyEntry {
   name: string;
@@ -129,7 +130,7 @@ function stampOf(file: string): string {
 function writeKeys(file: string, entries: readonly KeyEntry[]): void {
   const lines = entries.map(({ name, created, hash }) => `${name} ${created} ${hash}\n`);
   try {
-    mkdirSync(path.dirname(file), { recursive: true });
+    makeFolder(path.dirname(file));
     const draft = `${file}.${process.pid}.new`;
     writeFileSync(draft, lines.join(""), { mode: 0o600 });
     renameSync(draft, file);

@@ -1,9 +1,10 @@
 // Backup and restore of a live workspace. The database is copied by SQLite's online backup, which gives one consistent moment while others
 // write; files are content-addressed and never change, so copying what is there after the database has everything it names.
-import { cpSync, existsSync, mkdirSync } from "node:fs";
+import { cpSync, existsSync } from "node:fs";
 import path from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { AppError } from "../base/errors.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import { migrations } from "./schema.ts";
 import { Store } from "./store.ts";
 
@@ -17,7 +18,7 @@ export async function backupWorkspace(dataFolder: string, target: string): Promi
       hint: "Give a new folder for the backup.",
     });
   }
-  mkdirSync(target, { recursive: true });
+  makeFolder(target);
   using store = new Store({ file: path.join(dataFolder, databaseName) });
   await backup(store.database, path.join(target, databaseName));
   copyFiles(dataFolder, target);
@@ -32,7 +33,7 @@ export async function restoreWorkspace(source: string, dataFolder: string): Prom
   if (!existsSync(file)) throw new AppError("not_found", `${source} holds no backup of a workspace.`);
   using copy = openChecked(file);
   copyFiles(source, dataFolder);
-  mkdirSync(dataFolder, { recursive: true });
+  makeFolder(dataFolder);
   await backup(copy, path.join(dataFolder, databaseName));
 }
 

@@ -2,10 +2,10 @@
 // foreign keys on, versioned migrations each in a transaction. Everything is synchronous: writes take well under a millisecond, and a
 // method that returned has happened.
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { AppError } from "../base/errors.ts";
+import { makeFolder } from "../base/make-folder.ts";
 import { migrations } from "./schema.ts";
 import { toSearchTerms } from "./search-terms.ts";
 
@@ -29,7 +29,7 @@ export class Store implements Disposable {
     this.file = file;
     this.now = now;
     try {
-      if (file !== ":memory:") mkdirSync(path.dirname(file), { recursive: true });
+      if (file !== ":memory:") makeFolder(path.dirname(file));
       this.database = new DatabaseSync(file, { timeout: 5000, enableForeignKeyConstraints: true });
     } catch (cause) {
       throw new AppError("storage", `The workspace ${file} cannot be opened.`, {

@@ -1,15 +1,15 @@
 // One server for one workspace: a second one would take the first one's running answers for orphans and close them. The lock is SQLite's
 // own on a file beside the store, so a server that crashed holds nothing. Commands such as `quern backup` do not take it.
-import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { AppError } from "../base/errors.ts";
+import { makeFolder } from "../base/make-folder.ts";
 
 /** Throws AppError `conflict` while another server has this workspace, `storage` when the folder cannot be written. */
 export function lockWorkspace(dataFolder: string): Disposable {
   let database: DatabaseSync | undefined;
   try {
-    mkdirSync(dataFolder, { recursive: true });
+    makeFolder(dataFolder);
     database = new DatabaseSync(path.join(dataFolder, "workspace.lock"), { timeout: 0 });
     database.exec("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE");
   } catch (cause) {

@@ -10,7 +10,7 @@ import { home, quern, start } from "./quern.ts";
 async function served() {
   const running = start(["serve", "--port", "0", "--parallel", "2", "--context", "16K"]);
   running.child.stdin?.end();
-  const text = await running.until(/then start again/);
+  const text = await running.until(/Then start again/);
   const url = /http:\/\/127\.0\.0\.1:\d+/.exec(text)?.[0] ?? "";
   /** A long answer, of which the first bytes have come. */
   const ask = async (tokens: number) => {
@@ -36,7 +36,7 @@ async function served() {
 test("it says that this is the demonstration model; one Ctrl-C, even passed on twice, lets the running answer finish", async () => {
   const { child, finished, text, ask } = await served();
   assert.match(text, /This is the demonstration model/);
-  assert.match(text, /quern models pull qwen3-4b-instruct-2507/);
+  assert.match(text, /qwen3-4b-instruct-2507 is not downloaded\. .*quern models pull qwen3-4b-instruct-2507/);
   const { rest } = await ask(100);
   child.kill("SIGINT");
   child.kill("SIGINT"); // as npm passes on what the terminal has sent to the whole group
@@ -77,7 +77,7 @@ test("a taken port, a bad model and an open address stop it with a sentence and 
   const { port } = taken.address() as AddressInfo;
   const [other, html, open, big] = await Promise.all([
     quern(["serve", "--port", `${port}`]),
-    quern(["serve", "--port", "0", "--model", page]),
+    quern(["serve", "--port", "0", "--data", path.join(home, "html"), "--model", page]),
     quern(["serve", "--port", "0", "--host", "0.0.0.0"]),
     quern(["serve", "--port", "0", "--data", path.join(home, "big"), "--context", "1M", "--parallel", "256"]),
   ]);

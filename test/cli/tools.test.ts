@@ -1,12 +1,12 @@
 // The commands around the server: models, key, doctor.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import test from "node:test";
 import { qwen3Instruct } from "../../src/models/catalogue.ts";
-import { home, quern, start } from "./quern.ts";
+import { home, launcher, quern, start } from "./quern.ts";
 
 test("models lists what there is, for people and as JSON", async () => {
   const [people, json] = await Promise.all([quern(["models"]), quern(["models", "list", "--json"])]);
@@ -93,6 +93,35 @@ test("a key is shown once, kept as a hash, listed and removed", async () => {
     [(await quern(["key", "list", "--json"])).out, readFileSync(path.join(home, "keys"), "utf8")],
     ["[]\n", ""],
   );
+});
+
+test("doctor makes no data folder, and tells one that could not be made", async () => {
+  const data = path.join(home, "not/yet");
+  const [absent, impossible] = await Promise.all([
+    quern(["doctor", "--json", "--port", "0", "--data", data]),
+    quern(["doctor", "--json", "--port", "0", "--data", path.join(launcher, "below")]),
+  ]);
+  assert.equal(absent.code, 0, absent.out);
+  assert.match(absent.out, /made at the first start/);
+  assert.ok(!existsSync(path.dirname(data)));
+  assert.equal(impossible.code, 1);
+});
+
+test("a data folder that nobody can make is refused with a sentence by every command that would make it", {
+  skip: process.platform === "linux" ? false : "there is no /proc on this system",
+}, async () => {
+  const commands = [
+    ["serve", "--port", "0"],
+    ["models", "pull", "qwen3-4b-instruct-2507"],
+    ["key", "add", "laptop"],
+    ["doctor", "--port", "0"],
+  ];
+  for (const command of commands) {
+    const { code, out, err } = await quern([...command, "--data", "/proc/quern/below"]);
+    assert.equal(code, 1, command.join(" "));
+    assert.match(out + err, /\/proc\/quern.*(cannot|could not) be/, command.join(" "));
+    assert.doesNotMatch(err, / at .*\.ts:/, "no stack for what is no fault of ours");
+  }
 });
 
 test("doctor finds nothing to stop a sound installation, and names what would", async () => {
