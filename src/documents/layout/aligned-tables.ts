@@ -72,7 +72,7 @@ function endOfTable(lines: readonly Line[], start: number): number {
     if (cellsOf(line).length >= 2) rows++;
   }
   // Trailing single-piece lines belong to what follows unless they sit inside one column other than the first.
-  while (end > start + 1 && isLoose(lines[end - 1], columns)) end--;
+  while (end > start + 1 && isLoose(lines[end - 1], columns) && !isSetClose(lines.slice(start, end))) end--;
   return rows >= (columns.length >= 3 ? 2 : 3) ? end : start;
 }
 
@@ -102,12 +102,22 @@ function isLoose(line: Line | undefined, columns: readonly { left: number; right
   return cells.length < 2 && (first === undefined || line.left < first.right);
 }
 
+/** Whether the last of the lines stands closer to the one before than rows do: then it is the second line of that row. */
+function isSetClose(lines: readonly Line[]): boolean {
+  const steps = stepsOf(lines);
+  return (steps.at(-1) ?? 0) < median(steps) * 0.75;
+}
+
+function stepsOf(lines: readonly Line[]): number[] {
+  return lines.slice(1).map((line, index) => line.top - (lines[index]?.top ?? 0));
+}
+
 function tableOf(lines: readonly Line[], page: number): DraftSegment | undefined {
   const columns = lines.reduce<{ left: number; right: number }[]>(
     (all, line) => mergeColumns(all, cellsOf(line)) ?? all,
     [],
   );
-  const rowLines = rowsOf(lines);
+  const rowLines = rowsOf(lines, columns);
   if (columns.length < 2 || rowLines.length < 2 || isProseInColumns(lines, columns.length)) return undefined;
   const cells: TableCell[] = [];
   for (const [row, group] of rowLines.entries())
@@ -130,19 +140,33 @@ function tableOf(lines: readonly Line[], page: number): DraftSegment | undefined
   };
 }
 
-/** Lines set closer than the table's usual step are one row whose cells wrap. */
-function rowsOf(lines: readonly Line[]): Line[][] {
-  const steps = lines.slice(1).map((line, index) => line.top - (lines[index]?.top ?? 0));
+/**
+ * Lines of one row: those set closer than the table's usual step, and, where rows are set as close as lines, single pieces that go on with
+ * what stands above them. A label whose other cells are empty is a row of its own.
+ */
+function rowsOf(lines: readonly Line[], columns: readonly { left: number; right: number }[]): Line[][] {
+  const steps = stepsOf(lines);
   const usual = median(steps);
-  const isUneven = steps.some((step) => step < usual * 0.75);
+  const isTight = usual < median(lines.map((line) => line.size)) * 1.9;
   const rows: Line[][] = [];
   for (const [index, line] of lines.entries()) {
-    const step = index === 0 ? Number.POSITIVE_INFINITY : (steps[index - 1] ?? 0);
-    const isWrapped = cellsOf(line).length < 2 || (isUneven && step < usual * 0.75);
-    if (index > 0 && isWrapped && step <= usual * 1.05) rows.at(-1)?.push(line);
+    const before = lines[index - 1];
+    const step = steps[index - 1] ?? Number.POSITIVE_INFINITY;
+    const isClose = step < usual * 0.75;
+    if (before && (isClose || (isTight && step <= usual * 1.05 && goesOn(line, before, columns))))
+      rows.at(-1)?.push(line);
     else rows.push([line]);
   }
   return rows;
+}
+
+/** A single piece below a piece of the same column: of any but the first column, or where the piece above had filled the column. */
+function goesOn(line: Line, before: Line, columns: readonly { left: number; right: number }[]): boolean {
+  const [piece, second] = cellsOf(line);
+  if (!piece || second) return false;
+  const column = columns.findIndex(({ left, right }) => piece.left < right && piece.right > left);
+  const above = cellsOf(before).find((cell) => cell.left < piece.right && cell.right > piece.left);
+  return above !== undefined && (column > 0 || above.right > (columns[column]?.right ?? 0) - line.size * 1.5);
 }
 
 /** Running text in two columns that the gutter search did not take: long pieces that mostly fill their columns. */

@@ -8,6 +8,7 @@ import {
   boxOf,
   confidenceOf,
   type DraftSegment,
+  isCjk,
   isMonospacedLine,
   type Line,
   linesOf,
@@ -99,11 +100,13 @@ function blocksOf(lines: readonly Line[], content: PageContent): DraftSegment[] 
   const usualStep = median(steps.filter((step) => step > 0));
   const left = Math.min(...lines.map((line) => line.left));
   const right = Math.max(...lines.map((line) => line.right));
+  // Two lines that end at one edge make it a margin: text was broken there because the line was full.
+  const hasMargin = lines.filter((line) => right - line.right < line.size * 1.5).length >= 2;
   const blocks: Line[][] = [];
   for (const [index, line] of lines.entries()) {
     const before = lines[index - 1];
     const block = blocks.at(-1);
-    if (before && block && !startsBlock(line, before, { usualStep, left, right, first: block[0] ?? before }))
+    if (before && block && !startsBlock(line, before, { usualStep, left, right, hasMargin, first: block[0] ?? before }))
       block.push(line);
     else blocks.push([line]);
   }
@@ -114,10 +117,11 @@ interface Setting {
   usualStep: number;
   left: number;
   right: number;
+  hasMargin: boolean;
   first: Line;
 }
 
-function startsBlock(line: Line, before: Line, { usualStep, left, right, first }: Setting): boolean {
+function startsBlock(line: Line, before: Line, { usualStep, left, right, hasMargin, first }: Setting): boolean {
   const size = Math.max(line.size, before.size);
   if (Math.abs(line.size - before.size) > size * 0.12) return true;
   if (isBoldLine(line) !== isBoldLine(before)) return true;
@@ -127,8 +131,10 @@ function startsBlock(line: Line, before: Line, { usualStep, left, right, first }
   if (isProgram) return step > Math.max(usualStep, size * 1.1) * 3.2;
   if (step > Math.max(usualStep, size * 1.1) * 1.3) return true;
   const text = textOf(line);
-  if (markerOf(text) || noteMarkerOf(line, text)) return true;
+  if (markerOf(text) || noteMarkerOf(line, text) || isClause(text)) return true;
   const endedEarly = before.right < right - size * 2.5;
+  if (endedEarly && isField(text)) return true;
+  if (hasMargin && before.right + firstWordWidth(line) < right - size * 1.5) return true;
   if (endedEarly && /[。．.!?！？：:；;]["”’』」）)]?$/.test(textOf(before))) return true;
   // First line indented, as in books: this line stands right of the block's margin and the one before reached the edge or ended early.
   const margin = markerOf(textOf(first)) ? before.left : left;
@@ -139,6 +145,14 @@ function startsBlock(line: Line, before: Line, { usualStep, left, right, first }
   return (
     endedEarly && before.right - before.left < (right - left) * 0.5 && Math.abs(before.left - line.left) > size * 3
   );
+}
+
+/** How far the line before would have reached had this one's first word stood on it: Han characters break anywhere, words only whole. */
+function firstWordWidth(line: Line): number {
+  const [run] = line.runs;
+  if (!run) return 0;
+  const word = /^(?:[\p{Script=Han}，。、；：]|[^\s\p{Script=Han}]+)/u.exec(run.text)?.[0] ?? run.text;
+  return Math.min(run.right - run.left, word.length * (isCjk(word) ? line.size : line.size * 0.6) + line.size * 0.3);
 }
 
 function isBoldLine(line: Line): boolean {
@@ -152,6 +166,16 @@ export function markerOf(text: string): string | undefined {
   return /^(?:[•●◦▪■◆–·]|[-*](?=\s)|\d{1,2}[.)](?=[\s\p{Script=Han}])(?!\d)|\d{1,2}、|[(（](?:\d{1,2}|[a-z]|[一二三四五六七八九十]{1,3})[)）]|[①-⑳])/u.exec(
     text,
   )?.[0];
+}
+
+/** "一、…", "第三条 …", "第二章 …": clauses of contracts and reports. */
+function isClause(text: string): boolean {
+  return /^(?:[一二三四五六七八九十]{1,3}、|第[一二三四五六七八九十百零〇\d]{1,5}[条章节款编])/.test(text);
+}
+
+/** "甲方：…", "Invoice no.: …": a line of a form. */
+function isField(text: string): boolean {
+  return /^[\p{L}\d ()（）.]{1,16}[：:]/u.test(text);
 }
 
 /** A small raised figure or sign before small text. */

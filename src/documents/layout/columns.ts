@@ -1,6 +1,7 @@
 // Reading order: finds the columns of a page. Runs that cross a gutter (titles, wide figures) cut the page into bands; inside a band
 // the left side is read to its end before the right one begins. Tables have gutters too, so a side counts as a column only when its
 // lines are prose: several em wide and mostly filling the side.
+import { cellsOf } from "./aligned-tables.ts";
 import { linesOf, median, type Run } from "./runs.ts";
 
 /** The page's runs as regions in reading order; inside a region, lines simply go from top to bottom. */
@@ -87,7 +88,13 @@ function bestGutter(runs: readonly Run[]): Gutter | undefined {
   return best;
 }
 
-/** Stretches of x that few runs cross. */
+/** Candidates are tried one by one against all runs. */
+const mostCandidates = 12;
+
+/**
+ * Stretches of x that fewer runs cross than stand on both sides of them. Which count is "few" differs from page to page (titles cross,
+ * short lines do not reach), so every level is looked at and the stretches that stand out most are kept.
+ */
 function gaps(runs: readonly Run[], page: { left: number; right: number; size: number }): Gutter[] {
   const step = page.size / 4;
   const cells = Math.min(4000, Math.ceil((page.right - page.left) / step) + 1);
@@ -97,26 +104,23 @@ function gaps(runs: readonly Run[], page: { left: number; right: number; size: n
     const to = Math.min(cells - 1, Math.floor((run.right - page.left) / step));
     for (let cell = from; cell <= to; cell++) covered[cell] = (covered[cell] ?? 0) + 1;
   }
-  const found: Gutter[] = [];
+  const found: (Gutter & { depth: number })[] = [];
   const few = Math.max(1, runs.length * 0.3);
-  for (let cell = 0; cell < cells; cell++) {
-    if ((covered[cell] ?? 0) > few) continue;
-    // Grow around the quietest stretch: cells with the same or a lower count.
-    let lowest = covered[cell] ?? 0;
-    let end = cell;
-    while (end + 1 < cells && (covered[end + 1] ?? 0) <= few) {
-      end++;
-      lowest = Math.min(lowest, covered[end] ?? 0);
+  const narrowest = (page.size * 0.9) / step;
+  const beside = Math.ceil((page.size * 10) / step);
+  for (const level of new Set(covered.filter((count) => count <= few)))
+    for (let cell = 0; cell < cells; cell++) {
+      if ((covered[cell] ?? 0) > level) continue;
+      let end = cell;
+      while (end + 1 < cells && (covered[end + 1] ?? 0) <= level) end++;
+      const leftPeak = Math.max(0, ...covered.subarray(Math.max(0, cell - beside), cell));
+      const rightPeak = Math.max(0, ...covered.subarray(end + 1, end + 1 + beside));
+      const depth = Math.min(leftPeak, rightPeak) - level;
+      if (end - cell + 1 >= narrowest && depth > 0)
+        found.push({ from: page.left + cell * step, to: page.left + (end + 1) * step, depth });
+      cell = end;
     }
-    let from = cell;
-    while ((covered[from] ?? 0) > lowest) from++;
-    let to = from;
-    while (to + 1 <= end && (covered[to + 1] ?? 0) <= lowest) to++;
-    const width = (to - from + 1) * step;
-    if (width >= page.size * 0.9) found.push({ from: page.left + from * step, to: page.left + (to + 1) * step });
-    cell = end;
-  }
-  return found;
+  return found.sort((a, b) => b.depth - a.depth).slice(0, mostCandidates);
 }
 
 function bandsOf(runs: readonly Run[], gutter: Gutter): Band[] {
@@ -128,8 +132,10 @@ function bandsOf(runs: readonly Run[], gutter: Gutter): Band[] {
     open = [];
   };
   let wasCrossing = false;
+  let before: Run | undefined;
   for (const run of runs.toSorted((a, b) => a.top - b.top)) {
-    const isCrossing = crosses(run, runs, centre);
+    const isCrossing: boolean = crosses(run, runs, centre) || (wasCrossing && endsParagraph(run, before, runs));
+    before = run;
     if (isCrossing !== wasCrossing) close();
     wasCrossing = isCrossing;
     open.push(run);
@@ -137,6 +143,16 @@ function bandsOf(runs: readonly Run[], gutter: Gutter): Band[] {
   close();
   return bands.map((band) =>
     band.runs.some((run) => crosses(run, runs, centre)) ? { ...band, isColumns: false } : band,
+  );
+}
+
+/** The short last line of a paragraph over the full width: alone at its height, set like the line above it. */
+function endsParagraph(run: Run, above: Run | undefined, all: readonly Run[]): boolean {
+  if (!above || Math.abs(run.left - above.left) > run.size * 0.6 || Math.abs(run.size - above.size) > run.size * 0.1)
+    return false;
+  if (run.isBold !== above.isBold || run.top - above.top > run.size * 1.9) return false;
+  return !all.some(
+    (other) => other !== run && other.top < run.bottom - 1 && other.bottom > run.top + 1 && other !== above,
   );
 }
 
@@ -163,7 +179,11 @@ function isProse(runs: readonly Run[]): boolean {
   const sideWidth = Math.max(...lines.map((line) => line.right)) - Math.min(...lines.map((line) => line.left));
   const width = median(lines.map((line) => line.right - line.left));
   const size = median(lines.map((line) => line.size));
-  const whole = lines.filter((line) => line.runs.length <= 2).length;
+  // Lines of a table consist of pieces; in a line of prose one piece is most of it.
+  const whole = lines.filter((line) => {
+    const widest = Math.max(...cellsOf(line).map((cell) => cell.right - cell.left));
+    return widest >= (line.right - line.left) * 0.7;
+  }).length;
   return width >= size * 9 && width >= sideWidth * 0.5 && whole >= lines.length * 0.5;
 }
 
