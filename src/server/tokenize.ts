@@ -12,6 +12,8 @@ export async function tokenize(context: ApiContext, api: Api): Promise<Response>
   assertModel(api, body.string("model"));
   const special = body.boolean("parse_special") ?? true;
   const withPieces = either(body, ["with_pieces", "return_token_strs"], (name) => body.boolean(name)) ?? false;
+  const countOnly = body.boolean("count_only") ?? false;
+  if (countOnly && withPieces) throw refuse("count_only", "count_only leaves out what with_pieces asks for.");
   const text = either(body, ["prompt", "content", "text"], (name) => body.string(name));
   if (text === undefined && !body.has("messages"))
     throw refuse("prompt", "prompt is missing; send a text, or messages.");
@@ -28,15 +30,12 @@ export async function tokenize(context: ApiContext, api: Api): Promise<Response>
   const tokens = (
     await Promise.all(pieces.map((piece) => api.engine.tokenize(piece, { special: special || isTemplate })))
   ).flat();
+  const counted = { count: tokens.length, max_model_len: api.engine.status().contextTokens };
+  if (countOnly) return context.json(counted);
   const texts = withPieces
     ? await Promise.all(tokens.map((id) => api.engine.detokenize([id], { special: true })))
     : undefined;
-  return context.json({
-    count: tokens.length,
-    max_model_len: api.engine.status().contextTokens,
-    tokens,
-    ...(texts ? { token_strs: texts } : {}),
-  });
+  return context.json({ ...counted, tokens, ...(texts ? { token_strs: texts } : {}) });
 }
 
 export async function detokenize(context: ApiContext, api: Api): Promise<Response> {

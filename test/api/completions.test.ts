@@ -106,5 +106,8 @@ test("tokenize and detokenize are each other's inverse, with and without /v1", a
   };
   assert.ok(chat.count > 5);
   assert.equal((await errorOf(await api.post("/detokenize", { tokens: [-1] }))).param, "tokens[0]");
+  const asked = { prompt: "hi you", count_only: true };
+  assert.deepEqual(await (await api.post("/tokenize", asked)).json(), { count: 6, max_model_len: 4096 });
+  assert.equal((await errorOf(await api.post("/tokenize", { ...asked, with_pieces: true }))).param, "count_only");
   assert.equal((await errorOf(await api.post("/tokenize", {}))).param, "prompt");
 });

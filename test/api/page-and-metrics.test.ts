@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { openLog } from "../../src/base/log.ts";
 import type { StatusBody } from "../../src/server/api-types.ts";
 import { openTestApp, user } from "./test-app.ts";
@@ -37,6 +38,41 @@ test("the page comes with a policy that loads nothing from elsewhere, its assets
     const asset = await api.app.request("/assets/main-abc123.js");
     assert.match(asset.headers.get("cache-control") ?? "", /immutable/);
     assert.match(asset.headers.get("content-type") ?? "", /javascript/);
+  });
+});
+
+test("text of the page goes out in the encoding that the browser takes, and each is a thing of its own to a cache", async () => {
+  await withPage(async (pageFolder) => {
+    const script = "export const text = 'the same again and again';\n".repeat(500);
+    writeFileSync(path.join(pageFolder, "assets", "big-def456.js"), script);
+    writeFileSync(path.join(pageFolder, "assets", "font-def456.woff2"), script);
+    await using api = openTestApp({ pageFolder });
+    const get = (accepted: string, at = "/assets/big-def456.js", more = {}) =>
+      api.app.request(at, { headers: { ...(accepted === "" ? {} : { "accept-encoding": accepted }), ...more } });
+    const cases = [
+      ["gzip, deflate, br, zstd", "br"],
+      ["gzip;q=1.0, br;q=0", "gzip"],
+      ["deflate", null],
+      ["", null],
+    ] as const;
+    const tags = new Set<string>();
+    for (const [accepted, encoding] of cases) {
+      const response = await get(accepted);
+      const bytes = Buffer.from(await response.arrayBuffer());
+      const text = encoding === "br" ? brotliDecompressSync(bytes) : encoding === "gzip" ? gunzipSync(bytes) : bytes;
+      assert.equal(text.toString(), script);
+      assert.ok(encoding === null || bytes.length < script.length / 3);
+      assert.equal(response.headers.get("content-encoding"), encoding);
+      assert.equal(response.headers.get("vary"), "accept-encoding");
+      assert.match(response.headers.get("cache-control") ?? "", /immutable/);
+      const etag = response.headers.get("etag") ?? "";
+      tags.add(etag);
+      const known = await get(accepted, undefined, { "if-none-match": `"other", W/${etag}` });
+      assert.deepEqual([known.status, known.headers.get("vary")], [304, "accept-encoding"]);
+    }
+    assert.equal(tags.size, 3);
+    const font = await get("br", "/assets/font-def456.woff2");
+    assert.deepEqual([font.headers.get("content-encoding"), font.headers.get("vary")], [null, null]);
   });
 });
 
