@@ -19,7 +19,13 @@ export function textTurn(page: PdfPage): QuarterTurn {
 
 export function uprightPage(page: PdfPage): PdfPage & { turnedBy: QuarterTurn } {
   const turn = textTurn(page);
-  if (turn === 0) return { ...page, turnedBy: 0 };
+  return turn === 0
+    ? { ...page, turnedBy: 0 }
+    : { ...turnedPage(page, turn), turnedBy: ((360 - turn) % 360) as QuarterTurn };
+}
+
+/** The page turned back by `turn` degrees clockwise. */
+export function turnedPage(page: PdfPage, turn: 90 | 180 | 270): PdfPage {
   const { width, height } = page;
   const point = (x: number, y: number): [number, number] =>
     turn === 90 ? [y, width - x] : turn === 180 ? [width - x, height - y] : [height - y, x];
@@ -44,7 +50,6 @@ export function uprightPage(page: PdfPage): PdfPage & { turnedBy: QuarterTurn } 
   };
   return {
     ...page,
-    turnedBy: ((360 - turn) % 360) as QuarterTurn,
     width: turn === 180 ? width : height,
     height: turn === 180 ? height : width,
     characters: page.characters.map(character),

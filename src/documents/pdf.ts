@@ -8,6 +8,7 @@ import { confidenceOf, type DraftSegment, type Run } from "./layout/runs.ts";
 import type { PdfPage } from "./pdf-page.ts";
 import { judgeTextLayer, runsOf, type TextLayer } from "./pdf-runs.ts";
 import { uprightPage } from "./pdf-upright.ts";
+import { isVertical, turnedBack, verticalPage } from "./pdf-vertical.ts";
 import { openPdf, type PdfFile } from "./pdfium.ts";
 import type { Draft, DraftPage, ReadContext, RecognisedPage } from "./reader.ts";
 import { scaledRecognition, segmentsOfRecognised } from "./recognised.ts";
@@ -101,12 +102,15 @@ async function readPage(file: PdfFile, index: number, context: ReadContext): Pro
   }
   const base = { ...empty, width: page.width, height: page.height };
   const layer = judgeTextLayer(page);
-  const upright = uprightPage(page);
+  const isInColumns = isVertical(page);
+  const upright = isInColumns ? verticalPage(page) : uprightPage(page);
   if (layer.verdict === "blank") return { ...base, source: "blank", confidence: 1 };
   if (layer.verdict === "real") {
     const runs = runsOf(upright);
-    const pictures = upright.turnedBy === 0 ? await readPictures(file, page, { number, runs, context }) : [];
-    const segments = laidOut(upright, number, runs);
+    const pictures =
+      upright.turnedBy === 0 && !isInColumns ? await readPictures(file, page, { number, runs, context }) : [];
+    const laid = laidOut(upright, number, runs);
+    const segments = isInColumns ? laid.map((segment) => turnedBack(segment, page)) : laid;
     return {
       ...base,
       ...turned(upright),
@@ -188,7 +192,12 @@ const pictureShare = 0.06;
 async function readPictures(
   file: PdfFile,
   page: PdfPage,
-  { number, runs, context }: { number: number; runs: readonly Run[]; context: ReadContext },
+  {
+    number,
+    runs,
+    context,
+    isTurned,
+  }: { number: number; runs: readonly Run[]; context: ReadContext; isTurned: boolean },
 ) {
   const { recognise, signal, name, warn } = context;
   const large = page.images.filter((box) => {
@@ -200,6 +209,11 @@ async function readPictures(
     return width > 90 && height > 40 && width * height > page.width * page.height * pictureShare && written.length < 5;
   });
   if (large.length === 0 || !recognise) return [];
+  if (isTurned) {
+    const message = `${name}, page ${number}: ${large.length} picture(s) on a page that lies on its side were not read.`;
+    warn({ code: "part_unreadable", message, page: number });
+    return [];
+  }
   context.progress({ page: number, pages: file.pageCount, step: "recognising" });
   try {
     const scale = Math.min(recognitionDpi / 72, longestSide / Math.max(page.width, page.height));
