@@ -17,7 +17,7 @@ export const models: Command = {
       if (values.has("--json")) terminal.out(`${JSON.stringify(found)}\n`);
       else
         for (const { id, state, fileBytes, about } of found)
-          terminal.out(`${id.padEnd(26)} ${state.padEnd(11)} ${toSize(fileBytes).padStart(9)}  ${about}\n`);
+          terminal.out(`${id.padEnd(26)} ${state.padEnd(11)} ${toSize(fileBytes).padStart(9)}  ${about.en}\n`);
       return 0;
     }
     if (action !== "pull" && action !== "remove") {

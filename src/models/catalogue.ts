@@ -24,9 +24,15 @@ export interface HubSource {
   revisions: readonly string[];
 }
 
+/** A sentence for people, in each language that the page speaks. */
+export interface About {
+  en: string;
+  zh: string;
+}
+
 export interface CatalogueEntry {
   id: string;
-  about: string;
+  about: About;
   fileName: string;
   fileBytes: number;
   /** Of the whole file, lower-case hexadecimal. */
@@ -42,7 +48,10 @@ const bundledFolder = path.join(import.meta.dirname, "../../models/quern-mini");
 
 export const qwen3Instruct: CatalogueEntry = {
   id: "qwen3-4b-instruct-2507",
-  about: "Qwen3-4B-Instruct-2507, Q4_K_M: the model Quern is made for.",
+  about: {
+    en: "Qwen3-4B-Instruct-2507, Q4_K_M: the model Quern is made for.",
+    zh: "Qwen3-4B-Instruct-2507，Q4_K_M：Quern 为它而做。",
+  },
   fileName: "Qwen3-4B-Instruct-2507-Q4_K_M.gguf",
   fileBytes: 2_497_281_120,
   sha256: "3605803b982cb64aead44f6c1b2ae36e3acdb41d8e46c8a94c6533bc4c67e597",
@@ -66,7 +75,10 @@ export const qwen3Instruct: CatalogueEntry = {
 
 export const quernMini: CatalogueEntry = {
   id: "quern-mini",
-  about: "Demonstration model that comes with Quern: shows that everything works, not for work.",
+  about: {
+    en: "Demonstration model that comes with Quern: shows that everything works, not for work.",
+    zh: "随 Quern 附带的演示模型：证明一切运转正常，不用来干活。",
+  },
   fileName: "quern-mini-q4_k_m.gguf",
   fileBytes: 21_037_760,
   sha256: "bdff81d05f231959c51c8e44d71e3732b4003a0828723805fadb5d8336577063",
@@ -91,7 +103,7 @@ export interface ResolvedModel {
 
 export interface ListedModel {
   id: string;
-  about: string;
+  about: About;
   file: string;
   /** Of the whole file; what a damaged or partial one has instead is `presentBytes`. */
   fileBytes: number;
@@ -148,7 +160,7 @@ export function listModels(dataFolder: string): ListedModel[] {
       const file = path.join(folder, name);
       const bytes = statOf(file)?.size;
       if (bytes === undefined) return [];
-      const about = "A file of your own in the data folder.";
+      const about = { en: "A file of your own in the data folder.", zh: "你自己放进数据文件夹的文件。" };
       return [
         { id: name, about, file, fileBytes: bytes, presentBytes: bytes, state: "own file", isDemonstration: false },
       ];
