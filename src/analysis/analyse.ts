@@ -19,14 +19,12 @@ import { notUnderstood, readQuestion } from "./plan-from-question.ts";
 import { planInWords } from "./plan-in-words.ts";
 import { checkQuality, type Finding } from "./quality.ts";
 import { readWorkbookOffThread } from "./read-off-thread.ts";
-import { type Workbook, type WorkbookNote, workbookFromRows } from "./read-workbook.ts";
+import { type RowTable, type Workbook, type WorkbookNote, workbookFromRows } from "./read-workbook.ts";
 import { type Reconciliation, reconcile } from "./reconcile.ts";
 import { Store } from "./store.ts";
 import { columnNamed, type Table } from "./table.ts";
 import { shifted, timeColumn, yearBefore } from "./time.ts";
 import { type Language, languageOf, type Words } from "./words.ts";
-
-export type RowTable = { name: string; rows: readonly (readonly (string | number | boolean | null)[])[] };
 
 export interface WorkbookInput extends BuildOptions {
   name: string;

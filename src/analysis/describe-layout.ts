@@ -8,7 +8,7 @@ export function describeExcluded({ excluded, headerRows, titles }: TableLayout, 
   if (titles.length > 0)
     decisions.push({
       zh: `表头上方的 ${titles.length} 行是标题：${titles.join("；")}`,
-      en: `${titles.length} title rows above the header: ${titles.join("; ")}`,
+      en: `${titles.length} title ${titles.length === 1 ? "row" : "rows"} above the header: ${titles.join("; ")}`,
     });
   if (headerRows.length === 0)
     decisions.push({

@@ -224,11 +224,14 @@ function withNotes(
   return { name, format, grids, notes: all };
 }
 
-/** Tables that came out of a document or a screenshot, as rows of text and numbers. */
-export function workbookFromRows(
-  tables: readonly { name: string; rows: readonly (readonly (string | number | boolean | null)[])[] }[],
-  name: string,
-): Workbook {
+/** Rows of text and numbers, as they come out of a document or with a request. */
+export interface RowTable {
+  name: string;
+  rows: readonly (readonly (string | number | boolean | null)[])[];
+  merges?: readonly Merge[];
+}
+
+export function workbookFromRows(tables: readonly RowTable[], name: string): Workbook {
   const grids = tables.map((table) => {
     const builder = new GridBuilder();
     for (const [row, cells] of table.rows.entries()) {
@@ -238,7 +241,7 @@ export function workbookFromRows(
         else if (typeof value === "string") builder.text(row, column, value);
       }
     }
-    return builder.finish(table.name, { hasSheets: tables.length > 1 });
+    return builder.finish(table.name, { merges: table.merges ?? [], hasSheets: tables.length > 1 });
   });
   return withNotes(name, "rows", grids, []);
 }

@@ -1,11 +1,13 @@
 // `quern analyze`: figures from a workbook, computed, put into words by the model and checked; to the terminal, and with -o into a file.
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { type Analysis, OpenWorkbook } from "../analysis/analyse.ts";
+import type { Analysis } from "../analysis/analyse.ts";
+import { openTables } from "../analysis/open-tables.ts";
 import type { Aggregation, Comparison, Filter, PlanInput } from "../analysis/plan.ts";
 import { languageOf } from "../analysis/words.ts";
 import { AppError } from "../base/errors.ts";
 import { type DeliverableFormat, deliver, deliverableFormats } from "../deliverables/deliver.ts";
+import { readDocument } from "../documents/read.ts";
 import { resolveModel } from "../models/catalogue.ts";
 import { type Command, type CommandContext, parseWords } from "./command.ts";
 import { startEngine } from "./service.ts";
@@ -62,11 +64,11 @@ export const analyze: Command = {
       values.get("--language")?.at(-1) ?? languageOf([question ?? "", ...[...values.values()].flat()].join(" "));
     if (language !== "zh" && language !== "en")
       throw new AppError("bad_request", `--language is zh or en, not ${language}.`, { param: "--language" });
-    using workbook = await OpenWorkbook.open({
-      name: path.basename(file),
-      bytes: bytesOf(file),
-      signal: context.signal,
-    });
+    const [name, bytes] = [path.basename(file), bytesOf(file)];
+    using workbook = await openTables(
+      { name, bytes },
+      { signal: context.signal, readDocument: () => readDocument({ bytes }, { name, signal: context.signal }) },
+    );
     await using opened = new AsyncDisposableStack();
     const engine = values.has("--no-model") ? undefined : opened.use(await engineFor(context));
     const table = values.get("--table")?.at(-1);

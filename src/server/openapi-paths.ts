@@ -103,7 +103,11 @@ export const officePaths: readonly Described[] = [
       "A page of it as a picture",
       { query: ["pixels", "turned", "levelled"], answer: ["image/png", "binary"] },
     ],
-    ["GET /v1/files/:id/tables", "The tables of a workbook: columns, types, the decisions behind them"],
+    [
+      "GET /v1/files/:id/tables",
+      "The tables of a workbook or document: columns, types, the decisions behind them",
+      { query: ["overrides", "stream"] },
+    ],
   ]),
   ...described("office", [
     ["POST /v1/documents", "Reads a file to segments or Markdown", { body: { ...upload, schema: "DocumentRequest" } }],

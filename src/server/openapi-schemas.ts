@@ -181,6 +181,11 @@ export const schemas = {
       description: "A finished plan whose filters and period a question goes on from.",
     },
     question: text,
+    overrides: {
+      ...anything,
+      description:
+        'Decisions of reading overruled, by table id and header: {"t0": {"金额": {"type": "number", "unit": "万元"}}}.',
+    },
     language,
     chart: { enum: chartKinds },
     narrate: { ...flag, default: true },
@@ -195,6 +200,7 @@ export const schemas = {
       format: { enum: deliverableFormats },
       analysis: anything,
       file_id: text,
+      overrides: anything,
       markdown: text,
       title: text,
       language,

@@ -190,3 +190,59 @@ test("more workbooks at once than are kept open are all analysed to their end", 
   );
   assert.deepEqual(new Set(analysed), new Set(["done"]));
 });
+
+const page = `<html><body><h2>门店销售（单位：万元）</h2><table>
+<tr><th rowspan="2">门店</th><th colspan="2">销售额</th></tr><tr><th>6月</th><th>7月</th></tr>
+<tr><td>一店</td><td>1,000</td><td>1,200</td></tr><tr><td>二店</td><td>800</td><td>(50)</td></tr>
+<tr><td>合计</td><td>1,800</td><td>1,150</td></tr></table></body></html>`;
+
+test("a table in a document is analysed like a sheet", async () => {
+  const fileId = await upload(page, "report.html");
+  const response = await post("/v1/analysis", {
+    file_id: fileId,
+    plan: { kind: "change", breakdown: ["门店"] },
+    language: "zh",
+    narrate: false,
+  });
+  const analysis = (await response.json()) as Analysis;
+  assert.equal(response.status, 200, JSON.stringify(analysis));
+  assert.match(analysis.sentences[0]?.text ?? "", /^7月，销售额环比下降36\.1%，本期为1,150/);
+  assert.deepEqual([analysis.reconciliation.status, analysis.table.name], ["matches", "门店销售（单位：万元）"]);
+});
+
+test("a document without a table says so", async () => {
+  const response = await post("/v1/analysis", { file_id: await upload("<p>没有表</p>", "a.html"), question: "总额" });
+  assert.equal(response.status, 422);
+  assert.match(JSON.stringify(await response.json()), /No table was found in a\.html/);
+});
+
+test("a decision of reading is shown, can be overruled, and what is overruled wrongly is refused", async () => {
+  const fileId = await upload("店,年度,额\n甲,2024,1\n乙,2025,2\n", "a.csv");
+  const tablesWith = async (overrides: object): Promise<Response> =>
+    app.request(`/v1/files/${fileId}/tables?overrides=${encodeURIComponent(JSON.stringify(overrides))}`);
+  const typeOf = async (response: Response): Promise<(string | undefined)[]> => {
+    const { tables } = (await response.json()) as { tables: Analysis["table"][] };
+    const column = tables[0]?.columns.find(({ name }) => name === "年度");
+    return [column?.type, column?.unit, column?.decisions.at(-1)?.en];
+  };
+  assert.deepEqual(await typeOf(await app.request(`/v1/files/${fileId}/tables`)), [
+    "period",
+    "",
+    "named as a year, with values from 1900 to 2200",
+  ]);
+  const overrides = { t0: { 年度: { type: "number", unit: "万元" } } };
+  assert.deepEqual(await typeOf(await tablesWith(overrides)), ["number", "万元", "unit as you set it"]);
+  const analysis = (await (
+    await post("/v1/analysis", { file_id: fileId, overrides, plan: { metric: "年度", kind: "total" }, narrate: false })
+  ).json()) as Analysis;
+  assert.equal(analysis.result.kind === "total" ? analysis.result.value : 0, 4049);
+  assert.equal((await tablesWith({ t0: { 年度: { type: "colour" } } })).status, 400);
+  assert.equal((await tablesWith({ t0: { 年度: { width: 3 } } })).status, 400);
+});
+
+test("reading a workbook tells its stages", async () => {
+  const fileId = await upload(workbook, "stages.xlsx");
+  const text = await (await app.request(`/v1/files/${fileId}/tables?stream=true`)).text();
+  assert.match(text, /"type":"progress","stage":"(read|type|load|check)"/);
+  assert.match(text, /"type":"tables","name":"stages\.xlsx"/);
+});

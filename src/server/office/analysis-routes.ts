@@ -6,10 +6,11 @@ import {
   type AnalysisEvent,
   type AnalysisRequest,
   OpenWorkbook,
-  type RowTable,
+  type WorkbookInput,
 } from "../../analysis/analyse.ts";
 import { chartKinds } from "../../analysis/chart.ts";
 import type { Plan, PlanInput } from "../../analysis/plan.ts";
+import type { RowTable } from "../../analysis/read-workbook.ts";
 import { AppError } from "../../base/errors.ts";
 import { deliver, deliverableFormats } from "../../deliverables/deliver.ts";
 import { answerWith } from "../answer-sink.ts";
@@ -21,14 +22,36 @@ import { sinkOf } from "../serve-answer.ts";
 import { type StreamEvent, streamEvents } from "../workspace/event-stream.ts";
 import { download } from "./file-routes.ts";
 import type { OfficeDoor, OfficeHandler } from "./office-door.ts";
+import { overridesOf } from "./overrides.ts";
+import { progressEvents } from "./progress-events.ts";
 import { parseUpload, type Upload } from "./upload.ts";
 
-/** The tables of a stored workbook: columns, types and the decisions behind them, before any question. */
-export const fileTables: OfficeHandler = async (context, _api, office) => {
-  using workbook = await office.workbook(office.files.get(context.req.param("id") ?? ""));
-  const { name, notes } = workbook.opened;
-  return context.json({ name, tables: workbook.opened.summaries(), notes });
+/**
+ * The tables of a stored file: columns, types and the decisions behind them, before any question. `?overrides=` (JSON) overrules
+ * decisions; `?stream=true` tells the stages of reading first.
+ */
+export const fileTables: OfficeHandler = async (context, api, office) => {
+  const file = office.files.get(context.req.param("id") ?? "");
+  const overrides = given("overrides", overridesOf(jsonOf(context.req.query("overrides"), "overrides")));
+  const tables = async (onProgress?: WorkbookInput["onProgress"]): Promise<object> => {
+    using workbook = await office.workbook(file, { ...overrides, ...given("onProgress", onProgress) });
+    const { name, notes } = workbook.opened;
+    return { name, tables: workbook.opened.summaries(), notes };
+  };
+  if (context.req.query("stream") !== "true") return context.json(await tables());
+  return streamEvents(context, api, () =>
+    progressEvents((tell) => tables((stage, fraction) => tell({ stage, fraction })), "tables"),
+  );
 };
+
+function jsonOf(text: string | undefined, name: string): unknown {
+  if (text === undefined || text === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new AppError("bad_request", `${name} is not JSON.`, { param: name, cause });
+  }
+}
 
 export const analysisRoute: OfficeHandler = async (context, api, office) => {
   const upload = await parseUpload(context, api, office);
@@ -65,7 +88,8 @@ export const deliverableRoute: OfficeHandler = async (context, api, office) => {
   }
   const finished = finishedAnalysis(analysis);
   const fileId = fields.string("file_id");
-  using workbook = fileId === undefined ? undefined : await office.workbook(office.files.get(fileId));
+  const overrides = given("overrides", overridesOf(fields.raw("overrides")));
+  using workbook = fileId === undefined ? undefined : await office.workbook(office.files.get(fileId), overrides);
   const table = workbook?.opened.tables.find(({ id }) => id === finished.table.id);
   return download(
     context,
@@ -75,17 +99,22 @@ export const deliverableRoute: OfficeHandler = async (context, api, office) => {
 
 async function* analysed(upload: Upload, request: AnalysisRequest, office: OfficeDoor): AsyncGenerator<AnalysisEvent> {
   const { file, fields } = upload;
+  const overrides = given("overrides", overridesOf(fields.raw("overrides")));
   if (file?.id !== undefined) {
-    using workbook = await office.workbook(office.files.get(file.id));
+    using workbook = await office.workbook(office.files.get(file.id), overrides);
     yield* workbook.opened.analyse(request);
     return;
   }
   const rows = fields.raw("rows");
   if ((file === undefined) === (rows === undefined)) throw refuse("file", "Give one of file, file_id and rows.");
   const name = fields.string("name") ?? file?.name ?? "rows";
-  using workbook = await OpenWorkbook.open(
-    file ? { name, bytes: file.bytes, ...given("signal", request.signal) } : { name, tables: [rowTable(rows, name)] },
-  );
+  using workbook =
+    file === undefined
+      ? await OpenWorkbook.open({ name, tables: [rowTable(rows, name)], ...overrides })
+      : await office.tables(
+          { name, bytes: file.bytes },
+          { ...overrides, signal: request.signal ?? new AbortController().signal },
+        );
   yield* workbook.analyse(request);
 }
 

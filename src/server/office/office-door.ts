@@ -1,7 +1,8 @@
 // Files, documents and analyses behind HTTP, as one thing to open and close: the stored files, the processes that read them, the cache of
 // what was read, and the workbooks that are open for further questions.
 import path from "node:path";
-import { OpenWorkbook } from "../../analysis/analyse.ts";
+import type { OpenWorkbook, WorkbookInput } from "../../analysis/analyse.ts";
+import { openTables } from "../../analysis/open-tables.ts";
 import { type CachedRead, DocumentCache } from "../../documents/document-cache.ts";
 import { ReadWorkers } from "../../documents/read-in-worker.ts";
 import type { ReadProgress } from "../../documents/reader.ts";
@@ -20,7 +21,7 @@ export class OfficeDoor implements AsyncDisposable {
   readonly files: Files;
   readonly #workers: ReadWorkers;
   readonly #documents: DocumentCache;
-  /** By content hash, the latest used last. Each holds its rows in memory, so only a few stay; one that is in use outlives its place. */
+  /** By content, name and what was overruled, the latest used last. Each holds its rows in memory, so only a few stay; one that is in use outlives its place. */
   readonly #workbooks = new Map<string, KeptWorkbook>();
   readonly #mostWorkbooks: number;
 
@@ -43,10 +44,11 @@ export class OfficeDoor implements AsyncDisposable {
   }
 
   /** A stored workbook, kept open: the next question about it need not read it again. Give it back when done. */
-  async workbook(file: StoredFile): Promise<BorrowedWorkbook> {
-    const kept = this.#workbooks.get(file.sha256) ?? this.#open(file);
-    this.#workbooks.delete(file.sha256);
-    this.#workbooks.set(file.sha256, kept);
+  async workbook(file: StoredFile, request: WorkbookRequest = {}): Promise<BorrowedWorkbook> {
+    const key = JSON.stringify([file.sha256, file.name, request.overrides ?? {}]);
+    const kept = this.#workbooks.get(key) ?? this.#open(file, key, request);
+    this.#workbooks.delete(key);
+    this.#workbooks.set(key, kept);
     kept.users++;
     const giveBack = (): void => {
       kept.users--;
@@ -65,9 +67,24 @@ export class OfficeDoor implements AsyncDisposable {
     }
   }
 
-  #open(file: StoredFile): KeptWorkbook {
-    const opening = OpenWorkbook.open({ name: file.name, bytes: this.files.read(file.id) });
-    opening.catch(() => this.#workbooks.delete(file.sha256));
+  /** A file that came with its request: tables of it, for this request alone. */
+  tables(
+    file: { name: string; bytes: Uint8Array },
+    request: WorkbookRequest & { signal: AbortSignal },
+  ): Promise<OpenWorkbook> {
+    return openTables(file, {
+      ...request,
+      readDocument: async () => (await this.read(file, { signal: request.signal })).document,
+    });
+  }
+
+  #open(file: StoredFile, key: string, request: WorkbookRequest): KeptWorkbook {
+    // Others may wait for the same workbook, so the one who asked first does not cancel it by leaving.
+    const opening = this.tables(
+      { name: file.name, bytes: this.files.read(file.id) },
+      { ...request, signal: AbortSignal.timeout(longestReadMs) },
+    );
+    opening.catch(() => this.#workbooks.delete(key));
     return { opening, users: 0, isDropped: false };
   }
 
@@ -80,6 +97,11 @@ export class OfficeDoor implements AsyncDisposable {
     await this.#workers[Symbol.asyncDispose]();
   }
 }
+
+/** Hundreds of scanned pages take minutes. */
+const longestReadMs = 15 * 60_000;
+
+export type WorkbookRequest = Pick<WorkbookInput, "overrides" | "onProgress">;
 
 export interface BorrowedWorkbook extends Disposable {
   opened: OpenWorkbook;
