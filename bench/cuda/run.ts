@@ -1,5 +1,5 @@
 // The speed table of the native engine on one GPU:
-//   node bench/cuda/run.ts --model FILE.gguf [--parts] [--only decode,long,prefill,engine] [--out FILE.json] [--commit HASH]
+//   node bench/cuda/run.ts --model FILE.gguf [--parts] [--only decode,long,prefill,engine,http] [--out FILE.json] [--commit HASH]
 // The model may be the random file of bench/make-qwen3-4b.ts: speed does not depend on what the weights say. Times are wall clock from submitting
 // a step to having its token on the host, with steps in flight as the engine keeps them; medians of several runs. `--parts` adds what each kernel
 // of a decode step takes by itself (GPU events). Ends with one JSON line.
@@ -14,11 +14,12 @@ import type { SampledToken, StepEntry } from "../../src/engine/cuda/runner-contr
 import { readGguf } from "../../src/models/gguf.ts";
 import { modelFactsOf } from "../../src/models/inspect-model.ts";
 import { openTokenizer } from "../../src/models/tokenizer.ts";
+import { measureHttp } from "./http.ts";
 
 const { values: options } = parseArgs({
   options: {
     model: { type: "string" },
-    only: { type: "string", default: "decode,long,prefill,engine" },
+    only: { type: "string", default: "decode,long,prefill,engine,http" },
     parts: { type: "boolean", default: false },
     out: { type: "string" },
     commit: { type: "string", default: "unknown" },
@@ -304,7 +305,7 @@ if (wanted.has("engine")) {
     await ask([...shared, ...salted(20)], 2);
     const again: number[] = [];
     for (let run = 0; run < 5; run++) again.push((await ask([...shared, ...salted(20)], 2)).firstMs);
-    report("ttft_shared_30k_ms", median(again), "ms");
+    report("ttft_shared_30k_engine_ms", median(again), "ms");
   }
   const run = await ask(salted(128), 600);
   report("engine_decode_b1", 1000 / run.msPerToken, "tok/s");
@@ -312,6 +313,14 @@ if (wanted.has("engine")) {
   await engine[Symbol.asyncDispose]();
 } else {
   await runner[Symbol.asyncDispose]();
+}
+if (wanted.has("http")) {
+  const { ttft_512_ms, ttft_shared_30k_ms, readyMs, engine } = await measureHttp(options.model);
+  console.log(`# quern serve: ${engine.engine} on ${engine.device}. ${engine.reason ?? ""}`);
+  if (engine.engine !== "cuda") throw new Error("`quern serve --engine auto` did not pick cuda.");
+  report("serve_ready_s", readyMs / 1000, "s");
+  report("ttft_512_ms", ttft_512_ms, "ms");
+  if (ttft_shared_30k_ms !== undefined) report("ttft_shared_30k_ms", ttft_shared_30k_ms, "ms");
 }
 const command = `node bench/cuda/run.ts ${process.argv.slice(2).join(" ")}`;
 const line = { engine: "cuda", gpu, driver: driverVersion, model: modelName(), commit: options.commit, command, rows };

@@ -12,11 +12,12 @@ import { silentLog } from "../../src/base/log.ts";
 import { type EngineClient, openEngineClient, startEngineClient } from "../../src/engine/client.ts";
 import type { GenerateRequest } from "../../src/engine/contract.ts";
 import type { EngineSettings } from "../../src/engine/open.ts";
-import { answer, ask, greedy, hear, settingsFor, textPrompt, until } from "./engines.ts";
+import { answer, ask, computes, engines, greedy, hear, settingsFor, textPrompt, until } from "./engines.ts";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "quern-engine-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const dyingHost = fileURLToPath(new URL("./fixtures/dying-host.ts", import.meta.url));
+const faultyHost = fileURLToPath(new URL("./fixtures/faulty-gpu-host.ts", import.meta.url));
 
 const scripted = (changes: Partial<EngineSettings> = {}): EngineSettings => ({
   ...settingsFor("scripted"),
@@ -133,10 +134,9 @@ test("a crash loop backs off, is reported, and refuses requests instead of letti
 test("a file that is no model keeps the engine from opening, with its reason", async () => {
   const html = path.join(folder, "page.gguf");
   writeFileSync(html, "<!doctype html><title>404</title>".repeat(50));
-  await assert.rejects(openEngineClient({ ...settingsFor("llama"), modelFile: html }, { log: silentLog }), {
-    code: "unreadable",
-  });
-  const missing = { ...settingsFor("llama"), modelFile: path.join(folder, "none.gguf") };
+  const settings = settingsFor(engines.some(({ name, missing }) => name === "llama" && !missing) ? "llama" : "cuda");
+  await assert.rejects(openEngineClient({ ...settings, modelFile: html }, { log: silentLog }), { code: "unreadable" });
+  const missing = { ...settings, modelFile: path.join(folder, "none.gguf") };
   await assert.rejects(openEngineClient(missing, { log: silentLog }), { code: "not_found" });
 });
 
@@ -178,18 +178,51 @@ test("the engine's process ends when its parent is killed", async () => {
   }
 });
 
-test("a real model in its process: load progress, an answer, SIGKILL in mid-answer, and the same answer again", async () => {
-  const progress: number[] = [];
-  const onProgress = (loaded: number) => progress.push(loaded);
-  await using client = await openEngineClient(settingsFor("llama"), { log: silentLog, onProgress });
-  assert.ok(progress.length > 0 && progress.every((loaded) => loaded > 0 && loaded <= 1));
-  assert.equal((await hear(client.generate(ask()))).text, answer);
-  const lost = hear(client.generate(ask({ ignoreEos: true })), (event) => {
-    if (event.type === "tokens" && client.status().restarts === 0) kill(client);
+for (const { name, missing } of engines.filter(({ name }) => computes(name))) {
+  test(`a real model in its process (${name}): load progress, an answer, SIGKILL in mid-answer, and the same answer again`, {
+    skip: missing ?? false,
+  }, async () => {
+    const progress: number[] = [];
+    const onProgress = (loaded: number) => progress.push(loaded);
+    await using client = await openEngineClient(settingsFor(name === "cuda" ? "cuda" : "llama"), {
+      log: silentLog,
+      onProgress,
+    });
+    assert.ok(progress.length > 0 && progress.every((loaded) => loaded > 0 && loaded <= 1));
+    assert.equal((await hear(client.generate(ask()))).text, answer);
+    const lost = hear(client.generate(ask({ ignoreEos: true })), (event) => {
+      if (event.type === "tokens" && client.status().restarts === 0) kill(client);
+    });
+    await assert.rejects(lost, { code: "engine_lost" });
+    assert.equal((await hear(client.generate(ask()))).text, answer);
+    assert.equal(client.status().restarts, 1);
   });
-  await assert.rejects(lost, { code: "engine_lost" });
-  assert.equal((await hear(client.generate(ask()))).text, answer);
-  assert.equal(client.status().restarts, 1);
+}
+
+const { missing: cudaMissing = false } = engines.find(({ name }) => name === "cuda") ?? {};
+
+test("a GPU context lost in mid-answer: the shown answer ends in engine_lost, those without a token are answered by the next process", {
+  skip: cudaMissing,
+}, async () => {
+  const settings = { ...settingsFor("cuda"), parallel: 1 };
+  await using client = await openEngineClient(settings, { log: silentLog, hostFile: faultyHost, backoffMs: 1 });
+  const before = client.processId;
+  const shown = client.generate(ask({ ignoreEos: true, maxTokens: 1900 }))[Symbol.asyncIterator]();
+  await until(shown, "tokens");
+  const waiting = [
+    hear(client.generate(ask())),
+    hear(client.generate(ask({ id: `ruin:${path.join(folder, "ruined")}` }))),
+  ];
+  const rest = (async () => {
+    for (let next = await shown.next(); !next.done; ) next = await shown.next();
+  })();
+  await assert.rejects(rest, (error) => error instanceof AppError && error.code === "engine_lost" && error.isRetryable);
+  for (const { text } of await Promise.all(waiting)) assert.equal(text, answer);
+  const { state, restarts, lastFailure } = client.status();
+  assert.deepEqual([state, restarts], ["ready", 1]);
+  assert.notEqual(client.processId, before);
+  assert.match(lastFailure ?? "", /CUDA.*illegal memory access/);
+  console.log(`lost context: ${lastFailure}`);
 });
 
 function isAlive(processId: number): boolean {

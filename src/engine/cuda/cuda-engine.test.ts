@@ -187,7 +187,14 @@ test("log-probabilities come with their tokens", async () => {
 
 test("a lost device fails every request with its error, and every later one", async () => {
   await using engine = open({ failingStep: 6 });
-  const results = await Promise.allSettled([read(engine, ask("a")), read(engine, ask("b", { maxTokens: 900 }))]);
+  const states: string[] = [];
+  const listen = (answer: Promise<Answer>): Promise<Answer> =>
+    answer.finally(() => {
+      states.push(engine.status().state);
+    });
+  const requests = [ask("a"), ask("b", { maxTokens: 900 })];
+  const results = await Promise.allSettled(requests.map((request) => listen(read(engine, request))));
+  assert.deepEqual(states, ["failed", "failed"], "who hears of it finds the engine failed");
   for (const result of results) assert.ok(result.status === "rejected" && refused("device")(result.reason));
   await assert.rejects(read(engine, ask("c")), refused("device"));
   const { state, lastFailure, runningRequests } = engine.status();

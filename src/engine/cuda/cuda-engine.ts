@@ -81,14 +81,14 @@ class RunnerEngine implements Engine {
 
   async #run(): Promise<void> {
     const [scheduler, runner, news] = [this.#scheduler, this.#runner, this.#news];
-    try {
-      await runLoop({ scheduler, runner, news, stop: this.#stop.signal, onStep: (step) => this.#measure(step) });
-    } catch (error) {
+    const onStep = (step: Step): void => this.#measure(step);
+    // Whoever hears of it must find the engine failed, and nobody may enter any more.
+    const onLost = (error: unknown): void => {
       this.#closedBy = toAppError(error);
       this.#state = "failed";
-      this.#scheduler.failAll(this.#closedBy); // those who came while the loop was ending
       this.#log.error("engine failed", { code: this.#closedBy.code, message: this.#closedBy.message });
-    }
+    };
+    await runLoop({ scheduler, runner, news, stop: this.#stop.signal, onStep, onLost }).catch(() => undefined);
   }
 
   async *generate(

@@ -138,8 +138,11 @@ export class Device implements Disposable {
     this.#configs = { plain: config(0), overlapping: config(1), attribute: attributeBytes };
   }
 
-  /** The first GPU. Throws AppError `unsupported` when there is none, or none that is new enough. */
-  static open(): Device {
+  /**
+   * The first GPU; `capability` at most, so that the kernels of older ones can be tried. Throws AppError `unsupported` when there is none, or
+   * none that is new enough.
+   */
+  static open({ capability = Number.POSITIVE_INFINITY }: { capability?: number | undefined } = {}): Device {
     const driver = loadDriver();
     const ordinal = 0;
     const facts = Device.inspect();
@@ -148,7 +151,10 @@ export class Device implements Disposable {
     const free: [number | bigint | null] = [null];
     const total: [number | bigint | null] = [null];
     driver.call("cuMemGetInfo", [free, total]);
-    return new Device(driver, ordinal, { ...facts, freeBytes: Number(free[0]), totalBytes: Number(total[0]) });
+    return new Device(driver, ordinal, {
+      ...{ ...facts, capability: Math.min(facts.capability, capability) },
+      ...{ freeBytes: Number(free[0]), totalBytes: Number(total[0]) },
+    });
   }
 
   /** What is known without making a context; free and total bytes are 0. Throws AppError `unsupported`. */

@@ -196,4 +196,4 @@ export function prefillSharedBytes(type: Quantisation, { isHopper }: { isHopper:
 
 export const attentionSharedBytes = 4 * pageBytes;
 export const flashSharedBytes = 2 * pageBytes + 2 * 32_768;
-export const sampleSharedBytes = 2048 * 12 + 2048 * 8 + 32 * 8 + 1024 * 4 + 64;
+export const sampleSharedBytes = 46 * 1024;

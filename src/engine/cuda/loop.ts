@@ -36,11 +36,13 @@ export interface LoopOptions {
   stepsAhead?: number;
   /** After each step. */
   onStep?: (step: Step) => void;
+  /** The runner has failed; called before any sequence hears of it. */
+  onLost?: (error: unknown) => void;
 }
 
 /** Runs until stopped, or until the runner fails: then every sequence has failed with its error, which is thrown. */
 export async function runLoop(options: LoopOptions): Promise<void> {
-  const { scheduler, runner, news, stop, stepsAhead = 2, onStep } = options;
+  const { scheduler, runner, news, stop, stepsAhead = 2, onStep, onLost } = options;
   const inFlight: { step: Step; sampled: Promise<readonly SampledToken[]> }[] = [];
   try {
     while (!stop.aborted) {
@@ -59,6 +61,7 @@ export async function runLoop(options: LoopOptions): Promise<void> {
     }
     scheduler.failAll(new AppError("busy", "The engine is stopping."));
   } catch (error) {
+    onLost?.(error);
     scheduler.failAll(error); // whatever broke, nobody is left waiting
     throw error;
   } finally {

@@ -73,6 +73,8 @@ export interface RunnerOptions {
   onProgress?: ((loaded: number) => void) | undefined;
   /** Leaves at most so many bytes of the GPU to the engine: to show what a smaller card holds. */
   memoryBytes?: number;
+  /** Takes the GPU for one of this compute capability: to try the portable kernels on a newer one. */
+  capability?: number;
 }
 
 /** Everything up to the scheduler: also what bench and GPU tests stand on. The runner owns the device. */
@@ -80,7 +82,7 @@ export async function openCudaRunner(options: RunnerOptions): Promise<OpenedRunn
   const gguf = readGguf(options.modelFile);
   const shape = qwen3ShapeOf(gguf);
   const kernels = kernelShapeOf(shape);
-  const device = Device.open();
+  const device = Device.open({ capability: options.capability });
   try {
     refuseOldGpu(device.facts);
     device.loadKernels(kernelFile(kernels, device.facts.capability));

@@ -157,7 +157,8 @@ export class CudaRunner implements Runner {
       ...[sampling.repeatPenalty, sampling.presencePenalty, sampling.frequencyPenalty],
     ]);
     new Int32Array(words, 24, 6).set([
-      ...[sampling.topK, sampling.penaltyTokens, sampling.logitBias.size, top ?? 0, top === undefined ? 0 : 1, 0],
+      ...[Math.min(sampling.topK, this.limits.vocabularyTokens), sampling.penaltyTokens, sampling.logitBias.size],
+      ...[top ?? 0, top === undefined ? 0 : 1, 0],
     ]);
     new Uint32Array(words, 48, 4).set([seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, drawn, recent.length]);
     this.#ring.write(space.settings + slot * settingsBytes, new Uint8Array(words));
