@@ -12,9 +12,32 @@ interface WideColumn {
   measure: string;
 }
 
+/** What follows a period without being a measure of it: 7月3日, 1月末, Q1 Total. */
+const notMeasure = /^(?:[日号初末底前后]|合计|总计|小计|累计|(?:sub-?)?totals?$|sum$|ytd$)/i;
+
+/** "7月销售额", "2025年实际", "Q1 sales" and "Sales Q1 2025" hold a period and a measure in one cell. */
+function gluedParts(part: string): string[] {
+  const first =
+    /^((?:(?:19|20)\d{2}年)?(?:1[0-2]|0?[1-9])月份?|(?:(?:19|20)\d{2}年?)?(?:Q[1-4]|第?[一二三四]季度|[上下]半年)|(?:19|20)\d{2}年?度?)[的\s]*(?=[\p{L}])(.+)$/iu.exec(
+      part,
+    );
+  if (first?.[1] !== undefined && first[2] !== undefined && !notMeasure.test(first[2])) return [first[1], first[2]];
+  const last =
+    /^(.*\p{L})[\s(（]+((?:Q[1-4]|H[12])(?:\s*(?:19|20)\d{2})?|(?:19|20)\d{2}(?:\s*Q[1-4])?|[A-Za-z]{3,9}[-\s]?\d{2,4})[)）]?$/iu.exec(
+      part,
+    );
+  if (
+    last?.[1] !== undefined &&
+    last[2] !== undefined &&
+    parsePeriod(last[2].replace(/^(\d{4})$/, "$1年")) !== undefined
+  )
+    return [last[2], last[1]];
+  return [part];
+}
+
 /** "2025 / 1月", "1月 / 销售额", "2025-07" as a period and what is measured. */
 export function headerPeriod(header: string): { period: ParsedPeriod; measure: string } | undefined {
-  const parts = header.split(" / ");
+  const parts = header.split(" / ").flatMap(gluedParts);
   const year = parts.find((part) => /^(19|20)\d{2}年?度?$/.test(part));
   const others = parts.filter((part) => part !== year);
   const ofPart = (part: string): ParsedPeriod | undefined => {
@@ -33,7 +56,7 @@ export function headerPeriod(header: string): { period: ParsedPeriod; measure: s
 export function toLong(table: Table): Table {
   const wide: WideColumn[] = [];
   for (const column of table.columns) {
-    const found = column.type === "number" ? headerPeriod(column.header) : undefined;
+    const found = column.type === "number" ? headerPeriod(column.name) : undefined;
     if (found) wide.push({ column, ...found });
   }
   asMonths(wide);

@@ -188,6 +188,37 @@ test("months that a spreadsheet turned into dates are still months", async () =>
   assert.equal(column(table, "期间").grain, "month");
 });
 
+test("a period and its measure in one header cell are told apart", async () => {
+  const chinese = await tableOf({
+    rows: [
+      ["门店", "6月销售额（元）", "7月销售额（元）", "6月销量", "7月销量"],
+      ["一店", 10, 12, 1, 2],
+      ["二店", 20, 18, 3, 4],
+    ],
+  });
+  assert.deepEqual(units(chinese).slice(2), [
+    ["销售额", "元"],
+    ["销量", ""],
+  ]);
+  const english = await tableOf({
+    rows: [
+      ["Store", "Sales Q1 2025", "Sales Q2 2025"],
+      ["A", 10, 12],
+      ["B", 20, 18],
+    ],
+  });
+  assert.deepEqual([...new Set(shown(column(english, "Period")))], ["2025-01-01", "2025-04-01"]);
+  assert.deepEqual(shown(column(english, "Sales")), [10, 12, 20, 18]);
+  const years = await tableOf({
+    rows: [
+      ["产品", "2024年收入", "2025年收入"],
+      ["A", 1, 2],
+      ["B", 3, 4],
+    ],
+  });
+  assert.deepEqual([column(years, "期间").grain, shown(column(years, "收入"))], ["year", [1, 2, 3, 4]]);
+});
+
 test("two tables side by side keep their own titles and lengths", async () => {
   const tables = await tablesOf(
     await xlsx({
