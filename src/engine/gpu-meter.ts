@@ -1,23 +1,7 @@
 // Reads NVIDIA's management library (NVML) through koffi: load, memory, temperature, power, clocks and why they are held down. No process is
 // started per reading; one takes some microseconds. Signatures and constants: NVIDIA's nvml.h (NVML API reference).
 import koffi from "koffi";
-
-export interface GpuReading {
-  name: string;
-  /** 0..100 */
-  utilisationPercent?: number;
-  memoryTotalBytes: number;
-  memoryUsedBytes: number;
-  temperatureCelsius?: number;
-  powerWatts?: number;
-  powerLimitWatts?: number;
-  coreClockMhz?: number;
-  memoryClockMhz?: number;
-  /** Why the clocks are below their maximum, in plain words; empty when nothing holds them down. */
-  throttleReasons: string[];
-  /** Energy since the driver was loaded; differences give the energy of an answer. */
-  energyJoules?: number;
-}
+import type { GpuReading } from "./gpu-reading.ts";
 
 export interface GpuMeter extends Disposable {
   driverVersion: string;

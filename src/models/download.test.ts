@@ -31,7 +31,7 @@ const sha256 = createHash("sha256").update(content).digest("hex");
 const source = { repository: "someone/some-model", file: "some model.gguf", revisions: ["main", "abc123"] };
 const entry: CatalogueEntry = {
   id: "test-model",
-  about: "",
+  about: { en: "", zh: "" },
   fileName: "test.gguf",
   fileBytes: content.length,
   sha256,

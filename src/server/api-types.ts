@@ -1,6 +1,8 @@
 // The wire's shapes, types only: what the page and the doors agree on. The page imports this file and nothing else of src.
 import type { FileProgress } from "../documents/file-progress.ts";
 import type { EngineStatus, ModelInfo } from "../engine/contract.ts";
+import type { GpuReading } from "../engine/gpu-reading.ts";
+import type { AnswerProgress } from "../workspace/answer-progress.ts";
 
 export interface ErrorBody {
   error: {
@@ -343,23 +345,6 @@ export interface PullBody {
   error?: { code: string; message: string; hint?: string };
 }
 
-/** An answer that is being written, or waits to be. */
-export interface RunningAnswerBody {
-  messageId: string;
-  conversationId: string;
-  phase: "sent" | "files" | "queued" | "prefill" | "writing";
-  /** How far the work on its documents is. */
-  files?: FileProgress;
-  /** In the queue; 1 is next. */
-  position?: number;
-  estimatedWaitMs?: number;
-  promptTokens?: number;
-  processedTokens?: number;
-  tokens: number;
-  firstTokenMs?: number;
-  tokensPerSecond?: number;
-}
-
 /** One reading of `GET /workspace/live`. */
 export interface LiveBody {
   at: number;
@@ -391,25 +376,13 @@ export interface LiveBody {
     };
   };
   /** Absent without an NVIDIA GPU. */
-  gpu?: {
-    name: string;
-    utilisationPercent?: number;
-    memoryTotalBytes: number;
-    memoryUsedBytes: number;
-    temperatureCelsius?: number;
-    powerWatts?: number;
-    powerLimitWatts?: number;
-    coreClockMhz?: number;
-    memoryClockMhz?: number;
-    throttleReasons: string[];
-    energyJoules?: number;
-  };
+  gpu?: GpuReading;
   cpu: { percent: number; cores: number; memoryTotalBytes: number; memoryUsedBytes: number };
   /** Of all answers together, over the last second. */
   tokensPerSecond: number;
   /** Of the last answer that began. */
   firstTokenMs?: number;
-  answers: RunningAnswerBody[];
+  answers: AnswerProgress[];
   pulls: PullBody[];
   /** Grows with each change of the workspace, of any client: read lists again when it does. */
   revision?: number;

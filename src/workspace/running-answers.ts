@@ -4,6 +4,7 @@ import { toAppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { FileProgress } from "../documents/file-progress.ts";
 import type { Engine, GenerateEvent, GenerateRequest, Timings, Usage } from "../engine/contract.ts";
+import type { AnswerProgress } from "./answer-progress.ts";
 import type { Conversations, Message } from "./conversations.ts";
 
 export type AnswerUpdate =
@@ -38,22 +39,6 @@ export interface AnswerWatch {
 export type AnswerOutcome =
   | { kind: "done"; reason: string; usage: Usage; timings: Timings }
   | { kind: "failed"; error: unknown };
-
-/** How far a running answer is. */
-export interface AnswerProgress {
-  messageId: string;
-  conversationId: string;
-  phase: "sent" | "files" | "queued" | "prefill" | "writing";
-  files?: FileProgress;
-  position?: number;
-  estimatedWaitMs?: number;
-  promptTokens?: number;
-  processedTokens?: number;
-  tokens: number;
-  /** From the start to the first token. */
-  firstTokenMs?: number;
-  tokensPerSecond?: number;
-}
 
 interface Live {
   readonly conversationId: string;

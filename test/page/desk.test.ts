@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import type { Browser } from "playwright-core";
 import { AppError } from "../../src/base/errors.ts";
-import type { GpuReading } from "../../src/engine/gpu-meter.ts";
+import type { GpuReading } from "../../src/engine/gpu-reading.ts";
 import type { WorkspaceDoorOptions } from "../../src/server/workspace/workspace-door.ts";
 import { strings } from "../../web/strings.ts";
 import { ask, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";

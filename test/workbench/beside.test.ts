@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import { silentLog } from "../../src/base/log.ts";
-import type { GpuReading } from "../../src/engine/gpu-meter.ts";
+import type { GpuReading } from "../../src/engine/gpu-reading.ts";
 import { openScriptedEngine } from "../../src/engine/scripted/scripted-engine.ts";
 import type { BudgetBody, DraftBody, LiveEvent, PullBody, SlimBody } from "../../src/server/api-types.ts";
 import { EnergyLedger } from "../../src/server/workspace/energy-ledger.ts";

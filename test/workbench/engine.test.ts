@@ -17,7 +17,7 @@ import { qwen3ShapeOf } from "../../src/models/qwen3-shape.ts";
 import type { EngineBody, StatusBody } from "../../src/server/api-types.ts";
 import { EngineSwitch } from "../../src/server/engine-switch.ts";
 import { SpeedByCount } from "../../src/server/workspace/speed-by-count.ts";
-import type { AnswerProgress } from "../../src/workspace/running-answers.ts";
+import type { AnswerProgress } from "../../src/workspace/answer-progress.ts";
 import { openWorkspace } from "../../src/workspace/workspace.ts";
 import { errorOf } from "../api/test-app.ts";
 import { settingsFor } from "../engine/engines.ts";

@@ -1,6 +1,6 @@
 // How fast answers were really written in the last hour, by how many were written together. Only stretches in which the same answers were
 // written from one reading to the next count, and nothing else ran: anything else would be a mixture.
-import type { AnswerProgress } from "../../workspace/running-answers.ts";
+import type { AnswerProgress } from "../../workspace/answer-progress.ts";
 import type { HourSpeedBody } from "../api-types.ts";
 
 const minuteMs = 60_000;
