@@ -15,6 +15,8 @@ export interface Attachment {
   isPasted: boolean;
   /** Present for what the server reads: PDF, Office, pictures, workbooks. */
   document?: AttachedDocument;
+  /** Pages that were recognised with little confidence, while the message is being written. */
+  pagesToCheck?: readonly number[];
 }
 
 export interface MessageError {

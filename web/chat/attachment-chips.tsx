@@ -36,7 +36,7 @@ export function AttachmentChips({
   latest.current = onChange;
   if (attachments.length === 0) return;
   const open = (attachment: Attachment): void => {
-    const { id, name, document } = attachment;
+    const { id, name, document, pagesToCheck = [] } = attachment;
     if (document === undefined) {
       setShown(attachment);
       return;
@@ -44,7 +44,7 @@ export function AttachmentChips({
     const onEdits = (edits: readonly DocumentEdit[], tokens: number): void =>
       latest.current?.({ ...attachment, document: { ...document, edits: [...edits], tokens } });
     const file = { fileId: id, name, document };
-    officeView.value = { kind: "document", file, page: 1, ...(onChange ? { onEdits } : {}) };
+    officeView.value = { kind: "document", file, page: pagesToCheck[0] ?? 1, ...(onChange ? { onEdits } : {}) };
   };
   return (
     <>
@@ -64,6 +64,9 @@ export function AttachmentChips({
                   <small>
                     {(isWorkbook(attachment) ? o.sheetsOf : o.pagesOf)(attachment.document.pages)} ·{" "}
                     {o.tokensOf(shortCount(attachment.document.tokens))}
+                    {attachment.pagesToCheck && attachment.pagesToCheck.length > 0 && (
+                      <span className="to-check"> · {o.lowPages(attachment.pagesToCheck.length)}</span>
+                    )}
                     {attachment.document.edits && attachment.document.edits.length > 0 && ` · ${o.edited}`}
                   </small>
                 ) : (

@@ -17,7 +17,7 @@ export function readIntoDraft(file: File, draft: Signal<DraftText>, t: Strings):
     draft.value = { ...draft.value, attachments: [...others, attachment], uploads: without() };
   };
   upload.run().then(
-    ({ id, name, document }) => attach({ id, name, lineCount: 0, isPasted: false, document }),
+    (read) => attach({ ...read, lineCount: 0, isPasted: false }),
     async (error: unknown) => {
       draft.value = { ...draft.value, uploads: without() };
       if (upload.isCancelled) return;

@@ -27,7 +27,7 @@ function UploadChip({ upload }: { upload: Upload }): ReactElement {
     state.phase === "uploading"
       ? t.uploading
       : state.phase === "locked"
-        ? t.passwordFor(upload.name)
+        ? (state.isWrong ? t.passwordWrong : t.passwordFor)(upload.name)
         : isPaged
           ? (state.isRecognising ? t.recognisingPage : t.readingPage)(state.page ?? 0, state.pages ?? 0)
           : t.readingFile;

@@ -1,9 +1,10 @@
-// Files on their way into a draft: stored on the server, read there page by page, then an attachment. Text and source code need none of
+// Files on their way into a draft: stored on the server, read there page by page, then an attachment. Source code and data need none of
 // this: the page reads them itself.
 import type { AttachedDocument } from "../../src/server/api-types.ts";
 import { ApiError } from "../api.ts";
 import { Signal } from "../signal.ts";
 import { readFile, uploadFile } from "./office-api.ts";
+import { lowConfidence } from "./office-view.ts";
 
 export type UploadState =
   | { phase: "uploading" }
@@ -15,10 +16,12 @@ export interface UploadedDocument {
   id: string;
   name: string;
   document: AttachedDocument;
+  /** Recognised with little confidence. */
+  pagesToCheck: readonly number[];
 }
 
 const documentNames =
-  /\.(?:pdf|docx|docm|pptx|pptm|xlsx|xlsm|xlsb|xls|ods|et|csv|tsv|png|jpe?g|webp|tiff?|gif|bmp|avif|eml|doc|ppt|rtf)$/i;
+  /\.(?:txt|md|markdown|html?|xhtml|pdf|docx|docm|pptx|pptm|xlsx|xlsm|xlsb|xls|ods|et|csv|tsv|png|jpe?g|webp|tiff?|gif|bmp|avif|eml|doc|ppt|rtf)$/i;
 
 /** Whether the server has to read it; by its name, or by bytes that no text holds. */
 export async function isDocumentFile(file: File): Promise<boolean> {
@@ -78,6 +81,9 @@ export class Upload {
             tokens,
             ...(password === undefined ? {} : { password }),
           },
+          pagesToCheck: document.pages
+            .filter(({ confidence }) => confidence < lowConfidence)
+            .map((page) => page.number),
         };
       } catch (error) {
         const isLocked = error instanceof ApiError && (error.needsPassword || error.code === "forbidden");
