@@ -3,6 +3,7 @@
 // src/cli/main.ts in this process when the runtime can, else in the Node that `npm ci` pinned, else says what to do.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import module from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -10,6 +11,10 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const major = Number(process.versions.node.split(".")[0]);
 
 if (major >= 24) {
+  // Sources stripped of types and compiled are kept, which halves the time to start; the variable passes it on to the engine's process.
+  // Not in the system's folder for temporary files, where another user could put code of his own in our place.
+  process.env.NODE_COMPILE_CACHE ??= path.join(root, "node_modules", ".cache", "quern");
+  module.enableCompileCache(process.env.NODE_COMPILE_CACHE);
   const { main } = await import("../src/cli/main.ts");
   process.exitCode = await main(process.argv.slice(2));
 } else {
