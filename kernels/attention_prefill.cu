@@ -5,7 +5,9 @@
 // A block serves 48 tokens of one sequence and one KV head: 192 rows (token, query head), 16 a warp, so K and V are loaded and turned to f16 once for
 // four query heads. While the warps multiply page n they convert their share of page n + 1; one block barrier a page.
 // `splits` > 1 deals the pages over blocks when there are few tokens (a short question behind a long shared prefix); attention_merge then merges.
+#pragma once
 #include "kv.cuh"
+#include "prompt.cuh"
 
 constexpr int kFlashWarps = 12, kFlashThreads = 32 * kFlashWarps, kFlashRows = 16 * kFlashWarps;
 
@@ -76,11 +78,11 @@ __device__ __forceinline__ uint2 bytes_to_halves(uint32_t word) {
   return r;
 }
 
+#if !WGMMA
 extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill(const FlashArgs args) {
   extern __shared__ __align__(128) uint8_t shared[];
   uint8_t* staged = shared;                          // two int8 pages
   uint8_t* halves = shared + 2 * kPageBytes;         // two f16 pages: K [64][128], V^T [128][64], rows' 16-byte pieces xored with row & 7
-  __shared__ uint64_t bars[2];
   __shared__ float page_scales[2][2][kPageTokens];
 
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
@@ -91,31 +93,16 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
   const int first = (int)((long long)split * pages / args.splits), last = (int)((long long)(split + 1) * pages / args.splits);
   const int count = last - first;
 
-  if (threadIdx.x == 0) {
-    barrier_init(bars);
-    barrier_init(bars + 1);
-    barrier_init_done();
-  }
-  __syncthreads();
   auto load = [&](int n) {
-#if HOPPER
-    if (n < count && threadIdx.x == 0)
-      bulk_copy(staged + (n & 1) * kPageBytes, args.pool + ((size_t)table[first + n] * kKvHeads + head) * kPageBytes, kPageBytes, bars + (n & 1));
-#else
     if (n < count) {
       const uint8_t* from = args.pool + ((size_t)table[first + n] * kKvHeads + head) * kPageBytes;
       for (int i = threadIdx.x * 16; i < kPageBytes; i += kFlashThreads * 16) copy16_async(staged + (n & 1) * kPageBytes + i, from + i);
     }
     copy_commit();
-#endif
   };
-  auto arrived = [&](int n) {
-#if HOPPER
-    barrier_wait(bars + (n & 1), (n >> 1) & 1);
-#else
+  auto arrived = [&]() {
     copy_wait<1>();
     __syncthreads();
-#endif
   };
   auto convert = [&](int n) {
     const uint8_t* from = staged + (n & 1) * kPageBytes;
@@ -167,7 +154,7 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
   load(0);
   load(1);
   if (count > 0) {
-    arrived(0);
+    arrived();
     convert(0);
   }
   __syncthreads();
@@ -175,7 +162,7 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
   for (int n = 0; n < count; n++) {
     load(n + 2);                                      // its place was read by convert(n), before the barrier above
     if (n + 1 < count) {
-      arrived(n + 1);
+      arrived();
       convert(n + 1);
     }
     const uint8_t* keys = halves + (n & 1) * 32768;
@@ -261,9 +248,7 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
     }
     __syncthreads();
   }
-#if !HOPPER
   copy_wait<0>();
-#endif
 
 #pragma unroll
   for (int r = 0; r < 2; r++) {
@@ -288,6 +273,7 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
     }
   }
 }
+#endif
 
 /// Merges the splits of attention_prefill. Grid (blocks, KV heads, kFlashRows), 32 threads.
 extern "C" __global__ void attention_merge(const FlashArgs args) {
@@ -306,6 +292,7 @@ extern "C" __global__ void attention_merge(const FlashArgs args) {
     o.x += v.x * f; o.y += v.y * f; o.z += v.z * f; o.w += v.w * f;
   }
   const float r = 1.0f / total;
-  __half* to = args.out + (size_t)(block.row + token) * kQueryRows + (blockIdx.y * kGroup + (row & 3)) * kHeadDim + 4 * lane;
-  *reinterpret_cast<uint2*>(to) = make_uint2(half2_bits(o.x * r, o.y * r), half2_bits(o.z * r, o.w * r));
+  const int at = (blockIdx.y * kGroup + (row & 3)) * kHeadDim + 4 * lane;
+  *reinterpret_cast<uint32_t*>(args.out + prompt_at<kQueryRows>(block.row + token, at)) = half2_bits(o.x * r, o.y * r);
+  *reinterpret_cast<uint32_t*>(args.out + prompt_at<kQueryRows>(block.row + token, at + 2)) = half2_bits(o.z * r, o.w * r);
 }

@@ -1,4 +1,4 @@
-// `npm run kernels`: compiles engine.cu to PTX, one file per model shape and architecture, and lowers each file's `.version` to the least
+// `npm run kernels`: compiles engine.cu and prefill.cu to PTX, one file per model shape and architecture, and lowers each file's `.version` to the least
 // that ptxas still accepts, because a driver refuses PTX newer than itself whatever the instructions are. A stamp holds the hash of the
 // sources; a test re-hashes them always and recompiles where nvcc is there.
 import { execFileSync } from "node:child_process";
@@ -14,7 +14,16 @@ export const kernelShapes = {
   "quern-mini": { HIDDEN: 512, FEED_FORWARD: 1536, HEADS: 4, KV_HEADS: 1, VOCABULARY: 14_336 },
   "qwen3-4b": { HIDDEN: 2560, FEED_FORWARD: 9728, HEADS: 32, KV_HEADS: 8, VOCABULARY: 151_936 },
 } as const;
-export const architectures = ["sm_80", "sm_90"] as const;
+/** What is built for each shape. sm_90a runs on Hopper alone; the others also on whatever comes later. */
+export const targets = [
+  { part: "engine", architecture: "sm_80" },
+  { part: "engine", architecture: "sm_90" },
+  { part: "prefill", architecture: "sm_80" },
+  { part: "prefill", architecture: "sm_90a" },
+] as const;
+export type Target = (typeof targets)[number];
+export const ptxName = (shape: string, { part, architecture }: Target): string =>
+  `${shape}.${part === "engine" ? "" : `${part}.`}${architecture}.ptx`;
 
 /** PTX versions from old to new; 7.0 came with CUDA 11.0 (driver 450), 8.0 with CUDA 12.0 (driver 525). */
 const ptxVersions = ["7.0", "7.4", "7.8", "8.0", "8.4", "8.8", "9.0"];
@@ -24,7 +33,7 @@ export function sourceHash(): string {
   for (const file of globSync("*.{cu,cuh}", { cwd: folder }).sort()) {
     hash.update(`${file}\n${readFileSync(path.join(folder, file), "utf8")}\n`);
   }
-  return hash.update(JSON.stringify({ kernelShapes, architectures })).digest("hex");
+  return hash.update(JSON.stringify({ kernelShapes, targets })).digest("hex");
 }
 
 export const stampFile = path.join(folder, "ptx", "stamp.json");
@@ -47,21 +56,23 @@ export function hasCompiler(): boolean {
   }
 }
 
-/** Compiles everything into `target`. */
-export function buildKernels(target: string): Stamp {
-  mkdirSync(target, { recursive: true });
+/** Compiles everything into a folder. */
+export function buildKernels(into: string): Stamp {
+  mkdirSync(into, { recursive: true });
   const scratch = mkdtempSync(path.join(os.tmpdir(), "quern-kernels-"));
   const files: Record<string, string> = {};
   try {
     for (const [shape, constants] of Object.entries(kernelShapes)) {
-      for (const architecture of architectures) {
-        const name = `${shape}.${architecture}.ptx`;
+      for (const target of targets) {
+        const { part, architecture } = target;
+        const name = ptxName(shape, target);
         const defines = Object.entries(constants).map(([key, value]) => `-DSHAPE_${key}=${value}`);
+        if (architecture === "sm_90a") defines.push("-DWGMMA=1");
         const raw = path.join(scratch, name);
         const flags = ["-std=c++17", "-O3", `-arch=${architecture}`, "-ptx", "-diag-suppress=1556"];
-        execFileSync("nvcc", [...flags, ...defines, path.join(folder, "engine.cu"), "-o", raw]);
+        execFileSync("nvcc", [...flags, ...defines, path.join(folder, `${part}.cu`), "-o", raw]);
         const text = withLeastVersion(readFileSync(raw, "utf8"), { architecture, scratch });
-        writeFileSync(path.join(target, name), text);
+        writeFileSync(path.join(into, name), text);
         files[name] = sha256(text);
       }
     }
@@ -79,7 +90,7 @@ export function withoutComments(ptx: string): string {
 
 function withLeastVersion(ptx: string, { architecture, scratch }: { architecture: string; scratch: string }): string {
   const plain = withoutComments(ptx);
-  for (const version of ptxVersions.slice(architecture === "sm_90" ? 3 : 0)) {
+  for (const version of ptxVersions.slice(architecture === "sm_80" ? 0 : 3)) {
     const text = plain.replace(/^\.version .*$/m, `.version ${version}`);
     const file = path.join(scratch, "try.ptx");
     writeFileSync(file, text);

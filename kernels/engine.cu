@@ -1,9 +1,7 @@
-// One PTX file holds all kernels of a model shape.
+// One PTX file holds all kernels of a model shape but those of prompts: they are prefill.cu.
 #include "glue.cu"
 #include "repack.cu"
 #include "gemv_w4a8.cu"
 #include "gemm_batch_w4a8.cu"
-#include "gemm_prefill_w4a16.cu"
 #include "decode_layers.cu"
-#include "attention_prefill.cu"
 #include "sample.cu"

@@ -5,11 +5,9 @@
 //
 // Fragment order: thread t holds inputs 8t .. 8t + 7 of a group of 32. The first product takes 8t .. 8t + 3, the second the rest, on both sides, so
 // activations lie in their natural order and one 16-byte load feeds both products.
-#include "tiles.cuh"
+#include "prefill_weights.cuh"
 
-constexpr int kPrefillWarps = 4, kPrefillThreads = 128, kStepInputs = 64;
-
-enum PrefillEpilogue { kStore, kAddResidual, kSiluHalf };
+constexpr int kPrefillThreads = 128, kStepInputs = 64;
 
 struct PrefillArgs {
   const uint8_t* weights;
@@ -18,27 +16,8 @@ struct PrefillArgs {
   int tokens, out_stride, out_offset;
 };
 
-__device__ __forceinline__ uint32_t half2_bytes(uint32_t word, int selector) { return __byte_perm(word, 0x64646464u, selector); }
-__device__ __forceinline__ uint32_t half2_sub(uint32_t a, uint32_t b) {
-  uint32_t r;
-  asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
-  return r;
-}
-__device__ __forceinline__ uint32_t half2_mul(uint32_t a, uint32_t b) {
-  uint32_t r;
-  asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
-  return r;
-}
-__device__ __forceinline__ uint32_t half2_fma(uint32_t a, uint32_t b, uint32_t c) {
-  uint32_t r;
-  asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
-  return r;
-}
-__device__ __forceinline__ uint32_t twice(uint32_t half_low) { return __byte_perm(half_low, 0, 0x1010); }
-__device__ __forceinline__ uint32_t twice_high(uint32_t half_high) { return __byte_perm(half_high, 0, 0x3232); }
-
 template <int UNITS, int TYPE, PrefillEpilogue EPILOGUE> __device__ __forceinline__ void gemm_prefill(const PrefillArgs& args) {
-  constexpr int kInputs = UNITS * 256, kSteps = UNITS * 4, kUnit = kUnitBytes<TYPE>, kStages = HOPPER ? 3 : 2;
+  constexpr int kInputs = UNITS * 256, kSteps = UNITS * 4, kUnit = kUnitBytes<TYPE>, kStages = 2;
   constexpr int kWeightBytes = 8 * kUnit, kStageBytes = 128 * kStepInputs * 2;
   extern __shared__ __align__(128) uint8_t shared[];
   uint8_t* weights = shared;                                       // two units of eight row tiles
@@ -78,10 +57,6 @@ template <int UNITS, int TYPE, PrefillEpilogue EPILOGUE> __device__ __forceinlin
   load_weights(0);
   load_tokens(0);
   copy_commit();
-  if (kStages == 3) {
-    load_tokens(1);
-    copy_commit();
-  }
   for (int step = 0; step < kSteps; step++) {
     copy_wait<kStages - 2>();
     __syncthreads();
@@ -91,26 +66,9 @@ template <int UNITS, int TYPE, PrefillEpilogue EPILOGUE> __device__ __forceinlin
     const uint8_t* unit = weights + (step / 4 & 1) * kWeightBytes;
     if ((step & 3) == 0) {                                        // thread = row: decode the unit's scales for all warps
       const int row = threadIdx.x;
-      const uint8_t* of = unit + (row >> 4) * kUnit;
-      if (TYPE == kQ4) {
-        const uint4 header = *reinterpret_cast<const uint4*>(of + 2048 + (row & 15) * 16);
-        const float d = low_half(header.x), dmin = high_half(header.x);
 #pragma unroll
-        for (int p = 0; p < 4; p++) {
-          const uint32_t pair = q4_pair(header, p);
-          scales[row * 8 + 2 * p] = half2_bits(d * small_to_float(pair & 63), -dmin * small_to_float((pair >> 12) & 63));
-          scales[row * 8 + 2 * p + 1] = half2_bits(d * small_to_float((pair >> 6) & 63), -dmin * small_to_float((pair >> 18) & 63));
-        }
-      } else {
-        const uint4 v = *reinterpret_cast<const uint4*>(of + 3072 + (row & 15) * 16);
-        const float d = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(of + 3328 + (row & 15) * 2));
-        const uint32_t words[4] = {v.x ^ 0x80808080u, v.y ^ 0x80808080u, v.z ^ 0x80808080u, v.w ^ 0x80808080u};
-#pragma unroll
-        for (int p = 0; p < 4; p++) {
-          scales[row * 8 + 2 * p] = half2_bits(d * biased_byte<0>(words[p]), d * biased_byte<1>(words[p]));
-          scales[row * 8 + 2 * p + 1] = half2_bits(d * biased_byte<2>(words[p]), d * biased_byte<3>(words[p]));
-        }
-      }
+      for (int p = 0; p < 4; p++)
+        decode_pair_scales<TYPE>(unit + (row >> 4) * kUnit, row & 15, p, [&](int, int group, uint32_t v) { scales[row * 8 + group] = v; });
       __syncthreads();
     }
     const int p = step & 3;
@@ -123,35 +81,9 @@ template <int UNITS, int TYPE, PrefillEpilogue EPILOGUE> __device__ __forceinlin
 #pragma unroll
       for (int tile = 0; tile < 4; tile++) {
         const uint8_t* of = unit + (row_half * 4 + tile) * kUnit;
-        const uint2 v = *reinterpret_cast<const uint2*>(of + p * 512 + lane * 16 + e * 8);
         const int row = (row_half * 4 + tile) * 16 + g;
-        const uint32_t s0 = scales[row * 8 + 2 * p + e], s1 = scales[(row + 8) * 8 + 2 * p + e];
-        uint32_t low[4], high[4];                                  // first and second product: row g pair 0, row g+8 pair 0, row g pair 1, row g+8 pair 1
-        if (TYPE == kQ4) {
-          const Fragment f = q4_fragment(v.x, v.y);
-          const uint32_t scale0 = twice(s0), scale1 = twice(s1), min0 = twice_high(s0), min1 = twice_high(s1), k1024 = 0x64006400u;
-          low[0] = half2_fma(half2_sub(half2_bytes(f.a0, 0x5140), k1024), scale0, min0);
-          low[2] = half2_fma(half2_sub(half2_bytes(f.a0, 0x5342), k1024), scale0, min0);
-          high[0] = half2_fma(half2_sub(half2_bytes(f.a2, 0x5140), k1024), scale0, min0);
-          high[2] = half2_fma(half2_sub(half2_bytes(f.a2, 0x5342), k1024), scale0, min0);
-          low[1] = half2_fma(half2_sub(half2_bytes(f.a1, 0x5140), k1024), scale1, min1);
-          low[3] = half2_fma(half2_sub(half2_bytes(f.a1, 0x5342), k1024), scale1, min1);
-          high[1] = half2_fma(half2_sub(half2_bytes(f.a3, 0x5140), k1024), scale1, min1);
-          high[3] = half2_fma(half2_sub(half2_bytes(f.a3, 0x5342), k1024), scale1, min1);
-        } else {
-          const uint32_t bits = *reinterpret_cast<const uint32_t*>(of + 2048 + (p >> 1) * 512 + lane * 16 + ((p & 1) * 2 + e) * 4);
-          Fragment f = q6_fragment(v.x, v.y, bits);
-          f.a0 ^= 0x80808080u; f.a1 ^= 0x80808080u; f.a2 ^= 0x80808080u; f.a3 ^= 0x80808080u;
-          const uint32_t scale0 = t < 2 ? twice(s0) : twice_high(s0), scale1 = t < 2 ? twice(s1) : twice_high(s1), k1152 = 0x64806480u;
-          low[0] = half2_mul(half2_sub(half2_bytes(f.a0, 0x5140), k1152), scale0);
-          low[2] = half2_mul(half2_sub(half2_bytes(f.a0, 0x5342), k1152), scale0);
-          high[0] = half2_mul(half2_sub(half2_bytes(f.a2, 0x5140), k1152), scale0);
-          high[2] = half2_mul(half2_sub(half2_bytes(f.a2, 0x5342), k1152), scale0);
-          low[1] = half2_mul(half2_sub(half2_bytes(f.a1, 0x5140), k1152), scale1);
-          low[3] = half2_mul(half2_sub(half2_bytes(f.a1, 0x5342), k1152), scale1);
-          high[1] = half2_mul(half2_sub(half2_bytes(f.a3, 0x5140), k1152), scale1);
-          high[3] = half2_mul(half2_sub(half2_bytes(f.a3, 0x5342), k1152), scale1);
-        }
+        uint32_t low[4], high[4];
+        weight_fragments<TYPE>(of, 2 * p + e, lane, scales[row * 8 + 2 * p + e], scales[(row + 8) * 8 + 2 * p + e], low, high);
 #pragma unroll
         for (int n = 0; n < 8; n++) {
           mma_f16(sums[tile][n], low[0], low[1], low[2], low[3], b[n].x, b[n].y);

@@ -1,4 +1,4 @@
-// The small kernels between the large ones: embedding rows, norm and quantisation for batches and prompts, SiLU for batches, row gathering.
+// The small kernels between the large ones: embedding rows, norm and quantisation for batches, SiLU for batches, row gathering.
 #include "activations.cuh"
 
 /// Weight (row, input) of a Q6 matrix in tile order; used for single embedding rows and by the tests.
@@ -88,39 +88,6 @@ extern "C" __global__ void __launch_bounds__(kRowBlock) silu_quantise_batch(cons
   float2 scale;
   const uint32_t packed = quantise_group(make_float4(one(gate.x, up.x), one(gate.y, up.y), one(gate.z, up.z), one(gate.w, up.w)), scale);
   Q8Target{q8, q8_scales, columns, b}.store(i, packed, scale);
-}
-
-/// Prompts: out[i] = f16(norm(x[i]) * gain). Grid (tokens), kRowBlock threads.
-extern "C" __global__ void __launch_bounds__(kRowBlock) norm_rows_f16(const float* x, const float* gain, float epsilon, __half* out) {
-  __shared__ float scratch[kRowBlock / 32];
-  constexpr int kSteps = (kHidden + 4 * kRowBlock - 1) / (4 * kRowBlock);
-  const float* row = x + (size_t)blockIdx.x * kHidden;
-  float4 v[kSteps];
-  float squares = 0;
-#pragma unroll
-  for (int s = 0; s < kSteps; s++) {
-    const int i = (s * kRowBlock + threadIdx.x) * 4;
-    if (i < kHidden) {
-      v[s] = *reinterpret_cast<const float4*>(row + i);
-      squares += v[s].x * v[s].x + v[s].y * v[s].y + v[s].z * v[s].z + v[s].w * v[s].w;
-    }
-  }
-  squares = warp_sum(squares);
-  if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = squares;
-  __syncthreads();
-  float total = 0;
-#pragma unroll
-  for (int i = 0; i < kRowBlock / 32; i++) total += scratch[i];
-  const float r = rsqrtf(total / kHidden + epsilon);
-#pragma unroll
-  for (int s = 0; s < kSteps; s++) {
-    const int i = (s * kRowBlock + threadIdx.x) * 4;
-    if (i < kHidden) {
-      const float4 w = *reinterpret_cast<const float4*>(gain + i);
-      *reinterpret_cast<uint2*>(out + (size_t)blockIdx.x * kHidden + i) =
-          make_uint2(half2_bits(v[s].x * r * w.x, v[s].y * r * w.y), half2_bits(v[s].z * r * w.z, v[s].w * r * w.w));
-    }
-  }
 }
 
 /// Sets `count` words: the engine's own fill, so that a start needs no second library.

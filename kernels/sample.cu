@@ -1,15 +1,19 @@
 // From logits to a token, on the device. scan_logits finds each slice's largest logit and the sum of exponentials; sample_token, one block per
-// sequence, applies penalties, bias and grammar, draws, and leaves the token where the next step will look for it: in the slot. The host reads a
+// sequence, applies bias, penalties and grammar, draws, and leaves the token where the next step will look for it: in the slot. The host reads a
 // copy from pinned memory, later.
 //
-// Order: penalties, bias, grammar; temperature; top-k; top-p; min-p; draw. Greedy stops after the grammar.
-// Draw i of a sequence uses (seed, i) and nothing else, and all sums run in a fixed order (masses are 64-bit integers), so a text depends neither
-// on the batch nor on timing. Tokens more than 24 nats (after temperature) below the best are never drawn when top-k or top-p is set.
+// Order, as llama.cpp has it: bias; penalties; grammar; top-k; top-p; min-p; temperature; draw. Greedy stops after the grammar.
+// Draw i of a sequence uses (seed, i) and nothing else, and all sums run in a fixed order or over integers, so a text depends neither on the
+// batch nor on timing.
 #include "common.cuh"
 
 constexpr int kSampleThreads = 1024, kSlices = 128, kBins = 2048, kCandidates = 2048;
-constexpr float kBinWidth = 24.0f / kBins;
+constexpr float kBinsPerNat = 16.0f;
+constexpr int kIdsPerBin = 128;      // of the bins that part tokens of equal logits by their ids
+constexpr int kListed = 1024;        // top-k up to here works on a sorted list, one token a thread
 constexpr int kRecent = 4096, kMaxBias = 1024, kMaxTop = 20;
+static_assert(kVocabulary % 4 == 0 && kVocabulary <= kBins * kIdsPerBin, "bins must hold every token");
+static_assert(kListed <= kSampleThreads && kListed + kIdsPerBin <= kCandidates && 2 * kSampleThreads == kBins, "two bins a thread");
 
 struct SlotSettings {            // one per slot; written by the host, 64 bytes
   float temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty;
@@ -100,20 +104,30 @@ __device__ __forceinline__ float uniform(uint64_t seed, uint32_t draw) {
 }
 
 struct SampleShared {
-  unsigned int counts[kBins];
   unsigned long long masses[kBins];
+  unsigned long long warp_sums[32];
+  unsigned long long before_mass, goal;
+  unsigned int counts[kBins];
   float value[kCandidates];
   int id[kCandidates];
   float reduce_value[32];
   int reduce_id[32];
   float thread_sums[kSampleThreads];
-  int candidates, cut_bin, chosen;
-  float before_mass;
-  int before_count, changed;
+  int bins[4];
+  unsigned int before_count, bin_count;
+  int candidates, chosen, changed;
+  float raw;
 };
+static_assert(sizeof(SampleShared) <= 46 * 1024, "kernels.ts asks for this much");
+/// Declared where it is used, so that the compiler knows it for shared memory also in functions that are not inlined.
+__device__ __forceinline__ SampleShared& shared_state() {
+  extern __shared__ __align__(16) uint8_t sample_raw[];
+  return *reinterpret_cast<SampleShared*>(sample_raw);
+}
 
 /// Largest of (value, lowest id); every thread gets it.
-__device__ __forceinline__ void block_best(float& value, int& id, SampleShared& sh) {
+__device__ __forceinline__ void block_best(float& value, int& id) {
+  SampleShared& sh = shared_state();
   for (int o = 16; o; o >>= 1) {
     const float v = __shfl_xor_sync(~0u, value, o);
     const int i = __shfl_xor_sync(~0u, id, o);
@@ -131,7 +145,8 @@ __device__ __forceinline__ void block_best(float& value, int& id, SampleShared& 
 __device__ __forceinline__ bool allowed(const uint32_t* mask, int i) { return !mask || (mask[i >> 5] >> (i & 31) & 1); }
 
 /// Sorts the first `count` candidates: largest first, lowest id first among equals. All threads.
-__device__ void sort_candidates(int count, SampleShared& sh) {
+__device__ void sort_candidates(int count) {
+  SampleShared& sh = shared_state();
   int size = 2;
   while (size < count) size <<= 1;
   for (int i = count + threadIdx.x; i < size; i += kSampleThreads) { sh.value[i] = -INFINITY; sh.id[i] = 0x7fffffff; }
@@ -152,55 +167,140 @@ __device__ void sort_candidates(int count, SampleShared& sh) {
     }
 }
 
-/// Finds the last token (value, id) of the smallest set of best tokens that has `want_count` members or `want_mass` of probability, whichever is
-/// smaller, and leaves the candidates around the cut sorted in shared memory: the set is the bins before cut_bin plus the first `take` of them.
-__device__ int cut(const float* logits, const uint32_t* mask, float best, float scale, unsigned want_count, float want_share, bool keep_all, SampleShared& sh) {
-  for (int i = threadIdx.x; i < kBins; i += kSampleThreads) { sh.counts[i] = 0; sh.masses[i] = 0; }
+/// Weights relative to the best token's as integers: their sums do not depend on the order.
+__device__ __forceinline__ unsigned long long fixed(float weight) { return (unsigned long long)(weight * 1099511627776.0f); }   // 2^40
+
+/// Sum over the threads before this one; `total` over all. All threads.
+__device__ unsigned long long scan_block(unsigned long long own, unsigned long long& total) {
+  SampleShared& sh = shared_state();
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+  unsigned long long upto = own;
+  for (int o = 1; o < 32; o <<= 1) {
+    const unsigned long long v = __shfl_up_sync(~0u, upto, o);
+    if (lane >= o) upto += v;
+  }
+  __syncthreads();                                                                 // the sums of the call before have been read
+  if (lane == 31) sh.warp_sums[warp] = upto;
+  __syncthreads();
+  unsigned long long before = 0;
+  total = 0;
+  for (int w = 0; w < 32; w++) {
+    if (w < warp) before += sh.warp_sums[w];
+    total += sh.warp_sums[w];
+  }
+  return before + upto - own;
+}
+
+template <class Visit> __device__ __forceinline__ void each_logit(const float* logits, const uint32_t* mask, Visit visit) {
+  for (int i = threadIdx.x; i < kVocabulary / 4; i += kSampleThreads) {
+    const float4 v = __ldcg(reinterpret_cast<const float4*>(logits) + i);
+    const uint32_t bits = mask ? mask[i >> 3] >> ((i & 7) * 4) : 15u;
+    if (bits & 1) visit(v.x, 4 * i);
+    if (bits & 2) visit(v.y, 4 * i + 1);
+    if (bits & 4) visit(v.z, 4 * i + 2);
+    if (bits & 8) visit(v.w, 4 * i + 3);
+  }
+}
+
+/// Bins part tokens by how far they lie below the best: 16 bins a nat, each parted again by 2,048 and again, and at last by ids. `f` is the place
+/// among the bins of a level, its fraction the place within a bin.
+__device__ __forceinline__ int bin_at(float f, int id, int level) { return level == 3 ? id / kIdsPerBin : min(kBins - 1, (int)f); }
+/// Negative: before the bins chosen on the first `depth` levels; 0: in the last of them; `f` is then the place on the next level.
+__device__ __forceinline__ int side_of(float away, int id, const int* bins, int depth, float& f) {
+  f = away * kBinsPerNat;
+  for (int level = 0; level < depth; level++) {
+    const int bin = bin_at(f, id, level);
+    if (bin != bins[level]) return bin - bins[level];
+    f = (f - bin) * kBins;
+  }
+  return 0;
+}
+
+/// Finds where the smallest set of best tokens ends that has `want_count` members or the share `want_share` of the mass (of `of_mass`, or of all when
+/// that is 0): the set is all tokens before the chosen bins (sh.before_count of them, sh.before_mass together) and some first ones of the last bin.
+/// That bin's tokens (with `list_all`, those before it too) come to lie sorted in shared memory; returns how many. `want_share` 1 or more: by count.
+__device__ __noinline__ int cut(const float* logits, const uint32_t* mask, float best, unsigned want_count, float want_share,
+                                unsigned long long of_mass, bool list_all) {
+  SampleShared& sh = shared_state();
+  unsigned long long goal = ~0ull, before_mass = 0;
+  unsigned before_count = 0;
+  int depth = 0;
+  while (true) {
+    for (int i = threadIdx.x; i < kBins; i += kSampleThreads) { sh.counts[i] = 0; sh.masses[i] = 0; }
+    __syncthreads();
+    each_logit(logits, mask, [&](float v, int i) {
+      float f;
+      if (!(v <= best) || side_of(best - v, i, sh.bins, depth, f)) return;
+      const int bin = bin_at(f, i, depth);
+      atomicAdd(&sh.counts[bin], 1u);
+      if (!list_all) atomicAdd(&sh.masses[bin], fixed(__expf(v - best)));
+    });
+    __syncthreads();
+    const int bin = 2 * threadIdx.x;
+    const unsigned long long counts[2] = {sh.counts[bin], sh.counts[bin + 1]}, masses[2] = {sh.masses[bin], sh.masses[bin + 1]};
+    unsigned long long total;
+    unsigned long long count = before_count + scan_block(counts[0] + counts[1], total);
+    unsigned long long mass = before_mass + scan_block(masses[0] + masses[1], total);
+    if (depth == 0 && want_share < 1.0f) goal = max(1ull, (unsigned long long)((double)(of_mass ? of_mass : total) * want_share));
+    // One bin is the first to reach what is wanted. None does when fewer tokens are allowed than wanted: then all are kept.
+    for (int half = 0; half < 2; half++) {
+      const bool was_there = count >= want_count || mass >= goal;
+      const bool is_there = count + counts[half] >= want_count || mass + masses[half] >= goal || bin + half == kBins - 1;
+      if (!was_there && is_there) {
+        sh.bins[depth] = bin + half;
+        sh.bin_count = (unsigned)counts[half];
+        sh.before_count = (unsigned)count;
+        sh.before_mass = mass;
+        sh.goal = goal;
+      }
+      count += counts[half];
+      mass += masses[half];
+    }
+    __syncthreads();
+    before_count = sh.before_count;
+    before_mass = sh.before_mass;
+    depth++;
+    if (depth == 4 || sh.bin_count + (list_all ? before_count : 0) <= kCandidates) break;
+  }
   if (threadIdx.x == 0) sh.candidates = 0;
   __syncthreads();
-  for (int i = threadIdx.x; i < kVocabulary; i += kSampleThreads) {
-    const float away = (best - __ldcg(logits + i)) * scale;
-    if (!(away < 24.0f) || !allowed(mask, i)) continue;
-    const int bin = min(kBins - 1, (int)(away / kBinWidth));
-    atomicAdd(&sh.counts[bin], 1u);
-    atomicAdd(&sh.masses[bin], (unsigned long long)(__expf(-away) * 1099511627776.0f));     // 2^40
-  }
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    unsigned long long total = 0, mass = 0;
-    for (int i = 0; i < kBins; i++) total += sh.masses[i];
-    unsigned count = 0;
-    const double goal = (double)total * want_share;
-    int bin = 0;
-    for (; bin < kBins - 1; bin++) {
-      if (count + sh.counts[bin] >= want_count || (double)(mass + sh.masses[bin]) >= goal) break;
-      count += sh.counts[bin];
-      mass += sh.masses[bin];
-    }
-    sh.cut_bin = bin;
-    sh.before_count = count;
-    sh.before_mass = (float)((goal - (double)mass) / 1099511627776.0);                      // still wanted from the cut bin, in units of exp(-away)
-  }
-  __syncthreads();
-  const int cut_bin = sh.cut_bin;
-  for (int i = threadIdx.x; i < kVocabulary; i += kSampleThreads) {
-    const float v = __ldcg(logits + i), away = (best - v) * scale;
-    if (!(away < 24.0f) || !allowed(mask, i)) continue;
-    const int bin = min(kBins - 1, (int)(away / kBinWidth));
-    if (keep_all ? bin <= cut_bin : bin == cut_bin) {
-      const int at = atomicAdd(&sh.candidates, 1);
-      if (at < kCandidates) { sh.value[at] = v; sh.id[at] = i; }
-    }
-  }
+  each_logit(logits, mask, [&](float v, int i) {
+    float f;
+    if (!(v <= best)) return;
+    const int side = side_of(best - v, i, sh.bins, depth, f);
+    if (side > 0 || (side < 0 && !list_all)) return;
+    const int at = atomicAdd(&sh.candidates, 1);
+    if (at < kCandidates) { sh.value[at] = v; sh.id[at] = i; }
+  });
   __syncthreads();
   const int count = min(sh.candidates, kCandidates);
-  sort_candidates(count, sh);
+  sort_candidates(count);
   return count;
 }
 
+/// After a cut without `list_all`: how many of the bin's sorted tokens belong to the set, at least 1; `mass` becomes the mass of the set.
+__device__ int taken(int count, float best, unsigned want_count, unsigned long long& mass) {
+  SampleShared& sh = shared_state();
+  const int place = 2 * threadIdx.x;
+  unsigned long long masses[2], total;
+  for (int half = 0; half < 2; half++) masses[half] = place + half < count ? fixed(__expf(sh.value[place + half] - best)) : 0;
+  unsigned long long before = sh.before_mass + scan_block(masses[0] + masses[1], total);
+  if (threadIdx.x == 0) { sh.chosen = 0; sh.masses[0] = 0; }
+  __syncthreads();
+  for (int half = 0; half < 2; half++) {
+    if (place + half < count && (place + half == 0 || (sh.before_count + place + half < want_count && before < sh.goal))) {
+      atomicAdd(&sh.chosen, 1);
+      atomicAdd(&sh.masses[0], masses[half]);
+    }
+    before += masses[half];
+  }
+  __syncthreads();
+  mass = sh.before_mass + sh.masses[0];
+  return sh.chosen;
+}
+
 extern "C" __global__ void __launch_bounds__(kSampleThreads, 1) sample_token(const SampleArgs args) {
-  extern __shared__ __align__(16) uint8_t raw[];
-  SampleShared& sh = *reinterpret_cast<SampleShared*>(raw);
+  SampleShared& sh = shared_state();
   const int b = blockIdx.x, tid = threadIdx.x, slot = args.batch_slot[b];
   pdl_launch();
   pdl_wait();
@@ -233,18 +333,23 @@ extern "C" __global__ void __launch_bounds__(kSampleThreads, 1) sample_token(con
     const float log_sum = best + __logf(raw_sum);
 
     if (s.top_logprobs > 0) {
-      // A quarter of the scale: 96 nats, since a sure model's alternatives lie far below.
-      const int count = min(cut(logits, nullptr, best, 0.25f, s.top_logprobs, 2.0f, true, sh), s.top_logprobs);
+      const int count = min(cut(logits, nullptr, best, s.top_logprobs, 2.0f, 0, true), s.top_logprobs);
       if (tid < count) { result->top_id[tid] = sh.id[tid]; result->top_logprob[tid] = sh.value[tid] - log_sum; }
       if (tid == 0) result->top_count = count;
       __syncthreads();
     }
 
-    // Penalties: each distinct token of the window once.
+    // Biases, of distinct tokens; then penalties, for each distinct token of the window once.
+    float2* changed = args.changed + (size_t)b * (kRecent + kMaxBias);
+    for (int i = tid; i < s.bias_count; i += kSampleThreads) {
+      const int token = args.bias_id[slot * kMaxBias + i];
+      changed[i] = make_float2(__int_as_float(token), logits[token]);
+      logits[token] += args.bias_value[slot * kMaxBias + i];
+    }
     const int window = min(min(s.penalty_tokens, (int)s.recent_count), kRecent);
     const bool penal = window > 0 && (s.repeat_penalty != 1.0f || s.presence_penalty != 0.0f || s.frequency_penalty != 0.0f);
-    float2* changed = args.changed + (size_t)b * (kRecent + kMaxBias);
-    if (tid == 0) sh.changed = 0;
+    if (tid == 0) sh.changed = s.bias_count;
+    __threadfence_block();
     __syncthreads();
     if (penal) {
       const int* recent = args.recent + (size_t)slot * kRecent;
@@ -264,17 +369,10 @@ extern "C" __global__ void __launch_bounds__(kSampleThreads, 1) sample_token(con
         logits[token] = v;
         changed[atomicAdd(&sh.changed, 1)] = make_float2(__int_as_float(token), before);
       }
+      __threadfence_block();
       __syncthreads();
     }
-    const int penalised = sh.changed;
-    for (int i = tid; i < s.bias_count; i += kSampleThreads) {                    // distinct ids
-      const int token = args.bias_id[slot * kMaxBias + i];
-      changed[penalised + i] = make_float2(__int_as_float(token), logits[token]);
-      logits[token] += args.bias_value[slot * kMaxBias + i];
-    }
-    __threadfence_block();
-    __syncthreads();
-    const int changes = penalised + s.bias_count;
+    const int changes = sh.changed;
 
     if (changes > 0 || mask) {
       best = -INFINITY;
@@ -283,53 +381,47 @@ extern "C" __global__ void __launch_bounds__(kSampleThreads, 1) sample_token(con
         const float v = __ldcg(logits + i);
         if (allowed(mask, i) && (v > best || (v == best && i < id))) { best = v; id = i; }
       }
-      block_best(best, id, sh);
+      block_best(best, id);
       if (id == 0x7fffffff) id = 0;                                                // a grammar that allows nothing: the host refuses such masks
     }
 
-    if (s.temperature > 0.0f) {
+    const float least = s.min_p > 0.0f ? best + logf(s.min_p) : -INFINITY;          // min-p in logits
+    if (s.temperature > 0.0f && s.top_k > 0 && s.top_k <= kListed) {
+      // A sorted list, one token a thread: top-p, min-p and the draw need nothing else.
+      const int count = min(cut(logits, mask, best, s.top_k, 2.0f, 0, true), s.top_k);
+      const float v = tid < count ? sh.value[tid] : -INFINITY, scale = 1.0f / s.temperature;
+      unsigned long long total;
+      const unsigned long long mass_before = scan_block(tid < count ? fixed(__expf(v - best)) : 0, total);
+      const bool in_share = tid == 0 || s.top_p >= 1.0f || (double)mass_before < (double)total * s.top_p;
+      const unsigned long long weight = tid < count && in_share && v >= least ? fixed(__expf((v - best) * scale)) : 0;
+      const unsigned long long weight_before = scan_block(weight, total);
+      const unsigned long long target = (unsigned long long)((double)total * uniform((uint64_t)s.seed_high << 32 | s.seed_low, s.drawn));
+      if (target >= weight_before && target < weight_before + weight) sh.chosen = sh.id[tid];
+      __syncthreads();
+      id = sh.chosen;
+    } else if (s.temperature > 0.0f) {
       const float scale = 1.0f / s.temperature;
       // The set to draw from: value above `edge`, or equal to it with id up to `edge_id`.
       float edge = -INFINITY;
       int edge_id = 0x7fffffff;
+      const unsigned most = s.top_k > 0 ? s.top_k : kVocabulary;
       if (s.top_k > 0 || s.top_p < 1.0f) {
-        // top-p is a share of what top-k left, so the mass wanted is known only after top-k: two cuts when both are set.
-        float share = s.top_p;
-        if (s.top_k > 0 && s.top_p < 1.0f) {
-          const int count = cut(logits, mask, best, scale, s.top_k, 2.0f, true, sh), kept = min(count, s.top_k);
-          float mass = 0;
-          for (int i = tid; i < kept; i += kSampleThreads) mass += __expf((sh.value[i] - best) * scale);
-          mass = warp_sum(mass);
-          __syncthreads();
-          if ((tid & 31) == 0) sh.reduce_value[tid >> 5] = mass;
-          __syncthreads();
-          mass = 0;
-          for (int w = 0; w < 32; w++) mass += sh.reduce_value[w];
-          float all = 0;
-          for (int i = 0; i < kBins; i++) all += (float)sh.masses[i] * 0x1p-40f;
-          share = fminf(1.0f, s.top_p * mass / all);
-          __syncthreads();
+        unsigned long long mass = 0;
+        int last = 0, count = 0;
+        if (s.top_k > 0) {
+          count = cut(logits, mask, best, most, 2.0f, 0, false);
+          last = taken(count, best, most, mass) - 1;
         }
-        const int count = cut(logits, mask, best, scale, s.top_k > 0 ? s.top_k : kVocabulary, share < 1.0f ? share : 2.0f, false, sh);
-        if (tid == 0) {
-          float wanted = sh.before_mass;
-          const int most = (s.top_k > 0 ? s.top_k : kVocabulary) - sh.before_count;
-          int take = 0;
-          while (take < count) {
-            wanted -= __expf((sh.value[take] - best) * scale);
-            take++;
-            if (take >= most || wanted <= 0.0f) break;
-          }
-          sh.chosen = max(take, 1) - 1;
+        // top-p is a share of what top-k left.
+        if (s.top_p < 1.0f) {
+          __syncthreads();
+          count = cut(logits, mask, best, most, s.top_p, mass, false);
+          last = taken(count, best, most, mass) - 1;
         }
-        __syncthreads();
-        if (count > 0) { edge = sh.value[sh.chosen]; edge_id = sh.id[sh.chosen]; }
+        if (count > 0) { edge = sh.value[last]; edge_id = sh.id[last]; }
         __syncthreads();
       }
-      if (s.min_p > 0.0f) {
-        const float least = best + s.temperature * __logf(s.min_p);
-        if (least > edge) { edge = least; edge_id = 0x7fffffff; }
-      }
+      if (least > edge) { edge = least; edge_id = 0x7fffffff; }
       auto weight = [&](int i) {
         const float v = __ldcg(logits + i);
         if (!allowed(mask, i) || v < edge || (v == edge && i > edge_id)) return 0.0f;
@@ -387,21 +479,19 @@ extern "C" __global__ void __launch_bounds__(kSampleThreads, 1) sample_token(con
       if (sh.chosen >= 0) id = sh.chosen;
     }
 
-    // The chosen token's own logit, before anything was changed.
+    // The chosen token's own logit, before anything was changed. A token both biased and penalised was changed twice: the bias knew it first.
     __syncthreads();
-    if (tid == 0) sh.before_mass = __ldcg(logits + id);
+    if (tid == 0) sh.raw = __ldcg(logits + id);
     __syncthreads();
-    for (int i = tid; i < penalised; i += kSampleThreads)
-      if (__float_as_int(changed[i].x) == id) sh.before_mass = changed[i].y;
+    for (int i = s.bias_count + tid; i < changes; i += kSampleThreads)
+      if (__float_as_int(changed[i].x) == id) sh.raw = changed[i].y;
+    __syncthreads();
+    for (int i = tid; i < s.bias_count; i += kSampleThreads)
+      if (__float_as_int(changed[i].x) == id) sh.raw = changed[i].y;
     __syncthreads();
     if (tid == 0) {
-      float raw_logit = sh.before_mass;
-      bool found = false;
-      for (int i = 0; i < penalised && !found; i++) found = __float_as_int(changed[i].x) == id;
-      for (int i = penalised; i < changes && !found; i++)
-        if (__float_as_int(changed[i].x) == id) { raw_logit = changed[i].y; found = true; }
       result->id = id;
-      result->logprob = raw_logit - log_sum;
+      result->logprob = sh.raw - log_sum;
       if (s.top_logprobs == 0) result->top_count = 0;
       args.slot_token[slot] = id;
       args.slot_position[slot] = args.batch_position ? args.batch_position[b] : args.slot_position[slot] + 1;

@@ -1,4 +1,4 @@
-// One GPU as the engine uses it: a context, one stream, memory, kernels of one PTX file, events that are awaited without blocking the event
+// One GPU as the engine uses it: a context, one stream, memory, kernels from PTX files, events that are awaited without blocking the event
 // loop, and captured graphs. Everything that is acquired is freed with the device.
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -17,6 +17,7 @@ export interface DeviceFacts {
   freeBytes: number;
 }
 
+const notFound = 500; // CUDA_ERROR_NOT_FOUND
 const attribute = { multiprocessors: 16, major: 75, minor: 76, sharedOptin: 97 } as const;
 
 export interface LaunchShape {
@@ -25,6 +26,14 @@ export interface LaunchShape {
   sharedBytes?: number;
   /** Programmatic dependent launch: may come up while the kernel before still runs (the kernel itself waits). */
   overlaps?: boolean;
+}
+
+/** A launch that is made once and repeated with other grids and other 32-bit parameters: a prompt's step makes hundreds. */
+export interface RepeatedLaunch {
+  /** The parameter struct. */
+  readonly args: DataView;
+  /** `cluster`: so many blocks along z share their memory (Hopper). */
+  run(grid: LaunchShape["grid"], options?: { cluster?: number }): void;
 }
 
 /** A kernel's parameters: each a value by its C type, structs as bytes. */
@@ -69,8 +78,36 @@ export class Kernel {
 
   /** Puts the kernel on the stream (or into the graph that is being captured). Parameters are copied during the call. */
   launch(shape: LaunchShape, args: readonly Argument[]): void {
+    const pointers = new BigUint64Array(args.length);
+    for (const [index, bytes] of args.entries()) pointers[index] = this.#device.driver.addressOf(bytes);
+    const { launchConfig, facts } = this.#device;
+    const { block, sharedBytes = 0, overlaps = false } = shape;
+    launchConfig.set(shape.grid, { block, sharedBytes, overlaps: overlaps && facts.capability >= 90, cluster: 1 });
+    this.#configure(sharedBytes);
+    this.#start(launchConfig, pointers, shape);
+  }
+
+  /** For kernels whose parameters are one struct. */
+  repeated(shape: Omit<LaunchShape, "grid">, struct: Argument): RepeatedLaunch {
+    const { driver, stream, facts } = this.#device;
+    const { block, sharedBytes = 0, overlaps = false } = shape;
+    const args = new Uint8Array(new ArrayBuffer(struct.length));
+    args.set(struct);
+    const pointers = new BigUint64Array(new ArrayBuffer(8));
+    pointers[0] = driver.addressOf(args);
+    const config = new LaunchConfig(driver, stream);
+    this.#configure(sharedBytes);
+    return {
+      args: new DataView(args.buffer),
+      run: (grid, { cluster = 1 } = {}) => {
+        config.set(grid, { block, sharedBytes, overlaps: overlaps && facts.capability >= 90, cluster });
+        this.#start(config, pointers, { ...shape, grid });
+      },
+    };
+  }
+
+  #configure(sharedBytes: number): void {
     const { driver } = this.#device;
-    const { grid, block, sharedBytes = 0, overlaps = false } = shape;
     if (!this.#isConfigured) {
       // All kernels ask for the largest shared memory partition: a multiprocessor that must repartition between two kernels drains first,
       // and then the next kernel cannot come up beside this one.
@@ -81,18 +118,55 @@ export class Kernel {
       driver.call("cuFuncSetAttribute", [this.#function, 8, sharedBytes], `${this.name}: ${sharedBytes} bytes shared`);
       this.#sharedBytes = sharedBytes;
     }
-    const pointers = new BigUint64Array(args.length);
-    for (const [index, bytes] of args.entries()) pointers[index] = driver.addressOf(bytes);
-    const { config, view } = this.#device.launchConfig(overlaps);
+  }
+
+  #start(config: LaunchConfig, pointers: BigUint64Array, { grid, block, sharedBytes = 0 }: LaunchShape): void {
+    const { driver } = this.#device;
+    const status = driver.status("cuLaunchKernelEx", config.bytes, this.#function, pointers, null);
+    if (status === 0) return;
+    throw driver.failure(status, `kernel ${this.name}, grid ${grid.join("x")}, block ${block}, ${sharedBytes} bytes`);
+  }
+}
+
+const attributeBytes = 72;
+
+/** A CUlaunchConfig with room for two attributes, outside V8's own heap so that its address stays. */
+class LaunchConfig {
+  readonly bytes = new Uint8Array(new ArrayBuffer(56 + 2 * attributeBytes));
+  readonly #view = new DataView(this.bytes.buffer);
+
+  constructor(driver: Driver, stream: Handle) {
+    this.#view.setBigUint64(32, BigInt(stream), true);
+    this.#view.setBigUint64(40, driver.addressOf(this.bytes) + 56n, true);
+  }
+
+  set(
+    grid: LaunchShape["grid"],
+    shape: { block: number; sharedBytes: number; overlaps: boolean; cluster: number },
+  ): void {
+    const view = this.#view;
     view.setUint32(0, grid[0], true);
     view.setUint32(4, grid[1] ?? 1, true);
     view.setUint32(8, grid[2] ?? 1, true);
-    view.setUint32(12, block, true);
-    view.setUint32(24, sharedBytes, true);
-    const status = driver.status("cuLaunchKernelEx", config, this.#function, pointers, null);
-    if (status !== 0) {
-      throw driver.failure(status, `kernel ${this.name}, grid ${grid.join("x")}, block ${block}, ${sharedBytes} bytes`);
+    view.setUint32(12, shape.block, true);
+    view.setUint32(16, 1, true);
+    view.setUint32(20, 1, true);
+    view.setUint32(24, shape.sharedBytes, true);
+    let count = 0;
+    if (shape.overlaps) {
+      view.setInt32(56, 6, true); // CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+      view.setInt32(64, 1, true);
+      count++;
     }
+    if (shape.cluster > 1) {
+      const at = 56 + count * attributeBytes;
+      view.setInt32(at, 4, true); // CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
+      view.setInt32(at + 8, 1, true);
+      view.setInt32(at + 12, 1, true);
+      view.setInt32(at + 16, shape.cluster, true);
+      count++;
+    }
+    view.setUint32(48, count, true);
   }
 }
 
@@ -112,8 +186,9 @@ export class Device implements Disposable {
   readonly #events: Handle[] = [];
   readonly #idleEvents: Handle[] = [];
   readonly #kernels = new Map<string, Kernel>();
-  readonly #configs: { plain: Uint8Array; overlapping: Uint8Array; attribute: Uint8Array };
-  #module: Handle | undefined;
+  /** Filled anew for each launch that is not a repeated one. */
+  readonly launchConfig: LaunchConfig;
+  readonly #modules: Handle[] = [];
   #canWaitOnThread = true;
   #allocatedBytes = 0;
 
@@ -122,20 +197,7 @@ export class Device implements Disposable {
     this.facts = facts;
     this.#ordinal = ordinal;
     this.stream = driver.get("cuStreamCreate", [1]);
-    const attributeBytes = new Uint8Array(72);
-    new DataView(attributeBytes.buffer).setInt32(0, 6, true); // CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
-    new DataView(attributeBytes.buffer).setInt32(8, 1, true);
-    const config = (attributes: number): Uint8Array => {
-      const bytes = new Uint8Array(56);
-      const view = new DataView(bytes.buffer);
-      view.setUint32(16, 1, true);
-      view.setUint32(20, 1, true);
-      view.setBigUint64(32, BigInt(this.stream), true);
-      view.setBigUint64(40, driver.addressOf(attributeBytes), true);
-      view.setUint32(48, attributes, true);
-      return bytes;
-    };
-    this.#configs = { plain: config(0), overlapping: config(1), attribute: attributeBytes };
+    this.launchConfig = new LaunchConfig(driver, this.stream);
   }
 
   /**
@@ -205,22 +267,22 @@ export class Device implements Disposable {
         cause,
       });
     }
-    this.#module = Number(out[0]);
+    this.#modules.push(Number(out[0]));
   }
 
   kernel(name: string): Kernel {
     let kernel = this.#kernels.get(name);
     if (!kernel) {
-      if (this.#module === undefined) throw new AppError("internal", "No kernels are loaded.");
-      kernel = new Kernel(this, name, this.driver.get("cuModuleGetFunction", [this.#module, name], name));
+      const out: [number | bigint | null] = [null];
+      let status = notFound;
+      for (const module of this.#modules) {
+        if (status === notFound) status = this.driver.status("cuModuleGetFunction", out, module, name);
+      }
+      if (status !== 0) throw this.driver.failure(status, `looking for the kernel ${name}`);
+      kernel = new Kernel(this, name, Number(out[0]));
       this.#kernels.set(name, kernel);
     }
     return kernel;
-  }
-
-  launchConfig(overlaps: boolean): { config: Uint8Array; view: DataView } {
-    const config = overlaps && this.facts.capability >= 90 ? this.#configs.overlapping : this.#configs.plain;
-    return { config, view: new DataView(config.buffer) };
   }
 
   alloc(bytes: number, about: string): Handle {
@@ -343,7 +405,7 @@ export class Device implements Disposable {
     for (const event of this.#events) driver.status("cuEventDestroy", event);
     for (const address of this.#memory) driver.status("cuMemFree", address);
     for (const address of this.#hostMemory) driver.status("cuMemFreeHost", address);
-    if (this.#module !== undefined) driver.status("cuModuleUnload", this.#module);
+    for (const module of this.#modules) driver.status("cuModuleUnload", module);
     driver.status("cuStreamDestroy", this.stream);
     driver.status("cuDevicePrimaryCtxRelease", this.#ordinal);
   }

@@ -7,12 +7,13 @@ import os from "node:os";
 import path from "node:path";
 import test from "node:test";
 import {
-  architectures,
   buildKernels,
   hasCompiler,
   kernelShapes,
+  ptxName,
   readStamp,
   sourceHash,
+  targets,
 } from "../../../kernels/build.ts";
 import { kernelShapes as engineShapes } from "./kernels.ts";
 
@@ -23,21 +24,21 @@ test("the kernels' PTX was built from the sources in the repository", () => {
   assert.ok(stamp, "kernels/ptx has no stamp: run `npm run kernels`");
   assert.equal(stamp.sources, sourceHash(), "kernels/*.cu changed since the PTX was built: run `npm run kernels`");
   for (const shape of Object.keys(kernelShapes)) {
-    for (const architecture of architectures) {
-      const name = `${shape}.${architecture}.ptx`;
+    for (const target of targets) {
+      const name = ptxName(shape, target);
       const text = readFileSync(path.join(ptx, name), "utf8");
       assert.equal(createHash("sha256").update(text).digest("hex"), stamp.files[name], `${name} is not what was built`);
-      assert.match(text, new RegExp(`^\\.target ${architecture}$`, "m"));
+      assert.match(text, new RegExp(`^\\.target ${target.architecture}$`, "m"));
     }
   }
 });
 
 test("PTX asks for no newer driver than its instructions need", () => {
-  const least = { sm_80: "7.0", sm_90: "8.0" };
+  const least = { sm_80: "7.0", sm_90: "8.0", sm_90a: "8.0" };
   for (const shape of Object.keys(kernelShapes)) {
-    for (const architecture of architectures) {
-      const text = readFileSync(path.join(ptx, `${shape}.${architecture}.ptx`), "utf8");
-      assert.equal(/^\.version (\S+)$/m.exec(text)?.[1], least[architecture]);
+    for (const target of targets) {
+      const text = readFileSync(path.join(ptx, ptxName(shape, target)), "utf8");
+      assert.equal(/^\.version (\S+)$/m.exec(text)?.[1], least[target.architecture]);
     }
   }
 });

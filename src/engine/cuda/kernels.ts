@@ -5,7 +5,7 @@ import path from "node:path";
 import { AppError } from "../../base/errors.ts";
 import type { Qwen3Shape } from "../../models/qwen3-shape.ts";
 
-/** What specialises the kernels: one PTX file each. */
+/** What specialises the kernels: a pair of PTX files each, prompts' kernels and all others. */
 export interface KernelShape {
   name: string;
   hidden: number;
@@ -25,9 +25,6 @@ export const pageTokens = 64;
 /** One page of one KV head in one layer: keys, values and their scales. */
 export const pageBytes = 16_640;
 export const maxBatch = 32;
-/** Tokens that a block of attention_prefill serves, and its rows: four query heads each. */
-export const queryBlockTokens = 48;
-export const queryBlockRows = 4 * queryBlockTokens;
 export const sampleSlices = 128;
 export const recentTokens = 4096;
 export const maxBiases = 1024;
@@ -90,16 +87,19 @@ export function kernelShapeOf(model: Qwen3Shape): KernelShape {
   return found;
 }
 
-/** The PTX for a shape on a GPU: Hopper's own from compute capability 9.0, else the portable one. */
-export function kernelFile(shape: KernelShape, capability: number): string {
-  const architecture = capability >= 90 ? "sm_90" : "sm_80";
-  const file = path.join(import.meta.dirname, "../../../kernels/ptx", `${shape.name}.${architecture}.ptx`);
-  if (!existsSync(file)) {
-    throw new AppError("unsupported", `The kernels for ${shape.name} on ${architecture} are not built.`, {
+/** Whether a GPU runs the kernels that only Hopper has: wgmma is gone from what came later. */
+export const hasWgmma = (capability: number): boolean => capability === 90;
+
+/** The PTX for a shape on a GPU: Hopper's own where it fits, else the portable one. */
+export function kernelFiles(shape: KernelShape, capability: number): string[] {
+  const wanted = [capability >= 90 ? "sm_90" : "sm_80", hasWgmma(capability) ? "prefill.sm_90a" : "prefill.sm_80"];
+  return wanted.map((name) => {
+    const file = path.join(import.meta.dirname, "../../../kernels/ptx", `${shape.name}.${name}.ptx`);
+    if (existsSync(file)) return file;
+    throw new AppError("unsupported", `The kernels for ${shape.name} (${name}) are not built.`, {
       hint: "Run `npm run kernels` (it needs nvcc), or start with --engine llama.",
     });
-  }
-  return file;
+  });
 }
 
 export type Quantisation = "q4" | "q6";
@@ -190,10 +190,5 @@ export function batchSharedBytes(plan: MatrixPlan, { tiles }: Bucket, { isHopper
   return 8 * depth * slot + 2 * segmentUnits * columns * (256 + 64) + 8 * depth * 8 + 16;
 }
 
-export function prefillSharedBytes(type: Quantisation, { isHopper }: { isHopper: boolean }): number {
-  return 2 * 8 * unitBytes[type] + (isHopper ? 3 : 2) * 128 * 64 * 2 + 128 * 8 * 4;
-}
-
 export const attentionSharedBytes = 4 * pageBytes;
-export const flashSharedBytes = 2 * pageBytes + 2 * 32_768;
 export const sampleSharedBytes = 46 * 1024;

@@ -10,14 +10,29 @@ import type { CudaSupport, EngineOptions } from "../open.ts";
 import { openEngineOverRunner } from "./cuda-engine.ts";
 import { Device, type DeviceFacts } from "./device.ts";
 import { openGrammars } from "./grammar.ts";
-import { type KernelShape, kernelFile, kernelShapeOf, leastCapability, maxBatch, pageTokens } from "./kernels.ts";
+import {
+  hasWgmma,
+  type KernelShape,
+  kernelFiles,
+  kernelShapeOf,
+  leastCapability,
+  maxBatch,
+  pageTokens,
+} from "./kernels.ts";
 import { planMemory } from "./memory-plan.ts";
+import { queryBlockTokens } from "./prompt-steps.ts";
 import { CudaRunner } from "./runner.ts";
 import { loadWeights, weightBytesOf } from "./weights.ts";
 import { workspaceBytes } from "./workspace.ts";
 
-/** Prompt tokens of one step: large enough to fill the GPU, small enough that others' tokens wait for a tenth of a second at most. */
-const stepTokensOf = ({ capability }: DeviceFacts): number => (capability >= 90 ? 4096 : 2048);
+/**
+ * Prompt tokens of one step: large enough to fill the GPU, small enough that others' tokens wait for a tenth of a second at most. On Hopper blocks of
+ * attention for eight KV heads fill the multiprocessors six times, without a rest.
+ */
+function stepTokensOf({ capability, multiprocessors }: DeviceFacts): number {
+  if (!hasWgmma(capability)) return capability >= 90 ? 4096 : 2048;
+  return Math.floor((6 * multiprocessors) / 8) * queryBlockTokens;
+}
 
 function refuseOldGpu({ name, capability }: DeviceFacts): void {
   if (capability >= leastCapability) return;
@@ -52,7 +67,7 @@ export async function cudaSupport(modelFile: string): Promise<CudaSupport> {
   }
   try {
     refuseOldGpu(facts);
-    kernelFile(kernelShapeOf(qwen3ShapeOf(readGguf(modelFile))), facts.capability);
+    kernelFiles(kernelShapeOf(qwen3ShapeOf(readGguf(modelFile))), facts.capability);
     return { ok: true, device: facts.name };
   } catch (error) {
     return { ok: false, reason: toAppError(error).message, gpuPresent: true };
@@ -85,7 +100,7 @@ export async function openCudaRunner(options: RunnerOptions): Promise<OpenedRunn
   const device = Device.open({ capability: options.capability });
   try {
     refuseOldGpu(device.facts);
-    device.loadKernels(kernelFile(kernels, device.facts.capability));
+    for (const file of kernelFiles(kernels, device.facts.capability)) device.loadKernels(file);
     const stepTokens = stepTokensOf(device.facts);
     const slots = Math.min(maxBatch, Math.max(1, options.parallel));
     const contextTokens = options.contextTokens || shape.contextTokens;

@@ -1,5 +1,5 @@
-// The model as launches: which kernel reads what and writes where. decodeStep is what a graph captures for a batch size; prefillStep runs a
-// prompt chunk. Nothing here waits for the device.
+// The model as launches: which kernel reads what and writes where. decodeStep is what a graph captures for a batch size; prompts are
+// prompt-steps.ts. Nothing here waits for the device.
 //
 // One sequence: five kernels a layer, norms and quantisation inside the products. More: eight, because a block per sequence then does once what
 // every block would repeat.
@@ -12,7 +12,6 @@ import {
   buckets,
   type Deal,
   dealSegments,
-  flashSharedBytes,
   gemvSharedBytes,
   gemvThreads,
   headDim,
@@ -20,14 +19,13 @@ import {
   type MatrixPlan,
   maxBatch,
   persistentSharedBytes,
-  prefillSharedBytes,
-  queryBlockRows,
   sampleSharedBytes,
   sampleSlices,
   segmentsOf,
 } from "./kernels.ts";
+import { type PromptChunk, PromptSteps } from "./prompt-steps.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
-import { splitPlaces, type Workspace } from "./workspace.ts";
+import type { Workspace } from "./workspace.ts";
 
 interface Matrix {
   plan: MatrixPlan;
@@ -37,15 +35,6 @@ interface Matrix {
 }
 
 type MatrixName = "qkv_v4" | "qkv_v6" | "o" | "gate_up" | "down_q4" | "down_q6" | "head";
-
-export interface PrefillChunk {
-  /** Tokens of all sequences in the step, one after another; already in the workspace's prompt arrays. */
-  tokens: number;
-  /** Blocks of up to queryBlockTokens queries. */
-  blocks: number;
-  /** The longest context any of them sees. */
-  contextTokens: number;
-}
 
 export class Qwen3Steps {
   readonly #device: Device;
@@ -57,6 +46,7 @@ export class Qwen3Steps {
   readonly #isHopper: boolean;
   readonly #results: { address: number; ring: number };
   readonly #layerTable: number;
+  readonly #prompts: PromptSteps;
   /** One kernel for all layers of a single sequence instead of five a layer; needs Hopper's shared memory. No faster yet. */
   isPersistent = false;
   /** Device memory for 8 clocks of each of a layer's five steps, for the bench; 0: none. */
@@ -80,6 +70,7 @@ export class Qwen3Steps {
     this.#epsilon = f32(options.epsilon);
     this.#results = options.results;
     this.#isHopper = device.facts.capability >= 90;
+    this.#prompts = new PromptSteps(device, options);
     const table = options.weights.layers.flatMap((layer, index) => [
       ...[layer.qkv, layer.value, layer.attentionOutput, layer.gateUp, layer.down],
       ...[layer.attentionNorm, layer.queryNorm, layer.keyNorm, layer.feedForwardNorm],
@@ -343,71 +334,8 @@ export class Qwen3Steps {
   }
 
   /** All layers for a chunk of prompt tokens; their KV goes to the pages. */
-  prefillStep(chunk: PrefillChunk): void {
-    const { prompt, pageTable, tableStride, pool, poolLayerBytes, turns } = this.#space;
-    const { hidden, feedForward, heads, kvHeads } = this.#shape;
-    const { tokens, blocks } = chunk;
-    const queryRows = heads * headDim;
-    const qkvRows = queryRows + 2 * kvHeads * headDim;
-    const queryKeyRows = queryRows + kvHeads * headDim;
-    const splits = this.#prefillSplits(chunk);
-    this.#launch("embed_tokens", { grid: [tokens], block: 256 }, [
-      ...[u64(this.#weights.embedding), u64(prompt.tokens), u64(prompt.x)],
-    ]);
-    const norm = (gain: number): void =>
-      this.#launch("norm_rows_f16", { grid: [tokens], block: 256 }, [
-        ...[u64(prompt.x), u64(gain), this.#epsilon, u64(prompt.normed)],
-      ]);
-    const gemm = (
-      name: string,
-      weights: number,
-      x: number,
-      out: { at: number; rows: number; stride: number; offset?: number },
-    ) =>
-      this.#launch(
-        name,
-        {
-          grid: [Math.ceil(tokens / 128), out.rows / 128],
-          block: 128,
-          sharedBytes: prefillSharedBytes(name.endsWith("q6") ? "q6" : "q4", { isHopper: this.#isHopper }),
-        },
-        [struct([weights, x, out.at], [i32(tokens), i32(out.stride), i32(out.offset ?? 0)])],
-      );
-    for (const [index, layer] of this.#weights.layers.entries()) {
-      const pages = pool + index * poolLayerBytes;
-      norm(layer.attentionNorm);
-      gemm("prefill_qkv_q4", layer.qkv, prompt.normed, { at: prompt.qkv, rows: queryKeyRows, stride: qkvRows });
-      gemm(`prefill_qkv_${layer.valueType}`, layer.value, prompt.normed, {
-        ...{ at: prompt.qkv, rows: kvHeads * headDim, stride: qkvRows, offset: queryKeyRows },
-      });
-      this.#launch("kv_write_prefill", { grid: [tokens, Math.ceil((heads + 2 * kvHeads) / 8)], block: 256 }, [
-        struct(
-          [
-            ...[prompt.qkv, layer.queryNorm, layer.keyNorm, turns, prompt.slots, prompt.positions],
-            ...[pageTable, pages, prompt.q],
-          ],
-          [i32(tableStride), this.#epsilon],
-        ),
-      ]);
-      const flash = struct(
-        [prompt.q, pages, pageTable, prompt.blocks, prompt.attended, prompt.partials],
-        [i32(tableStride), i32(splits), i32(blocks)],
-      );
-      this.#launch(
-        "attention_prefill",
-        { grid: [blocks, kvHeads, splits], block: 2 * queryBlockRows, sharedBytes: flashSharedBytes },
-        [flash],
-      );
-      if (splits > 1) this.#launch("attention_merge", { grid: [blocks, kvHeads, queryBlockRows], block: 32 }, [flash]);
-      gemm("prefill_o", layer.attentionOutput, prompt.attended, { at: prompt.x, rows: hidden, stride: hidden });
-      norm(layer.feedForwardNorm);
-      gemm("prefill_gate_up", layer.gateUp, prompt.normed, {
-        at: prompt.h,
-        rows: 2 * feedForward,
-        stride: feedForward,
-      });
-      gemm(`prefill_down_${layer.downType}`, layer.down, prompt.h, { at: prompt.x, rows: hidden, stride: hidden });
-    }
+  prefillStep(chunk: PromptChunk): void {
+    this.#prompts.run(chunk);
   }
 
   /** Samples after the last positions of up to 32 prompts; rows, slots, masks and positions are in the workspace's prompt arrays. */
@@ -417,13 +345,6 @@ export class Qwen3Steps {
     const bucket = buckets.find(({ batch }) => batch >= count) ?? buckets[5];
     this.#head(bucket, { afterLayers: false });
     this.#sample(Math.min(bucket.batch, maxBatch), { fromPrompt: true });
-  }
-
-  /** Few queries against a long context leave most of the GPU idle: then the pages are dealt over blocks too. */
-  #prefillSplits({ blocks, contextTokens }: PrefillChunk): number {
-    const places = blocks * this.#shape.kvHeads;
-    const wanted = Math.floor(this.#device.facts.multiprocessors / places);
-    return Math.max(1, Math.min(wanted, 16, Math.ceil(contextTokens / 256), Math.floor(splitPlaces / places)));
   }
 
   #launch(name: string, shape: LaunchShape, args: readonly Argument[]): void {

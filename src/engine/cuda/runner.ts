@@ -14,11 +14,11 @@ import {
   maxBatch,
   maxBiases,
   pageTokens,
-  queryBlockTokens,
   recentTokens,
   resultBytes,
   settingsBytes,
 } from "./kernels.ts";
+import { queryBlockTokens } from "./prompt-steps.ts";
 import { Qwen3Steps } from "./qwen3-steps.ts";
 import type { Runner, RunnerLimits, SampledToken, SlotSettings, StepEntry } from "./runner-contract.ts";
 import { UploadRing } from "./upload-ring.ts";

@@ -10,7 +10,6 @@ import {
   maxSplits,
   pageBytes,
   pageTokens,
-  queryBlockRows,
   recentTokens,
   sampleSlices,
   settingsBytes,
@@ -25,9 +24,9 @@ export interface WorkspaceSize {
   ropeBase: number;
 }
 
-/** Blocks of queries times KV heads times splits that attention_prefill may use when it splits. */
+/** Blocks of queries times KV heads times splits that attention_prefill may use when it splits, each with 192 rows of 132 floats. */
 export const splitPlaces = 512;
-const partialBytes = queryBlockRows * 132 * 4;
+const partialBytes = 192 * 132 * 4;
 
 export type Workspace = ReturnType<typeof allocateWorkspace>;
 
@@ -58,6 +57,8 @@ function layout(shape: KernelShape, size: WorkspaceSize, take: (bytes: number, a
     values: take(maxBatch * inputs, about),
     scales: take((maxBatch * inputs) / 4, about),
   });
+  // Hopper's products read whole tiles of up to 128 tokens.
+  const tiled = Math.ceil(stepTokens / 128) * 128;
   const planes = (inputs: number, rows: number, about: string): Handle =>
     take((inputs / 512) * maxBatch * rows * 4, about);
   return {
@@ -109,11 +110,11 @@ function layout(shape: KernelShape, size: WorkspaceSize, take: (bytes: number, a
       positions: take(stepTokens * 4, "prompt"),
       blocks: take((Math.ceil(stepTokens / 32) + slots) * 16, "prompt"),
       x: take(stepTokens * hidden * 4, "prompt"),
-      normed: take(stepTokens * hidden * 2, "prompt"),
+      normed: take(tiled * hidden * 2, "prompt"),
       qkv: take(stepTokens * qkvRows * 4, "prompt"),
       q: take(stepTokens * queryRows * 2, "prompt"),
-      attended: take(stepTokens * queryRows * 2, "prompt"),
-      h: take(stepTokens * feedForward * 2, "prompt"),
+      attended: take(tiled * queryRows * 2, "prompt"),
+      h: take(tiled * feedForward * 2, "prompt"),
       partials: take(splitPlaces * partialBytes, "prompt attention"),
     },
   };

@@ -1,0 +1,258 @@
+// gemm_prefill_w4a16 for Hopper: weights are turned to f16 fragments in registers, as in the portable kernel, but multiplied by wgmma with tiles of
+// activations in shared memory (prompt.cuh). A block makes 128 rows by COLUMNS tokens with two warpgroups; its first warp asks the copy engine for
+// units and tiles. While one group of 32 inputs is multiplied, each warp prepares the next; two blocks share a multiprocessor.
+//
+// Few tokens make few blocks: then a cluster of blocks shares a tile, each with some of its inputs, and adds up through shared memory in a fixed order.
+#include "prefill_weights.cuh"
+#include "wgmma.cuh"
+
+constexpr int kHopperGemmThreads = 256, kUnitStages = 2;
+
+struct HopperPrefillArgs {
+  const uint8_t* weights;
+  const uint8_t* weights_b;   // Q6 rows from `rows_a` on, where a matrix has both
+  const __half* x;            // [tokens][inputs] in tiles
+  void* out;
+  int tokens, out_stride, rows_a;
+};
+
+/// Shared memory, in order: token tiles, units, scales of each warp, barriers. Two blocks must fit a multiprocessor.
+template <int UNIT_BYTES, int COLUMNS> struct HopperTiles {
+  static constexpr int kColumns = COLUMNS, kTokenBytes = COLUMNS * 128, kTokenStages = COLUMNS == 128 ? (UNIT_BYTES == kUnitBytes<kQ4> ? 4 : 3) : 4;
+  uint8_t* tokens;
+  uint8_t* units;
+  uint32_t* scales;
+  uint64_t *token_full, *token_empty, *unit_full, *unit_empty;
+  __device__ __forceinline__ HopperTiles() {
+    extern __shared__ __align__(1024) uint8_t shared[];
+    tokens = shared;
+    units = tokens + kTokenStages * kTokenBytes;
+    scales = reinterpret_cast<uint32_t*>(units + kUnitStages * 8 * UNIT_BYTES);
+    token_full = reinterpret_cast<uint64_t*>(scales + 8 * 128);
+    token_empty = token_full + kTokenStages;
+    unit_full = token_empty + kTokenStages;
+    unit_empty = unit_full + kUnitStages;
+  }
+};
+
+// ---- clusters ----
+
+__device__ __forceinline__ int cluster_blocks() {
+  int n;
+  asm("mov.u32 %0, %%cluster_nctaid.z;" : "=r"(n));
+  return n;
+}
+__device__ __forceinline__ void cluster_sync() {
+  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+__device__ __forceinline__ void store_to_block(uint32_t shared_at, uint32_t block, float4 v) {
+  uint32_t at;
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(shared_at), "r"(block));
+  asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w) : "memory");
+}
+
+/// Writes PIECES pieces of eight columns: v[i] holds rows g and g + 8 of a row tile by columns token + 8 i, + 1. All is read before anything is
+/// written: the compiler cannot know that the places differ.
+template <PrefillEpilogue EPILOGUE, int PIECES> __device__ __forceinline__ void finish_pieces(const HopperPrefillArgs& args, const float4 (&v)[PIECES], int row_tile, int token, int g) {
+  float* out = static_cast<float*>(args.out) + row_tile * 16 + g;
+  float before[PIECES][4];
+  if (EPILOGUE == kAddResidual) {
+#pragma unroll
+    for (int i = 0; i < PIECES; i++)
+#pragma unroll
+      for (int c = 0; c < 2; c++) {
+        const float* from = out + (size_t)min(token + 8 * i + c, args.tokens - 1) * args.out_stride;
+        before[i][c] = from[0];
+        before[i][2 + c] = from[8];
+      }
+  }
+#pragma unroll
+  for (int i = 0; i < PIECES; i++) {
+    const float values[4] = {v[i].x, v[i].y, v[i].z, v[i].w};
+#pragma unroll
+    for (int c = 0; c < 2; c++) {
+      const int at = token + 8 * i + c;
+      if (at >= args.tokens) continue;
+      const float a = values[c], b = values[2 + c];
+      if (EPILOGUE == kSiluHalf) {
+        static_cast<__half*>(args.out)[prompt_at<kFeedForward>(at, row_tile * 8 + g)] = __float2half_rn(fminf(fmaxf(silu(a) * b, -65504.0f), 65504.0f));
+      } else {
+        out[(size_t)at * args.out_stride] = EPILOGUE == kAddResidual ? before[i][c] + a : a;
+        out[(size_t)at * args.out_stride + 8] = EPILOGUE == kAddResidual ? before[i][2 + c] + b : b;
+      }
+    }
+  }
+}
+
+/// What the first warp asks the copy engine for.
+template <int UNITS, class TILES> struct TileLoader {
+  static constexpr int kColumns = TILES::kColumns, kTokenStages = TILES::kTokenStages;
+  const TILES tiles;
+  const uint8_t *from_units, *from_tokens;
+  int unit_bytes, unit_count, lane;
+  __device__ __forceinline__ void unit(int n) const {
+    if (n >= unit_count) return;
+    const int place = n % kUnitStages;
+    barrier_wait(tiles.unit_empty + place, (n / kUnitStages & 1) ^ 1);
+    if (lane == 0) barrier_expect(tiles.unit_full + place, 8 * unit_bytes);
+    __syncwarp();
+    if (lane < 8) bulk_copy_announced(tiles.units + (place * 8 + lane) * unit_bytes, from_units + ((size_t)lane * UNITS + n) * unit_bytes, unit_bytes, tiles.unit_full + place);
+    __syncwarp();
+  }
+  __device__ __forceinline__ void step(int step) const {
+    if (step >= unit_count * 4) return;
+    const int stage = step % kTokenStages;
+    barrier_wait(tiles.token_empty + stage, (step / kTokenStages & 1) ^ 1);
+    if (lane == 0) {
+      barrier_expect(tiles.token_full + stage, TILES::kTokenBytes);
+#pragma unroll
+      for (int at = 0; at < TILES::kTokenBytes; at += 8192)
+        bulk_copy_announced(tiles.tokens + stage * TILES::kTokenBytes + at, from_tokens + (size_t)at * UNITS * 4 + (size_t)step * 8192, min(8192, TILES::kTokenBytes - at),
+                            tiles.token_full + stage);
+    }
+    __syncwarp();
+  }
+};
+
+/// sums = this warp's 16 rows by the block's tokens.
+template <int TYPE, class LOADER> __device__ __forceinline__ void multiply_tiles(float (&sums)[LOADER::kColumns / 2], const LOADER& loader, int warp) {
+  constexpr int kUnit = kUnitBytes<TYPE>, kStages = LOADER::kTokenStages, kTokenBytes = LOADER::kColumns * 128;
+  const auto& tiles = loader.tiles;
+  const int lane = loader.lane, unit_count = loader.unit_count, g = lane >> 2;
+  uint32_t* scales = tiles.scales + warp * 128;      // [group][row]
+  const uint8_t* my_units = tiles.units + warp * kUnit;
+  uint32_t a[2][2][4];
+
+  auto decode_scales = [&](const uint8_t* unit) {
+    __syncwarp();
+    decode_unit_scales<TYPE>(unit, lane, [&](int row, int group, uint32_t v) { scales[group * 16 + row] = v; });
+    __syncwarp();
+  };
+  auto prepare = [&](const uint8_t* unit, int group, uint32_t (&to)[2][4]) {
+    weight_fragments<TYPE>(unit, group, lane, scales[group * 16 + g], scales[group * 16 + g + 8], to[0], to[1]);
+  };
+
+  if (warp == 0) {
+    loader.unit(0);
+    for (int step = 0; step < kStages - 2; step++) loader.step(step);
+  }
+  barrier_wait(tiles.unit_full, 0);
+  decode_scales(my_units);
+  prepare(my_units, 0, a[0]);
+#pragma unroll 1
+  for (int step = 0; step < unit_count * 4; step++) {
+    const int n = step >> 2, p = step & 3;
+    const uint8_t* unit = my_units + n % kUnitStages * 8 * kUnit;
+    barrier_wait(tiles.token_full + step % kStages, step / kStages & 1);
+    const uint32_t tile = shared_address(tiles.tokens + step % kStages * kTokenBytes);
+#pragma unroll
+    for (int e = 0; e < 2; e++) {
+      hold(a[e][0]);
+      hold(a[e][1]);
+      wgmma_fence();
+#pragma unroll
+      for (int j = 0; j < 2; j++) wgmma<LOADER::kColumns>(sums, a[e][j], tile_descriptor(tile + e * 64 + j * 32), step > 0 || e > 0 || j > 0);
+      wgmma_commit();
+      if (e == 0 && warp == 0) {                                // tiles left two steps ago, units a while ago: hardly anyone still reads them
+        loader.step(step + kStages - 2);
+        if (p == 1) loader.unit(n + 1);
+      }
+      wgmma_wait<1>();                                          // the group before is done: its fragments and, after every second, its tile are free
+      if (e == 0) {
+        if (step > 0 && lane == 0) barrier_arrive(tiles.token_empty + (step - 1) % kStages);
+        prepare(unit, 2 * p + 1, a[1]);
+      } else if (p < 3) {
+        prepare(unit, 2 * p + 2, a[0]);
+      } else {
+        __syncwarp();
+        if (lane == 0) barrier_arrive(tiles.unit_empty + n % kUnitStages);
+        if (n + 1 < unit_count) {
+          const uint8_t* next = my_units + (n + 1) % kUnitStages * 8 * kUnit;
+          barrier_wait(tiles.unit_full + (n + 1) % kUnitStages, (n + 1) / kUnitStages & 1);
+          decode_scales(next);
+          prepare(next, 0, a[0]);
+        }
+      }
+    }
+  }
+  wgmma_wait<0>();
+  hold(sums);
+}
+
+template <int UNITS, int TYPE_A, int TYPE_B, PrefillEpilogue EPILOGUE, int COLUMNS> __device__ __forceinline__ void gemm_hopper(const HopperPrefillArgs& args) {
+  using Tiles = HopperTiles<(kUnitBytes<TYPE_A> > kUnitBytes<TYPE_B> ? kUnitBytes<TYPE_A> : kUnitBytes<TYPE_B>), COLUMNS>;
+  constexpr int kPieces = COLUMNS / 8, kTogether = 4;
+  const Tiles tiles;
+  const int lane = threadIdx.x & 31, warp = __shfl_sync(~0u, threadIdx.x >> 5, 0), g = lane >> 2, t = lane & 3;
+  const int splits = cluster_blocks(), split = splits > 1 ? blockIdx.z : 0;
+  const int first_unit = UNITS * split / splits, unit_count = UNITS * (split + 1) / splits - first_unit;
+  const int row_tile0 = blockIdx.y * 8, token = blockIdx.x * COLUMNS + 2 * t;
+  const bool is_b = TYPE_A != TYPE_B && row_tile0 * 16 >= args.rows_a;
+
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < Tiles::kTokenStages; i++) {
+      barrier_init_count(tiles.token_full + i, 1);
+      barrier_init_count(tiles.token_empty + i, 8);
+    }
+    for (int i = 0; i < kUnitStages; i++) {
+      barrier_init_count(tiles.unit_full + i, 1);
+      barrier_init_count(tiles.unit_empty + i, 8);
+    }
+    barrier_init_done();
+  }
+  __syncthreads();
+
+  const int unit_bytes = is_b ? kUnitBytes<TYPE_B> : kUnitBytes<TYPE_A>, matrix_tile = is_b ? row_tile0 - args.rows_a / 16 : row_tile0;
+  const TileLoader<UNITS, Tiles> loader{tiles,
+                                        (is_b ? args.weights_b : args.weights) + ((size_t)matrix_tile * UNITS + first_unit) * unit_bytes,
+                                        reinterpret_cast<const uint8_t*>(args.x) + ((size_t)blockIdx.x * Tiles::kTokenBytes * UNITS + first_unit * 8192) * 4,
+                                        unit_bytes, unit_count, lane};
+  float sums[COLUMNS / 2];
+  if (is_b) multiply_tiles<TYPE_B>(sums, loader, warp);
+  else multiply_tiles<TYPE_A>(sums, loader, warp);
+
+  auto piece = [&](int i) { return make_float4(sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]); };
+  if (splits == 1) {
+#pragma unroll
+    for (int i = 0; i < kPieces; i += kTogether) {
+      const float4 v[kTogether] = {piece(i), piece(i + 1), piece(i + 2), piece(i + 3)};
+      finish_pieces<EPILOGUE>(args, v, row_tile0 + warp, token + 8 * i, g);
+    }
+    return;
+  }
+  // Piece i of eight columns belongs to block i * splits / pieces of the cluster: everyone sends it there, it adds up and finishes.
+  float4* parts = reinterpret_cast<float4*>(tiles.tokens);
+  cluster_sync();                                               // nobody uses its tiles any more
+#pragma unroll
+  for (int i = 0; i < kPieces; i++) {
+    const int owner = i * splits / kPieces, mine = i - (owner * kPieces + splits - 1) / splits;
+    store_to_block(shared_address(parts + (mine * splits + split) * kHopperGemmThreads + threadIdx.x), owner, piece(i));
+  }
+  cluster_sync();
+  const int from = (split * kPieces + splits - 1) / splits, to = ((split + 1) * kPieces + splits - 1) / splits;
+  for (int i = from; i < to; i++) {
+    float4 v[1] = {make_float4(0, 0, 0, 0)};
+    for (int s = 0; s < splits; s++) {
+      const float4 part = parts[((i - from) * splits + s) * kHopperGemmThreads + threadIdx.x];
+      v[0].x += part.x; v[0].y += part.y; v[0].z += part.z; v[0].w += part.w;
+    }
+    finish_pieces<EPILOGUE>(args, v, row_tile0 + warp, token + 8 * i, g);
+  }
+}
+
+/// Grid (token tiles of COLUMNS, rows / 128, splits), clusters of (1, 1, splits). With 96 columns there is one token tile.
+#define HOPPER_GEMM(name, units, type_a, type_b, epilogue, columns)                                                        \
+  extern "C" __global__ void __launch_bounds__(kHopperGemmThreads, 2) name##_##columns(const HopperPrefillArgs args) {   \
+    gemm_hopper<units, type_a, type_b, epilogue, columns>(args);                                                           \
+  }
+#define HOPPER_GEMMS(columns)                                                             \
+  HOPPER_GEMM(prefill_qkv_q4, kHidden / 256, kQ4, kQ4, kStore, columns)                   \
+  HOPPER_GEMM(prefill_qkv_q6, kHidden / 256, kQ4, kQ6, kStore, columns)                   \
+  HOPPER_GEMM(prefill_o, kQueryRows / 256, kQ4, kQ4, kAddResidual, columns)               \
+  HOPPER_GEMM(prefill_gate_up, kHidden / 256, kQ4, kQ4, kSiluHalf, columns)               \
+  HOPPER_GEMM(prefill_down_q4, kFeedForward / 256, kQ4, kQ4, kAddResidual, columns)       \
+  HOPPER_GEMM(prefill_down_q6, kFeedForward / 256, kQ6, kQ6, kAddResidual, columns)
+
+HOPPER_GEMMS(64)
+HOPPER_GEMMS(96)
+HOPPER_GEMMS(128)
