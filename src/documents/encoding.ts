@@ -22,11 +22,42 @@ export function decodeText(bytes: Uint8Array): DecodedText {
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
   }
-  const guess = detect(Buffer.from(bytes.subarray(0, sampleBytes)))?.encoding?.toLowerCase() ?? "";
-  // GB18030 holds all of GBK and GB2312. A guess that the platform cannot decode, or of plain ASCII, says nothing.
-  const name = guess.startsWith("gb") || guess === "" || guess === "ascii" || guess === "utf-8" ? "gb18030" : guess;
-  const text = decodeAs(bytes, name) ?? new TextDecoder("gb18030").decode(bytes);
-  return { text, encoding: name, isGuess: true };
+  const sample = bytes.subarray(0, sampleBytes);
+  const guess = detect(Buffer.from(sample))?.encoding?.toLowerCase() ?? "";
+  const name = platformNames.get(guess) ?? guess;
+  const text = saysNothing.test(guess) || isPlainChinese(sample) ? undefined : decodeAs(bytes, name);
+  return text === undefined
+    ? { text: new TextDecoder("gb18030").decode(bytes), encoding: "gb18030", isGuess: true }
+    : { text, encoding: name, isGuess: true };
+}
+
+/** GB18030 holds all of GBK and GB2312; plain ASCII and UTF-8 were ruled out before. */
+const saysNothing = /^(?:gb.*|ascii|utf-8|)$/;
+
+/** The detector's names that the platform calls otherwise. */
+const platformNames: ReadonlyMap<string, string> = new Map([
+  ["cp932", "shift_jis"],
+  ["cp949", "euc-kr"],
+  ["uhc", "euc-kr"],
+]);
+
+/**
+ * Whether all pairs of bytes are signs or common characters of GB2312. Short Chinese text is often taken for Korean, which uses the same
+ * range of bytes, but never the later half of it.
+ */
+function isPlainChinese(bytes: Uint8Array): boolean {
+  let isBeyondKorean = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const lead = bytes[at] ?? 0;
+    if (lead < 0x80) continue;
+    const trail = bytes[++at];
+    // The sample may end within a pair.
+    if (trail === undefined) break;
+    const isCommon = (lead >= 0xa1 && lead <= 0xa3) || (lead >= 0xb0 && lead <= 0xd7);
+    if (!isCommon || trail < 0xa1) return false;
+    if (lead > 0xc8) isBeyondKorean = true;
+  }
+  return isBeyondKorean;
 }
 
 function decodeAs(bytes: Uint8Array, name: string): string | undefined {
@@ -45,17 +76,18 @@ function markedEncoding(bytes: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** UTF-16 without a mark shows as zero bytes at every other place where the text has Latin letters, figures or line ends. */
-function unmarkedUtf16(bytes: Uint8Array): string | undefined {
-  const length = Math.min(bytes.length & ~1, 4096);
-  if (length < 8) return undefined;
-  let [even, odd] = [0, 0];
-  for (let at = 0; at < length; at += 2) {
-    if (bytes[at] === 0) even++;
-    if (bytes[at + 1] === 0) odd++;
-  }
-  const enough = length / 2 / 10;
-  if (odd > enough && even === 0) return "utf-16le";
-  if (even > enough && odd === 0) return "utf-16be";
-  return undefined;
+/**
+ * UTF-16 without a mark shows as zero bytes at every other place where the text has Latin letters, figures or line ends; among Chinese
+ * text they are few, and what decides is that all of it are characters of text.
+ */
+export function unmarkedUtf16(bytes: Uint8Array): "utf-16le" | "utf-16be" | undefined {
+  const sample = bytes.subarray(0, Math.min(bytes.length & ~1, 4096));
+  if (sample.length < 8 || !sample.includes(0)) return undefined;
+  return (["utf-16le", "utf-16be"] as const).find((encoding) => {
+    const text = new TextDecoder(encoding).decode(sample);
+    const written = text.match(
+      /[\t\n\r\x20-\x7e\xa0-\u024f\u2010-\u2027\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]/g,
+    );
+    return (written?.length ?? 0) >= text.length * 0.97;
+  });
 }

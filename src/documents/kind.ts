@@ -1,6 +1,7 @@
 // What a file is, by its content; its name only decides among kinds of text, and a name that says otherwise is worth a warning.
 import path from "node:path";
 import { AppError } from "../base/errors.ts";
+import { unmarkedUtf16 } from "./encoding.ts";
 
 /** The readers there are. */
 export type FileKind =
@@ -180,14 +181,13 @@ function kindOfText(bytes: Uint8Array, { head, name }: { head: string; name: str
 function isBinary(bytes: Uint8Array): boolean {
   const sample = bytes.subarray(0, 8192);
   const isMarked = (sample[0] === 0xff && sample[1] === 0xfe) || (sample[0] === 0xfe && sample[1] === 0xff);
-  if (isMarked) return false;
-  let [even, odd, control] = [0, 0, 0];
-  for (const [index, byte] of sample.entries()) {
-    if (byte === 0) index % 2 === 0 ? even++ : odd++;
-    else if (byte < 32 && byte !== 9 && byte !== 10 && byte !== 13 && byte !== 12 && byte !== 27) control++;
+  if (isMarked || unmarkedUtf16(sample)) return false;
+  let control = 0;
+  for (const byte of sample) {
+    if (byte === 0) return true;
+    if (byte < 32 && byte !== 9 && byte !== 10 && byte !== 13 && byte !== 12 && byte !== 27) control++;
   }
-  const isUtf16 = (even === 0) !== (odd === 0) && Math.max(even, odd) > sample.length / 20;
-  return (even + odd > 0 && !isUtf16) || (!isUtf16 && control > sample.length * 0.1);
+  return control > sample.length * 0.1;
 }
 
 function latin1(bytes: Uint8Array, from: number, to: number): string {

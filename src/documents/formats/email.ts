@@ -20,7 +20,8 @@ export async function readEmail(bytes: Uint8Array, { name, limits, warn }: ReadC
     ["From", people(mail.from ? [mail.from] : [])],
     ["To", people(mail.to)],
     ["Cc", people(mail.cc)],
-    ["Date", mail.date ?? ""],
+    // As the letter says it, with the writer's own time zone.
+    ["Date", mail.headers.find((header) => header.key === "date")?.value ?? mail.date ?? ""],
   ].filter(([, value]) => value !== "");
   const segments: DraftSegment[] = [];
   if (mail.subject) segments.push({ kind: "heading", page: 1, level: 1, text: mail.subject });

@@ -45,6 +45,8 @@ interface OpenTable {
 }
 
 const mostSpan = 1000;
+/** Tables within tables; what lies deeper gives its words to the innermost of these. */
+const mostTables = 20;
 
 /** Marks a picture whose text has been recognised: the number of its segments follows. */
 export const pictureScheme = "quern-picture:";
@@ -65,6 +67,7 @@ export function htmlSegments(
   let items: ListItem[] = [];
   let isInItem = false;
   let cellCount = 0;
+  let tooDeep = 0;
 
   const flushList = (): void => {
     if (items.length > 0) segments.push({ kind: "list", page, items });
@@ -110,15 +113,7 @@ export function htmlSegments(
     if (!made) return;
     const outer = tables.at(-1);
     // A table inside a cell gives its words to the cell; tables made for layout come out as text.
-    if (outer?.cell)
-      outer.cell.parts.push(
-        made.kind === "table"
-          ? made.cells
-              .map((cell) => cell.text)
-              .filter(Boolean)
-              .join(" ")
-          : "",
-      );
+    if (outer?.cell) outer.cell.parts.push(wordsOf(made));
     else segments.push(made);
   };
 
@@ -177,13 +172,17 @@ export function htmlSegments(
       isInItem = isOpen;
       const list = lists.at(-1);
       if (list && isOpen) list.count++;
-    } else if (name === "table") {
-      if (isOpen && tables.length < 20) {
+    } else if (name === "table" && (isOpen ? tables.length >= mostTables : tooDeep > 0)) {
+      tooDeep += isOpen ? 1 : -1;
+      parts.push(" ");
+    } else if (tooDeep > 0 && /^t[rdh]$/.test(name)) parts.push(" ");
+    else if (name === "table") {
+      if (isOpen) {
         const outer = tables.at(-1);
         if (!outer?.cell) flush();
         flushList();
         tables.push({ cells: [], row: -1, column: 0, taken: new Set(), cell: undefined });
-      } else if (!isOpen) closeTable();
+      } else closeTable();
     } else if (name === "tr" && tables.length > 0) {
       const table = tables.at(-1);
       if (!table) continue;
@@ -238,6 +237,14 @@ function tableSegment({ cells }: OpenTable, page: number): DraftSegment | undefi
   );
   if (rows * columns === 1) return paragraph(page, filled[0]?.text ?? "");
   return { kind: "table", page, rows, columns, cells };
+}
+
+function wordsOf(segment: DraftSegment): string {
+  if (segment.kind !== "table") return plainTextOf(segment);
+  return segment.cells
+    .map((cell) => cell.text)
+    .filter((text) => text !== "")
+    .join(" ");
 }
 
 /** Bold signs become ** (none around blanks); a paragraph that is bold as a whole becomes emphasis. */

@@ -208,7 +208,8 @@ const longestParsed = 2_000_000;
 
 export async function readMarkdown(bytes: Uint8Array, context: ReadContext): Promise<Draft> {
   const text = decode(bytes, context);
-  const deep = /^(?:[>\s]*>){40}|^(?: {2,}[-*+] ?){40}|[[(*_]{400}/m.test(text);
+  // Each sign takes its blanks with it, so that there is one way to match: the check must not be the trap that it looks for.
+  const deep = /^[ \t]*(?:>[ \t]*|(?:[-*+]|\d{1,9}[.)])[ \t]+){40}|[[(*_]{400}/m.test(text);
   if (text.length > longestParsed || deep) return { kind: "markdown", pages: [flowPage(1, textSegments(text, 1))] };
   const tree = markdownParser.parse(text) as MarkdownNode;
   return {
