@@ -18,8 +18,10 @@ export function parseFormat(body: Fields): AnswerFormat | undefined {
   };
   add("response_format", parseResponseFormat(body));
   const structured = body.object("structured_outputs");
-  if (structured)
+  if (structured) {
+    assertStructuredNames(structured);
     for (const name of structuredNames) add(structured.path(name), readStructured(structured, name, name));
+  }
   for (const name of structuredNames) add(`guided_${name}`, readStructured(body, `guided_${name}`, name));
   add("grammar", readStructured(body, "grammar", "grammar"));
   add("json_schema", readStructured(body, "json_schema", "json"));
@@ -33,6 +35,22 @@ export function parseFormat(body: Fields): AnswerFormat | undefined {
 }
 
 const structuredNames = ["json", "json_object", "choice", "grammar", "regex", "structural_tag"] as const;
+
+/** An answer that should be held to something must not come free because of a name that nobody read. */
+function assertStructuredNames(structured: Fields): void {
+  const names = structured.names();
+  for (const name of names.filter((name) => !(structuredNames as readonly string[]).includes(name))) {
+    if (name === "disable_fallback" || structured.raw(name) === false) continue; // asks for nothing
+    throw unsupported(
+      structured.path(name),
+      `${structured.path(name).slice(0, 80)} is not supported.`,
+      `There are ${structuredNames.slice(0, 4).join(", ")}.`,
+    );
+  }
+  if (names.length === 0) {
+    throw refuse("structured_outputs", "structured_outputs is empty; it names json, json_object, choice or grammar.");
+  }
+}
 
 function readStructured(fields: Fields, name: string, kind: (typeof structuredNames)[number]): Grammar | undefined {
   if (!fields.has(name)) return undefined;

@@ -30,6 +30,7 @@ const unlimited = -1;
 
 export function parseGeneration(fields: Fields, { defaults, vocabularyTokens }: ParseContext): GenerationSettings {
   refuseWhatChangesTheAnswer(fields);
+  checkWhatChangesNothing(fields);
   const lastTokenId = vocabularyTokens - 1;
   const maxTokens = parseMaxTokens(fields, defaults.maxTokens);
   const minTokens = fields.integer("min_tokens", 0, Number.MAX_SAFE_INTEGER);
@@ -64,10 +65,18 @@ function parseSampling(fields: Fields, defaults: Sampling, lastTokenId: number):
     repeatPenalty: repeat ?? defaults.repeatPenalty,
     presencePenalty: fields.number("presence_penalty", -2, 2) ?? defaults.presencePenalty,
     frequencyPenalty: fields.number("frequency_penalty", -2, 2) ?? defaults.frequencyPenalty,
-    penaltyTokens: fields.integer("repeat_last_n", 0, 1_048_576) ?? defaults.penaltyTokens,
+    penaltyTokens: parsePenaltyTokens(fields) ?? defaults.penaltyTokens,
     logitBias: parseLogitBias(fields, lastTokenId) ?? defaults.logitBias,
     ...given("seed", seed ?? defaults.seed),
   };
+}
+
+const mostPenaltyTokens = 1_048_576;
+
+/** -1 means the whole context to llama.cpp and Ollama clients. */
+function parsePenaltyTokens(fields: Fields): number | undefined {
+  const wanted = fields.integer("repeat_last_n", -1, mostPenaltyTokens);
+  return wanted === -1 ? mostPenaltyTokens : wanted;
 }
 
 /** Engines take 32 bits; -1 means "any" to llama.cpp and vLLM clients. */
@@ -118,9 +127,11 @@ function parsePriority(fields: Fields): Priority {
 }
 
 interface Refusal {
-  /** Values that ask for nothing. */
+  /** Values that ask for nothing, also as the items of a list. */
   neutral: readonly unknown[];
   why: string;
+  /** That it is there asks for something already, even as an empty object. */
+  isAsking?: boolean;
 }
 
 const off = (why: string, ...neutral: unknown[]): Refusal => ({ neutral: [false, ...neutral], why });
@@ -132,11 +143,12 @@ export const refusedFields: Readonly<Record<string, Refusal>> = {
   audio: never("Quern answers in text only."),
   functions: never("Functions are the old form of tools; send `tools`."),
   function_call: never("Functions are the old form of tools; send `tool_choice`.", "none"),
+  modalities: never("Quern answers in text only.", "text"),
   prediction: never("Quern takes no predicted output."),
   reasoning_effort: never("This model answers without reasoning first.", "none"),
   suffix: never("This model does not fill in the middle.", ""),
   verbosity: never("This model has no verbosity setting; ask for short or long in the prompt.", "medium"),
-  web_search_options: never("Quern does not search the web."),
+  web_search_options: { ...never("Quern does not search the web."), isAsking: true },
   // vLLM
   allowed_token_ids: never("Quern cannot restrict an answer to a list of tokens; use logit_bias or a grammar."),
   bad_words: { neutral: [], why: "Quern cannot forbid words; use logit_bias for single tokens." },
@@ -174,11 +186,22 @@ function refuseWhatChangesTheAnswer(fields: Fields): void {
     const refusal = Object.hasOwn(refusedFields, name) ? refusedFields[name] : undefined;
     if (!refusal) continue;
     const value = fields.raw(name);
-    const isEmpty = Array.isArray(value) ? value.length === 0 : isObject(value) && Object.keys(value).length === 0;
-    if (isEmpty || refusal.neutral.includes(value)) continue;
+    const isEmpty = isObject(value) && Object.keys(value).length === 0 && !refusal.isAsking;
+    const asksNothing = Array.isArray(value)
+      ? value.every((item) => refusal.neutral.includes(item))
+      : isEmpty || refusal.neutral.includes(value);
+    if (asksNothing) continue;
     throw unsupported(
       fields.path(name),
       `${fields.path(name)} is not supported (it was ${kindOf(value)}). ${refusal.why}`,
     );
   }
+}
+
+/** Known fields that change no answer are passed over, but one of the wrong type is a slip that its sender should hear of. */
+function checkWhatChangesNothing(fields: Fields): void {
+  for (const name of ["user", "safety_identifier", "prompt_cache_key", "service_tier", "request_id"])
+    fields.string(name);
+  for (const name of ["store", "cache_prompt"]) fields.boolean(name);
+  fields.object("metadata");
 }

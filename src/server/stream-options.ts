@@ -1,5 +1,5 @@
 // How an answer is to be streamed: `stream`, `stream_options`, and llama.cpp's extras.
-import { refuse } from "./errors.ts";
+import { refuse, unsupported } from "./errors.ts";
 import type { Fields } from "./fields.ts";
 
 export interface StreamOptions {
@@ -25,6 +25,13 @@ export function parseStreamOptions(body: Fields): StreamOptions | undefined {
   const options = body.object("stream_options");
   if (options && !isStream) throw refuse("stream_options", "stream_options needs stream: true.");
   const includeUsage = options?.boolean("include_usage") ?? false;
+  if (options?.boolean("continuous_usage_stats")) {
+    throw unsupported(
+      options.path("continuous_usage_stats"),
+      "Usage comes in one chunk at the end.",
+      "timings_per_token tells the counts so far in each chunk.",
+    );
+  }
   const returnProgress = body.boolean("return_progress") ?? false;
   const timingsPerToken = body.boolean("timings_per_token") ?? false;
   const pingSeconds = body.number("sse_ping_interval", -1, 86_400);

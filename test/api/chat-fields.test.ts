@@ -263,6 +263,16 @@ const wrong: [object, string][] = [
   [{ continue_final_message: true }, "continue_final_message"],
   [{ priority: "soon" }, "priority"],
   [{ echo: true }, "echo"],
+  [{ structured_outputs: {} }, "structured_outputs"],
+  [{ structured_outputs: { jsonn: {} } }, "structured_outputs.jsonn"],
+  [{ structured_outputs: { json: {}, whitespace_pattern: " " } }, "structured_outputs.whitespace_pattern"],
+  [{ stream: true, stream_options: { continuous_usage_stats: true } }, "stream_options.continuous_usage_stats"],
+  [{ modalities: ["text", "audio"] }, "modalities"],
+  [{ web_search_options: {} }, "web_search_options"],
+  [{ user: 5 }, "user"],
+  [{ metadata: [] }, "metadata"],
+  [{ store: "yes" }, "store"],
+  [{ repeat_last_n: -2 }, "repeat_last_n"],
   [{ sse_ping_interval: "x" }, "sse_ping_interval"],
 ];
 
@@ -292,6 +302,8 @@ test("unknown fields, and known ones without effect on the answer, are passed ov
   await using api = openWatched();
   await sent(api, {
     user: "u",
+    modalities: ["text"],
+    structured_outputs: { json_object: false, disable_fallback: true },
     metadata: { a: "b" },
     store: false,
     service_tier: "auto",

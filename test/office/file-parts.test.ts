@@ -277,6 +277,21 @@ test("files are refused where they cannot be meant", async () => {
       /base64/,
     ],
     [
+      [user([{ type: "file", file: { filename: "a.txt", file_data: "data:text/plain,%zz" } }])],
+      "messages[0].content[0].file.file_data",
+      /no data URL that can be decoded/,
+    ],
+    [
+      [
+        user([
+          { type: "text", text: "?" },
+          { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } },
+        ]),
+      ],
+      "messages[0].content[1].image_url",
+      /not a format that Quern reads/,
+    ],
+    [
       [user([{ type: "image_url", image_url: { url: "https://example.org/a.png" } }])],
       "messages[0].content[0].image_url.url",
       /data URL/,

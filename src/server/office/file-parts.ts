@@ -1,5 +1,6 @@
 // Files inside the messages of a chat: `file` parts (a stored file or a data URL) and pictures as data URLs are read like any document.
 // What they become in the prompt, and what happens when they do not fit, is file-prompt.ts's matter.
+import { AppError } from "../../base/errors.ts";
 import type { Document } from "../../documents/document.ts";
 import type { FileProgress } from "../../documents/file-progress.ts";
 import { toPlainName } from "../../workspace/files.ts";
@@ -48,7 +49,10 @@ export async function readFileParts(messages: readonly unknown[], context: ReadC
         `${fileParts.length} files in one message; ${mostFiles} are the most.`,
       );
     const files: FileInMessage[] = [];
-    for (const [part, type] of fileParts) files.push(await readPart(part, type, context));
+    for (const [part, type] of fileParts) {
+      const path = part.path(type.endsWith("image") || type === "image_url" ? "image_url" : "file");
+      files.push(await readPart(part, type, context).catch(naming(path)));
+    }
     found.push({ index, files, question: textBeside(message.content, index) });
   }
   return found;
@@ -81,6 +85,14 @@ async function readPart(
     document: withEdits(document, fields),
     path: fields.path(isImage ? "url" : "file_data"),
     ...given("fileId", file.id),
+  };
+}
+
+/** What a reader refuses it says of the file; the request's own name for it is added here. */
+function naming(param: string): (thrown: unknown) => never {
+  return (thrown) => {
+    if (!(thrown instanceof AppError) || thrown.param !== undefined) throw thrown;
+    throw new AppError(thrown.code, thrown.message, { ...thrown.toData(), param, cause: thrown });
   };
 }
 
@@ -126,7 +138,13 @@ function bytesOf(text: string, path: string): Uint8Array {
   const comma = text.startsWith("data:") ? text.indexOf(",") : -1;
   const isPlain = text.startsWith("data:") && !/;base64$/i.test(text.slice(0, comma));
   const encoded = text.slice(comma + 1);
-  if (isPlain) return new TextEncoder().encode(decodeURIComponent(encoded));
+  if (isPlain) {
+    try {
+      return new TextEncoder().encode(decodeURIComponent(encoded));
+    } catch {
+      throw refuse(path, `${path} is no data URL that can be decoded; send base64.`);
+    }
+  }
   if (encoded.length % 4 === 1 || !/^[A-Za-z0-9+/_-]*={0,2}$/.test(encoded))
     throw refuse(path, `${path} is not base64.`);
   return Buffer.from(encoded, "base64");
