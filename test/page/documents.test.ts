@@ -167,6 +167,14 @@ for (const [locale, language] of [
     assert.match(prompts.at(-1) ?? "", /要点：三十天/);
     assert.ok(await answer.locator("a.citation").count());
     assert.equal(await answer.locator("a.citation.doubt").count(), 0);
+    // The choice holds for what is asked next.
+    await page.getByText(o.fitChosen.summarise).waitFor();
+    assert.equal(await page.locator(".over-budget").count(), 0);
+    await ask(page, language === "zh" ? "还有呢？" : "What else?");
+    await page.locator('.message.assistant[data-state="complete"]').nth(1).waitFor();
+    await page.getByRole("button", { name: o.fitUndo }).click();
+    await page.locator(".over-budget").getByRole("button", { name: o.fitChoices.relevant }).click();
+    await page.getByText(o.fitChosen.relevant).waitFor();
   });
 }
 

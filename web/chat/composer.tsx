@@ -11,7 +11,7 @@ import {
   useRef,
   useState,
 } from "react";
-import type { Attachment } from "../conversation.ts";
+import { type Attachment, pathTo } from "../conversation.ts";
 import { isWorkbook } from "../documents/office-view.ts";
 import { UploadChips } from "../documents/upload-chips.tsx";
 import { isDocumentFile } from "../documents/uploads.ts";
@@ -27,7 +27,7 @@ import { AttachmentChips } from "./attachment-chips.tsx";
 import { ContextGauge, OverBudget } from "./context-gauge.tsx";
 import { type DraftText, draftOf, useDraft } from "./draft.ts";
 import { PrefillBadge, SlimBadge } from "./draft-badges.tsx";
-import { ChosenFit, FitChoices } from "./file-fit.tsx";
+import { ChosenFit, FitChoices, fitOf, holdsDocument } from "./file-fit.tsx";
 import { readIntoDraft } from "./read-into-draft.ts";
 import { type SlashCommand, type SlashEntry, SlashMenu, useSlashEntries } from "./slash-menu.tsx";
 import { useBudget } from "./use-budget.ts";
@@ -65,9 +65,11 @@ export function Composer({
   const entries = useSlashEntries(workbench, text);
   const [active, setActive] = useState(0);
   const isRunning = [...answers.values()].some(({ conversationId }) => conversationId === open.head.id);
-  const hasDocuments = attachments.some(({ document }) => document !== undefined);
-  // Documents that go as passages or as a summary take what room there is.
-  const isFitted = hasDocuments && draft.fileOverflow !== undefined;
+  const branch = pathTo(open.messages, open.head.leafId).filter(({ id }) => !open.head.leftOutIds.includes(id));
+  const hasDocuments = holdsDocument(draft) || branch.some(holdsDocument);
+  // Documents that go as passages or as a summary take what room there is; a choice holds for the questions that follow.
+  const fit = fitOf(draft.fileOverflow, branch);
+  const isFitted = hasDocuments && fit !== undefined && fit !== "refuse";
   const isOver = budget !== undefined && budget.overTokens > 0 && !isFitted;
   // A workbook may be here to be analysed, not to be read by the model.
   const isForAnalysis = text.trim() === "" && attachments.length > 0 && attachments.every(isWorkbook);
@@ -209,15 +211,7 @@ export function Composer({
           }
         />
         <UploadChips uploads={uploads} />
-        {isFitted && (
-          <ChosenFit
-            choice={draft.fileOverflow}
-            onUndo={() => {
-              const { fileOverflow: _whole, ...rest } = draft;
-              setDraft(rest);
-            }}
-          />
-        )}
+        {isFitted && <ChosenFit choice={fit} onUndo={() => change({ fileOverflow: "refuse" })} />}
         <textarea
           ref={field}
           value={text}
@@ -252,7 +246,7 @@ export function Composer({
             onToggle={() => change({ isSlimmingOff: !draft.isSlimmingOff })}
           />
           <PrefillBadge prefilled={prefilled} />
-          <ContextGauge budget={budget} />
+          <ContextGauge budget={budget} isFitted={isFitted} />
           {isRunning ? (
             <button
               type="button"

@@ -9,15 +9,24 @@ import type { Budget } from "./budget.ts";
 
 const parts = ["system", "history", "files", "message", "room"] as const;
 
-export function ContextGauge({ budget }: { budget: Budget | undefined }): ReactElement | undefined {
+/** `isFitted`: its documents are made to fit, so that too much of them is none. */
+export function ContextGauge({
+  budget,
+  isFitted,
+}: {
+  budget: Budget | undefined;
+  isFitted: boolean;
+}): ReactElement | undefined {
   const t = useStrings();
   const id = useId();
   if (budget === undefined) return;
-  const used = budget.system + budget.history + budget.files + budget.message;
+  const whole = budget.system + budget.history + budget.files + budget.message;
+  const isCapped = isFitted && budget.overTokens > 0;
+  const used = isCapped ? budget.contextTokens : whole;
   const share = Math.min(1, used / Math.max(1, budget.contextTokens));
-  const approximately = budget.isExact ? "" : "≈ ";
+  const approximately = isCapped ? "≤ " : budget.isExact ? "" : "≈ ";
   const words = approximately + t.contextOf(shortCount(used), shortCount(budget.contextTokens));
-  const level = budget.overTokens > 0 ? "over" : share > 0.8 ? "high" : "";
+  const level = isCapped ? "" : budget.overTokens > 0 ? "over" : share > 0.8 ? "high" : "";
   return (
     <>
       <button type="button" className={`gauge ${level}`} popoverTarget={id} title={words}>

@@ -27,7 +27,8 @@ export class OfficeDoor implements AsyncDisposable {
 
   constructor({ files, dataFolder, mostWorkbooks = 4 }: { files: Files; dataFolder: string; mostWorkbooks?: number }) {
     this.files = files;
-    this.#workers = new ReadWorkers();
+    // Two: a short file, or the picture of a page, does not wait until a long scan has been recognised.
+    this.#workers = new ReadWorkers({ parallel: 2 });
     this.#documents = new DocumentCache({ folder: path.join(dataFolder, "documents"), workers: this.#workers });
     this.#mostWorkbooks = mostWorkbooks;
   }
