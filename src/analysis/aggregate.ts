@@ -4,8 +4,9 @@ import { AppError } from "../base/errors.ts";
 import type { Contribution, PriceVolumeSplit } from "./attribution.ts";
 import { computeChange, computePriceVolume } from "./compute-change.ts";
 import { computeRanking } from "./compute-ranking.ts";
-import type { Plan } from "./plan.ts";
-import { measureSql, needed, nothingLeft, type Run, scopeOf, whereClause } from "./query.ts";
+import { daysFromText, type Plan } from "./plan.ts";
+import { labelOf, measureSql, needed, nothingLeft, type Run, scopeOf, whereClause } from "./query.ts";
+import { layersOf, type StackLayer } from "./stack.ts";
 import {
   type Correlation,
   correlation,
@@ -15,7 +16,7 @@ import {
   type TrendShape,
 } from "./statistics.ts";
 import { type Query, type SqlRow, type Store, safeId } from "./store.ts";
-import type { Table } from "./table.ts";
+import type { Column, Table } from "./table.ts";
 import { periodSql, periodTick, shifted } from "./time.ts";
 
 export interface Member {
@@ -50,6 +51,8 @@ export type Result =
       others?: Member & { memberCount: number };
       memberCount: number;
       nested: readonly { parent: string; members: readonly Member[] }[];
+      /** Of two dimensions: the inner one by member, and by others where there are any. */
+      layers?: readonly StackLayer[];
     }
   | {
       kind: "pareto";
@@ -73,7 +76,14 @@ export type Result =
       currentRecords: number;
       previousRecords: number;
     }
-  | { kind: "trend"; points: readonly TrendPoint[]; shape: TrendShape }
+  | {
+      kind: "trend";
+      points: readonly TrendPoint[];
+      shape: TrendShape;
+      isAdditive: boolean;
+      /** With a breakdown: its members, by point. */
+      layers?: readonly StackLayer[];
+    }
   | { kind: "distribution"; shape: Distribution }
   | { kind: "correlation"; shape: Correlation }
   | {
@@ -129,6 +139,10 @@ async function computeTrend(plan: Plan, table: Table, run: Run): Promise<Result>
   if (period === undefined) throw new AppError("internal", "A trend without a period.");
   const column = needed(table, period.column);
   const where = whereClause(plan.filters, table);
+  if (period.within !== undefined) {
+    where.values.push(daysFromText(period.within.start));
+    where.sql += ` and ${periodSql(safeId(column.id), period.within.grain)} = $${where.values.length}`;
+  }
   const measure = measureSql(plan, table);
   const rows = await run({
     sql: `select ${periodSql(safeId(column.id), period.grain)} as p, ${measure.value}, ${measure.count} from ${safeId(table.id)} where ${where.sql} and ${safeId(column.id)} is not null group by 1 having ${measure.count} > 0 order by 1`,
@@ -152,5 +166,44 @@ async function computeTrend(plan: Plan, table: Table, run: Run): Promise<Result>
       ...(growth === undefined ? {} : { growth }),
     };
   });
-  return { kind: "trend", points, shape: describeTrend(points, period.grain) };
+  const isAdditive = plan.aggregation === "sum" || plan.aggregation === "count";
+  const [by] = plan.breakdown;
+  const layers =
+    by === undefined ? [] : await trendLayers(needed(table, by), points, { run, where, measure, table, column, plan });
+  return {
+    kind: "trend",
+    points,
+    shape: describeTrend(points, period.grain),
+    isAdditive,
+    ...(layers.length < 2 ? {} : { layers }),
+  };
+}
+
+interface TrendQuery {
+  run: Run;
+  where: { sql: string; values: number[] };
+  measure: { value: string; count: string };
+  table: Table;
+  column: Column;
+  plan: Plan;
+}
+
+async function trendLayers(
+  by: Column,
+  points: readonly TrendPoint[],
+  { run, where, measure, table, column, plan }: TrendQuery,
+): Promise<StackLayer[]> {
+  const rows = await run({
+    sql: `select ${periodSql(safeId(column.id), plan.period?.grain ?? "month")} as p, ${safeId(by.id)}, ${measure.value} from ${safeId(table.id)} where ${where.sql} and ${safeId(column.id)} is not null group by 1, 2 having ${measure.count} > 0`,
+    values: where.values,
+  });
+  const places = new Map(points.map(({ start }, index) => [start, index]));
+  const cells = rows.flatMap(([start, code, value]) => {
+    const category = places.get(start ?? Number.NaN);
+    return category === undefined ? [] : [{ category, label: labelOf(by, code), value: value ?? 0 }];
+  });
+  return layersOf(cells, {
+    categories: points.length,
+    isAdditive: plan.aggregation === "sum" || plan.aggregation === "count",
+  });
 }

@@ -275,6 +275,8 @@ export class OpenWorkbook implements Disposable {
     if (question === undefined || question.trim() === "")
       return { plan: checkPlan(overview(table), table, language), from: "default" };
     const reading = readQuestion(question, table, previous);
+    if (reading.refusal !== undefined)
+      throw new AppError("bad_request", reading.refusal[language], { param: "question" });
     if (reading.unknown.length === 0) return { plan: checkPlan(reading.plan, table, language), from: "question" };
     if (engine === undefined || engine.status().model.isDemonstration)
       throw notUnderstood(reading.unknown, table, language);

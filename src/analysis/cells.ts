@@ -1,7 +1,7 @@
 // Which cells a figure was made of: one pass over the records, so that every fact can point back into the sheet.
 
 import { columnLetters, quotedSheet } from "./grid.ts";
-import type { Filter, Plan } from "./plan.ts";
+import { daysFromText, type Filter, type Plan } from "./plan.ts";
 import { blankLabel, periodStarts } from "./query.ts";
 import { type Column, columnNamed, recordAddress, type Table } from "./table.ts";
 import { startOf } from "./time.ts";
@@ -83,6 +83,11 @@ function periodOf(plan: Plan, table: Table): (record: number) => Which | undefin
   const { period } = plan;
   const starts = periodStarts(plan);
   const column = period === undefined ? undefined : columnNamed(table, period.column);
+  const within = period?.within;
+  if (within !== undefined && column !== undefined) {
+    const wanted = daysFromText(within.start);
+    return (record) => (startOf(column.values[record] ?? Number.NaN, within.grain) === wanted ? "current" : undefined);
+  }
   if (period === undefined || starts === undefined || column === undefined) return () => "current";
   const known = new Map<number, Which | undefined>();
   return (record) => {

@@ -33,11 +33,14 @@ export function optionOf(kind: ChartKind, figures: Figures, base: Base, language
     axisTick: { show: false },
     axisLabel: { interval: base.categories.length > 14 ? "auto" : 0, width: 92, overflow: "break", hideOverlap: true },
   };
-  const label = { show: values.length <= 14, fontSize: 11 };
+  const isSeveral = base.series.length > 1;
+  const label = { show: values.length <= 14 && !isSeveral, fontSize: 11 };
+  const legend = isSeveral ? { legend: { top: 36, type: "scroll" } } : {};
   switch (kind) {
     case "line":
       return {
         ...common,
+        ...legend,
         xAxis: categoryAxis,
         yAxis: { ...valueAxis, scale: true },
         series: base.series.map((series) => ({
@@ -65,7 +68,7 @@ export function optionOf(kind: ChartKind, figures: Figures, base: Base, language
     case "stacked":
       return {
         ...common,
-        legend: { top: 36 },
+        ...legend,
         xAxis: categoryAxis,
         yAxis: valueAxis,
         series: base.series.map((series) => ({
@@ -111,6 +114,7 @@ export function optionOf(kind: ChartKind, figures: Figures, base: Base, language
     default:
       return {
         ...common,
+        ...legend,
         xAxis: categoryAxis,
         yAxis: valueAxis,
         series: base.series.map((series) => ({

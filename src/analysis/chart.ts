@@ -1,5 +1,5 @@
-// Results -> ECharts options, by rule: a trend is a line, a change a waterfall, a Pareto a Pareto; shares of up to six parts may be
-// a pie, everything else is bars. Options are plain JSON (no functions), so that the page, the image writer and a saved workspace
+// Results -> ECharts options, by rule: a trend is a line, a change a waterfall, a Pareto a Pareto, two dimensions of what adds up a
+// stack; shares of up to six parts may be a pie, everything else is bars. Options are plain JSON (no functions), so that the page, the image writer and a saved workspace
 // read the same. Colours come from a theme chosen when drawn: light, dark, or print (patterns that survive greyscale).
 import type { Result } from "./aggregate.ts";
 import type { Contribution } from "./attribution.ts";
@@ -8,6 +8,7 @@ import { otherLabel, scopeName, unitOfPlan } from "./fact-writer.ts";
 import { spokenBase } from "./format-number.ts";
 import type { Plan } from "./plan.ts";
 import { comparedPeriods, metricWords } from "./plan-in-words.ts";
+import type { StackLayer } from "./stack.ts";
 import type { Table } from "./table.ts";
 import type { Unit } from "./unit.ts";
 import type { Language } from "./words.ts";
@@ -104,9 +105,11 @@ function figuresOf(result: Result, plan: Plan, table: Table, language: Language)
     case "trend":
       return {
         categories: result.points.map((point) => point.tick),
-        series: [{ name: metricWords(plan, language), values: result.points.map((point) => point.value) }],
-        kind: result.points.length < 3 ? "bar" : "line",
-        alternatives: result.points.length < 3 ? ["line"] : ["bar"],
+        ...(layered(result.layers, result.isAdditive, language) ?? {
+          series: [{ name: metricWords(plan, language), values: result.points.map((point) => point.value) }],
+          kind: result.points.length < 3 ? "bar" : "line",
+          alternatives: result.points.length < 3 ? ["line"] : ["bar"],
+        }),
       };
     case "ranking":
     case "pareto": {
@@ -129,11 +132,15 @@ function figuresOf(result: Result, plan: Plan, table: Table, language: Language)
         ...(isWhole ? (["pareto"] as const) : []),
         ...(isWhole && members.length <= 6 ? (["pie"] as const) : []),
       ];
+      const stacked =
+        result.kind === "ranking" ? layered(result.layers, result.isAdditive, language, "bar") : undefined;
       return {
         categories: members.map(({ label }) => label),
-        series: [{ name: metricWords(plan, language), values: members.map(({ value }) => value) }],
-        kind,
-        alternatives: others.filter((other) => other !== kind),
+        ...(stacked ?? {
+          series: [{ name: metricWords(plan, language), values: members.map(({ value }) => value) }],
+          kind,
+          alternatives: others.filter((other) => other !== kind),
+        }),
       };
     }
     case "change":
@@ -166,6 +173,25 @@ function figuresOf(result: Result, plan: Plan, table: Table, language: Language)
       };
     }
   }
+}
+
+/** Two dimensions: stacked when the layers are parts of a whole, else side by side. */
+function layered(
+  layers: readonly StackLayer[] | undefined,
+  isAdditive: boolean,
+  language: Language,
+  beside: "line" | "bar" = "line",
+): Pick<Figures, "series" | "kind" | "alternatives"> | undefined {
+  if (layers === undefined) return undefined;
+  const series = layers.map(({ label, values, memberCount = 0 }) => ({
+    name: label === "" ? otherLabel(language, memberCount) : label,
+    values,
+  }));
+  const isWhole = isAdditive && layers.every(({ values }) => values.every((value) => value >= 0));
+  const others: ChartKind[] = beside === "line" ? ["line", "bar"] : ["bar"];
+  return isWhole
+    ? { series, kind: "stacked", alternatives: others }
+    : { series, kind: beside, alternatives: others.filter((kind) => kind !== beside) };
 }
 
 const short = (value: number, language: Language): string => {
@@ -245,7 +271,9 @@ function titleOf(result: Result, plan: Plan, table: Table, language: Language): 
           ? `${about}：${before} → ${current}（按${by}归因）`
           : `${about}: ${before} → ${current}, by ${by}`;
     case "trend":
-      return zh ? `${about}趋势` : `${about} over time`;
+      return zh
+        ? `${about}趋势${by === "" ? "" : `（按${by}）`}`
+        : `${about} over time${by === "" ? "" : `, by ${by}`}`;
     case "distribution":
       return zh ? `${about}分布` : `Distribution of ${about}`;
     case "correlation":
@@ -254,7 +282,7 @@ function titleOf(result: Result, plan: Plan, table: Table, language: Language): 
       return zh ? `${about}：量、价、结构` : `${about}: volume, price, mix`;
     default:
       return zh
-        ? `${about}（按${by}${current === "" ? "" : `，${current}`}）`
-        : `${about} by ${by}${current === "" ? "" : `, ${current}`}`;
+        ? `${about}（按${plan.breakdown.join("、")}${current === "" ? "" : `，${current}`}）`
+        : `${about} by ${plan.breakdown.join(" and ")}${current === "" ? "" : `, ${current}`}`;
   }
 }

@@ -6,9 +6,11 @@ import {
   aggregations,
   comparisons,
   dateText,
+  daysFromText,
   defaultTop,
   type Filter,
   grains,
+  orders,
   type Plan,
   type PlanInput,
   type PlanKind,
@@ -46,6 +48,9 @@ export function checkPlan(input: PlanInput, table: Table, language: Language): P
       `There is no comparison "${input.comparison}".`,
       comparisons.join(", "),
     );
+
+  if (input.order !== undefined && !orders.includes(input.order))
+    refuse("order", `没有“${input.order}”这种顺序。`, `There is no order "${input.order}".`, orders.join(", "));
 
   const metrics = metricsOf(table);
   const isCount = input.metric === "*" || input.aggregation === "count";
@@ -112,6 +117,7 @@ export function checkPlan(input: PlanInput, table: Table, language: Language): P
   const comparison = kind === "change" || kind === "price_volume" ? (input.comparison ?? "previous") : input.comparison;
   const plan: Plan = { kind, metric: metric?.name ?? "*", aggregation, filters, breakdown, top: clampTop(input.top) };
   if (period !== undefined) plan.period = period;
+  if (input.order === "smallest" && kind === "ranking") plan.order = input.order;
   if (comparison !== undefined) plan.comparison = comparison;
   if (comparison === "plan") {
     const planned =
@@ -234,18 +240,31 @@ function checkPeriod(input: PlanInput, kind: PlanKind, { table, say, refuse }: R
     );
   }
   const starts = periodsOf(column, grain);
-  if (kind === "trend" && input.period?.start === undefined) return { column: column.name, grain };
+  const shown = starts.map(dateText);
+  const covers = say(`数据从 ${shown[0]} 到 ${shown.at(-1)}`, `The data runs from ${shown[0]} to ${shown.at(-1)}`);
+  if (kind === "trend") {
+    const within = input.period?.within;
+    if (within === undefined) return { column: column.name, grain };
+    const outer = startOf(daysFromText(within.start), within.grain);
+    if (grains.indexOf(within.grain) < grains.indexOf(grain) || !periodsOf(column, within.grain).includes(outer))
+      return refuse(
+        "period",
+        `数据里没有这个期间（${within.start}）。`,
+        `The data holds no such period (${within.start}).`,
+        covers,
+      );
+    return { column: column.name, grain, within: { grain: within.grain, start: dateText(outer) } };
+  }
   const wanted =
     input.period?.start === undefined
       ? starts.at(-1)
       : startOf(Math.round(Date.parse(`${input.period.start}T00:00:00Z`) / 86_400_000), grain);
-  const shown = starts.map((start) => new Date(start * 86_400_000).toISOString().slice(0, 10));
   if (wanted === undefined || !starts.includes(wanted)) {
     return refuse(
       "period",
       `数据里没有这个期间（${input.period?.start ?? ""}）。`,
       `The data holds no such period (${input.period?.start ?? ""}).`,
-      say(`数据从 ${shown[0]} 到 ${shown.at(-1)}`, `The data runs from ${shown[0]} to ${shown.at(-1)}`),
+      covers,
     );
   }
   if (kind === "change" || kind === "price_volume") {
@@ -260,7 +279,7 @@ function checkPeriod(input: PlanInput, kind: PlanKind, { table, say, refuse }: R
         "period",
         `数据里没有${which}（${dateText(before)}），无法对比。`,
         `The data does not hold ${which} (${dateText(before)}), so there is nothing to compare with.`,
-        say(`数据从 ${shown[0]} 到 ${shown.at(-1)}`, `The data runs from ${shown[0]} to ${shown.at(-1)}`),
+        covers,
       );
     }
   }

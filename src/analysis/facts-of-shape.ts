@@ -1,7 +1,8 @@
 // Facts of a shape: the course of a trend with its hint of a season, the spread of a column, how two columns move together.
 import type { Result, TrendPoint } from "./aggregate.ts";
-import { capital, type Draft, type FactContext, formulaOf, subjectWords } from "./fact-writer.ts";
+import { capital, type Draft, type FactContext, formulaOf, otherLabel, subjectWords } from "./fact-writer.ts";
 import type { Plan } from "./plan.ts";
+import type { StackLayer } from "./stack.ts";
 import { type Column, columnNamed } from "./table.ts";
 import { periodName } from "./time.ts";
 import type { Language } from "./words.ts";
@@ -47,6 +48,9 @@ export function trendDrafts(result: Result & { kind: "trend" }, context: FactCon
       periods,
     },
   ];
+  for (const layer of result.layers ?? [])
+    if (!Number.isNaN(layer.values[0]) && !Number.isNaN(layer.values.at(-1)))
+      drafts.push(layerDraft(layer, { first, last, name, context, points: result.points }));
   const latest = result.points.at(-1);
   if (latest?.growth !== undefined && result.points.length > 2) {
     const recent = writer.percent("rate", latest.growth, true);
@@ -91,6 +95,44 @@ export function trendDrafts(result: Result & { kind: "trend" }, context: FactCon
     });
   }
   return drafts;
+}
+
+/** One member of the breakdown, from the first point to the last. */
+function layerDraft(
+  { label, values, memberCount = 0 }: StackLayer,
+  { first, last, name, context, points }: LayerPlace,
+): Draft {
+  const { writer } = context;
+  const member = label === "" ? otherLabel(writer.language, memberCount) : label;
+  const [from, to] = [values[0] ?? 0, values.at(-1) ?? 0].map((value) => writer.quantity("other", value));
+  const [before, now] = [values[0] ?? 0, values.at(-1) ?? 0];
+  const rate = before > 0 ? writer.percent("rate", (now - before) / before, true) : undefined;
+  const pace = rate === undefined ? "" : rate.text.replace(/^[+-]/, "");
+  const verb =
+    now === before
+      ? writer.say("持平", "did not change")
+      : now > before
+        ? writer.say(`增长${pace}`, `rose ${pace}`.trim())
+        : writer.say(`下降${pace}`, `fell ${pace}`.trim());
+  return {
+    subject: member,
+    sentence: writer.say(
+      `从${name(first)}到${name(last)}，${member}${verb}，从${from?.text}到${to?.text}。`,
+      `From ${name(first)} to ${name(last)}, ${member} ${verb}, from ${from?.text} to ${to?.text}.`,
+    ),
+    numbers: [...(rate === undefined || now === before ? [] : [rate]), ...(from ? [from] : []), ...(to ? [to] : [])],
+    formula: formulaOf(context, member),
+    cells: context.cite.of(member, "current"),
+    periods: points.map(({ start }) => start),
+  };
+}
+
+interface LayerPlace {
+  first: TrendPoint;
+  last: TrendPoint;
+  name: (point: TrendPoint) => string;
+  context: FactContext;
+  points: readonly TrendPoint[];
 }
 
 function pointName(point: TrendPoint, plan: Plan, column: Column | undefined, language: Language): string {

@@ -46,7 +46,15 @@ export function comparedPeriods(plan: Plan, table: Table, language: Language): {
   return { current, before: periodName(before, style, language) };
 }
 
-/** The whole plan as one sentence, for people to check before they trust a figure. */
+function withinName({ period }: Plan, table: Table, language: Language): string | undefined {
+  const column = period === undefined ? undefined : columnNamed(table, period.column);
+  if (period?.within === undefined || column === undefined) return undefined;
+  const { grain, start } = period.within;
+  const isFiscal = column.isFiscal === true && grain === "year";
+  return periodName(daysFromText(start), { grain, hasYear: column.hasYear ?? true, isFiscal }, language);
+}
+
+/** The whole plan as one sentence, for people to check before they trust a figure, and to edit: read as a question it gives this plan. */
 export function planInWords(plan: Plan, table: Table, language: Language): string {
   const zh = language === "zh";
   const metric = metricWords(plan, language);
@@ -55,11 +63,18 @@ export function planInWords(plan: Plan, table: Table, language: Language): strin
   const { current, before } = comparedPeriods(plan, table, language);
   const scope = where === "" ? (zh ? "全部数据" : "all data") : where;
   const grain = plan.period === undefined ? "" : grainWords[plan.period.grain][language];
+  const within = withinName(plan, table, language);
+  const inside = within === undefined ? "" : zh ? `${within}内` : ` in ${within}`;
   const parts: Record<Plan["kind"], string> = {
     total: zh ? `计算${metric}` : `compute ${metric}`,
-    ranking: zh
-      ? `按${by}拆分${metric}，显示前 ${plan.top} 名和其他`
-      : `break ${metric} down by ${by}, the first ${plan.top} and others`,
+    ranking:
+      plan.order === "smallest"
+        ? zh
+          ? `按${by}拆分${metric}，显示最低的 ${plan.top} 名和其他`
+          : `break ${metric} down by ${by}, the lowest ${plan.top} and others`
+        : zh
+          ? `按${by}拆分${metric}，显示前 ${plan.top} 名和其他`
+          : `break ${metric} down by ${by}, the top ${plan.top} and others`,
     change:
       plan.comparison === "plan"
         ? zh
@@ -68,7 +83,9 @@ export function planInWords(plan: Plan, table: Table, language: Language): strin
         : zh
           ? `把${metric}的${current}与${before}对比（${plan.comparison === "year_ago" ? "同比" : "环比"}）${by === "" ? "" : `，变化按${by}归因`}`
           : `compare ${metric} of ${current} with ${before}${by === "" ? "" : ` and attribute the change by ${by}`}`,
-    trend: zh ? `${metric}按${grain}的趋势` : `${metric} by ${grain}`,
+    trend: zh
+      ? `${inside}${metric}按${grain}的趋势${by === "" ? "" : `，按${by}拆分`}`
+      : `the trend of ${metric} by ${grain}${by === "" ? "" : `, broken down by ${by}`}${inside}`,
     distribution: zh ? `${metric}的分布` : `the distribution of ${metric}`,
     pareto: zh ? `${metric}按${by}的帕累托分析` : `a Pareto analysis of ${metric} by ${by}`,
     correlation: zh ? `${plan.metric}与${plan.versus}的相关性` : `the correlation of ${plan.metric} and ${plan.versus}`,

@@ -39,9 +39,15 @@ export type Filter = MemberFilter | LimitFilter;
 export interface PlanPeriod {
   column: string;
   grain: Grain;
-  /** First day of the current period, "2025-07-01"; absent: the latest in the data. Absent for trends: all. */
+  /** First day of the current period, "2025-07-01"; absent: the latest in the data. Trends have none. */
   start?: string;
+  /** The period that a trend stays in: the months of 2025. */
+  within?: { grain: Grain; start: string };
 }
+
+/** Which members come first, and are shown when only some are. */
+export const orders = ["largest", "smallest"] as const;
+export type Order = (typeof orders)[number];
 
 export interface Plan {
   kind: PlanKind;
@@ -59,6 +65,8 @@ export interface Plan {
   versus?: string;
   /** Members shown by name; the rest become "others". */
   top: number;
+  /** Of a ranking; the largest first unless told. */
+  order?: Order;
 }
 
 /** A plan from outside: everything but the kind of question may be left open. */

@@ -1,7 +1,9 @@
 // Slides with native charts: they can be edited and restyled in PowerPoint, and the data sheet is inside. Every slide's notes name
 // the source of its figures.
+
 import PptxGenJS from "pptxgenjs";
 import type { Chart } from "../analysis/chart.ts";
+import { chartColours } from "./chart-colours.ts";
 import { clean } from "./neutral.ts";
 import type { Report, ReportSection, ReportTable } from "./report.ts";
 
@@ -191,11 +193,12 @@ function chartSlide(slide: Slide, chart: Chart, face: string): void {
       valAxisLabelFormatCode: format,
     });
   } else if (chart.kind === "line") {
-    slide.addChart("line", [{ name, labels, values: [...values] }], {
+    const lines = chart.series.map((one) => ({ name: clean(one.name), labels, values: [...one.values] }));
+    slide.addChart("line", lines, {
       ...box,
       ...axes,
-      ...valueLabels,
-      chartColors: [accent],
+      ...(lines.length > 1 ? { showLegend: true, legendPos: "b" as const, legendFontFace: face } : valueLabels),
+      chartColors: [...chartColours],
       lineSize: 2.5,
       lineDataSymbolSize: 7,
       dataLabelPosition: "t",
@@ -209,7 +212,7 @@ function chartSlide(slide: Slide, chart: Chart, face: string): void {
       legendPos: "r",
       dataLabelColor: "FFFFFF",
       legendFontFace: face,
-      chartColors: ["2F6F9F", "D9822B", "4C956C", "8E5EA2", "C0504D", "607D8B"],
+      chartColors: [...chartColours],
     });
   } else if (chart.kind === "pareto") {
     paretoSlide(slide, { labels, values, name }, { ...box, ...axes });
@@ -235,11 +238,11 @@ function chartSlide(slide: Slide, chart: Chart, face: string): void {
     slide.addChart("bar", series, {
       ...box,
       ...axes,
-      ...valueLabels,
+      ...(series.length > 1 ? { legendPos: "b" as const, legendFontFace: face } : valueLabels),
       barDir: isHorizontal ? "bar" : "col",
       barGrouping: chart.kind === "stacked" ? "stacked" : "clustered",
       barGapWidthPct: chart.kind === "histogram" ? 5 : 60,
-      chartColors: [accent, "D9822B", "4C956C", "8E5EA2"],
+      chartColors: [...chartColours],
       dataLabelPosition: chart.kind === "stacked" ? "ctr" : "outEnd",
       showLegend: series.length > 1,
     });

@@ -100,24 +100,33 @@ export function reportOf(analysis: Analysis): Report {
 }
 
 /** The members as a table of numbers; undefined where a result has none. */
-export function memberTable({ result, plan, language, charts }: Analysis): ReportTable | undefined {
+export function memberTable({ result, plan, language, charts, table }: Analysis): ReportTable | undefined {
   const zh = language === "zh";
+  const symbol =
+    plan.aggregation === "count" ? "" : (table.columns.find(({ name }) => name === plan.metric)?.unit ?? "");
+  // Amounts say their unit once, in the header; rates are written as percentages.
+  const isPercent = symbol === "%";
+  const inUnit = (name: string): string =>
+    symbol === "" || isPercent ? name : zh ? `${name}（${symbol}）` : `${name} (${symbol})`;
+  const figure = (value: number): string | number =>
+    Number.isNaN(value) ? "—" : isPercent ? percent(value) : tidy(value);
+  const metric = inUnit(plan.aggregation === "count" ? (zh ? "记录数" : "Records") : plan.metric);
+  const layerNames = (layers: readonly { label: string; memberCount?: number }[]): string[] =>
+    layers.map(({ label, memberCount = 0 }) => neutral(label === "" ? otherLabel(language, memberCount) : label));
   const title = charts[0]?.title ?? "";
   const by = plan.breakdown[0] ?? "";
-  const percent = (value: number | undefined): string =>
-    value === undefined ? "—" : `${Math.round(value * 1000) / 10}%`;
   if (result.kind === "change" && result.members.length > 0) {
     const others =
       result.others === undefined ? [] : [{ ...result.others, label: otherLabel(language, result.others.memberCount) }];
     const before = plan.comparison === "plan" ? (zh ? "计划" : "Plan") : zh ? "上期" : "Previous";
     const header = zh
-      ? [by, before, "本期", "变化", "变化率", "占总变化"]
-      : [by, before, "Current", "Change", "Rate", "Contribution"];
+      ? [by, inUnit(before), inUnit("本期"), inUnit("变化"), "变化率", "占总变化"]
+      : [by, inUnit(before), inUnit("Current"), inUnit("Change"), "Rate", "Contribution"];
     const rows = [...result.members, ...others].map((member) => [
       neutral(member.label),
-      tidy(member.previous),
-      tidy(member.current),
-      tidy(member.part),
+      figure(member.previous),
+      figure(member.current),
+      figure(member.part),
       percent(member.rate),
       percent(member.share),
     ]);
@@ -128,9 +137,9 @@ export function memberTable({ result, plan, language, charts }: Analysis): Repor
         ...rows,
         [
           zh ? "合计" : "Total",
-          tidy(result.previous),
-          tidy(result.current),
-          tidy(result.change),
+          figure(result.previous),
+          figure(result.current),
+          figure(result.change),
           percent(result.rate),
           result.change === 0 ? "—" : "100%",
         ],
@@ -138,36 +147,47 @@ export function memberTable({ result, plan, language, charts }: Analysis): Repor
     };
   }
   if (result.kind === "ranking" || result.kind === "pareto") {
+    const layers = (result.kind === "ranking" ? result.layers : undefined) ?? [];
     const others =
       result.others === undefined ? [] : [{ ...result.others, label: otherLabel(language, result.others.memberCount) }];
     return {
       title,
-      header: zh ? [by, plan.metric, "占比", "累计"] : [by, plan.metric, "Share", "Cumulative"],
-      rows: [...result.members, ...others].map((member) => [
+      header: [...(zh ? [by, metric, "占比", "累计"] : [by, metric, "Share", "Cumulative"]), ...layerNames(layers)],
+      rows: [...result.members, ...others].map((member, index) => [
         neutral(member.label),
-        tidy(member.value),
+        figure(member.value),
         percent(member.share),
         percent(member.cumulative),
+        ...layers.map(({ values }) => figure(values[index] ?? Number.NaN)),
       ]),
     };
   }
   if (result.kind === "trend") {
+    const layers = result.layers ?? [];
     return {
       title,
-      header: zh ? ["期间", plan.metric, "较上期"] : ["Period", plan.metric, "On the period before"],
-      rows: result.points.map((point) => [point.tick, tidy(point.value), percent(point.growth)]),
+      header: [
+        ...(zh ? ["期间", metric, "较上期"] : ["Period", metric, "On the period before"]),
+        ...layerNames(layers),
+      ],
+      rows: result.points.map((point, index) => [
+        point.tick,
+        figure(point.value),
+        percent(point.growth),
+        ...layers.map(({ values }) => figure(values[index] ?? Number.NaN)),
+      ]),
     };
   }
   if (result.kind === "price_volume") {
     const { volume, price, mix, change } = result.split;
     return {
       title,
-      header: zh ? ["因素", "影响"] : ["Factor", "Effect"],
+      header: zh ? ["因素", inUnit("影响")] : ["Factor", inUnit("Effect")],
       rows: [
-        [zh ? "销量" : "Volume", tidy(volume)],
-        [zh ? "价格" : "Price", tidy(price)],
-        [zh ? "结构" : "Mix", tidy(mix)],
-        [zh ? "合计" : "Total", tidy(change)],
+        [zh ? "销量" : "Volume", figure(volume)],
+        [zh ? "价格" : "Price", figure(price)],
+        [zh ? "结构" : "Mix", figure(mix)],
+        [zh ? "合计" : "Total", figure(change)],
       ],
     };
   }
@@ -175,6 +195,8 @@ export function memberTable({ result, plan, language, charts }: Analysis): Repor
 }
 
 const tidy = (value: number): number => Number(value.toPrecision(12));
+const percent = (value: number | undefined): string =>
+  value === undefined ? "—" : `${Math.round(value * 1000) / 10}%`;
 
 /** Any answer in Markdown as a report: headings part it, list items are bullets, pipe tables are tables. */
 export function reportOfMarkdown(

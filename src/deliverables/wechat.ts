@@ -46,7 +46,8 @@ function tableHtml({ header, rows }: ReportTable): string {
 }
 
 function chartBars({ title, categories, series, unit }: Chart): string {
-  const values = series[0]?.values ?? [];
+  // A post has room for one bar a category: of several series their sum, which the table beside it parts again.
+  const values = categories.map((_, index) => series.reduce((sum, one) => sum + (one.values[index] ?? 0), 0));
   if (categories.length === 0) return "";
   const most = Math.max(...values.map(Math.abs), Number.MIN_VALUE);
   const bars = categories.slice(0, 20).map((category, index) => {

@@ -6,8 +6,10 @@ import { quotedSheet } from "../analysis/grid.ts";
 import { periodStarts } from "../analysis/query.ts";
 import { type Column, columnNamed, recordAddress, type Table } from "../analysis/table.ts";
 import { periodTick, startOf } from "../analysis/time.ts";
+import { chartColours } from "./chart-colours.ts";
 import { clean, neutral } from "./neutral.ts";
 import { memberTable, reportOf } from "./report.ts";
+import { type AnalysisCell, type DataSheet, formulaRows } from "./xlsx-formulas.ts";
 
 /** Rows copied at most; beyond, the analysis sheet holds values instead of formulas and says so. */
 const dataRowLimit = 100_000;
@@ -26,15 +28,6 @@ export async function xlsxBytes(analysis: Analysis, table?: Table): Promise<Uint
     notesSheet(analysis, names.notes, data !== undefined),
   ];
   return writeXlsx({ sheets, properties: { title: clean(reportOf(analysis).title), creator: "Quern" } });
-}
-
-interface DataSheet {
-  sheet: Sheet;
-  /** Column name -> "$A$2:$A$501" on the data sheet, with its name. */
-  range: (name: string) => string;
-  periodRange: string;
-  current: string;
-  previous: string;
 }
 
 function text(value: string): string {
@@ -103,6 +96,7 @@ function dataSheet(analysis: Analysis, table: Table, name: string): DataSheet | 
       columns: header.map(() => ({ width: 16 })),
     },
     range: (wanted) => rangeAt(columns.findIndex((column) => column.name === wanted)),
+    column: (wanted) => columns.find((column) => column.name === wanted),
     periodRange: rangeAt(columns.length),
     current: starts === undefined ? "" : tick(starts.current),
     previous: starts === undefined ? "" : tick(starts.previous),
@@ -138,15 +132,6 @@ function keeper(
     tests.every((test) => test(record)) &&
     (starts === undefined || time === undefined || starts.has(startOf(time.values[record] ?? Number.NaN, grain)));
 }
-
-/** A cell with one of our own formulas and its result. */
-interface FormulaCell {
-  formula: string;
-  result: number;
-  format?: string;
-}
-
-type AnalysisCell = string | number | FormulaCell;
 
 function analysisSheet(analysis: Analysis, name: string, data: DataSheet | undefined): Sheet {
   const report = reportOf(analysis);
@@ -201,94 +186,6 @@ function plainRows(analysis: Analysis): AnalysisCell[][] {
   ];
 }
 
-/** The member table as formulas over the data sheet; undefined where a kind has none. Rows count from 1 in formulas. */
-function formulaRows(analysis: Analysis, data: DataSheet, headerRow: number): AnalysisCell[][] | undefined {
-  const { plan, result } = analysis;
-  if (plan.aggregation !== "sum") return undefined;
-  const header = memberTable(analysis)?.header ?? [];
-  const [by] = plan.breakdown;
-  const value = data.range(plan.metric);
-  const amount = "#,##0.##";
-  const percent = "0.0%";
-  if (result.kind === "change" && by !== undefined && result.others === undefined && result.members.length > 0) {
-    const previousOf = plan.comparison === "plan" ? data.range(plan.planMetric ?? "") : value;
-    const during = (which: string): string =>
-      plan.comparison === "plan" || plan.period === undefined ? "" : `,${data.periodRange},"${which}"`;
-    const totalRow = headerRow + result.members.length + 1;
-    const rows = result.members.map((member, index): AnalysisCell[] => {
-      const row = headerRow + 1 + index;
-      return [
-        member.label,
-        {
-          formula: `SUMIFS(${previousOf},${data.range(by)},$A${row}${during(data.previous)})`,
-          result: member.previous,
-          format: amount,
-        },
-        {
-          formula: `SUMIFS(${value},${data.range(by)},$A${row}${during(data.current)})`,
-          result: member.current,
-          format: amount,
-        },
-        { formula: `C${row}-B${row}`, result: member.part, format: `+${amount};-${amount};0` },
-        { formula: `IF(B${row}=0,0,D${row}/ABS(B${row}))`, result: member.rate ?? 0, format: percent },
-        {
-          formula: `IF($D$${totalRow}=0,0,D${row}/$D$${totalRow})`,
-          result: result.change === 0 ? 0 : member.part / result.change,
-          format: percent,
-        },
-      ];
-    });
-    const sum = (column: string): string => `SUM(${column}${headerRow + 1}:${column}${totalRow - 1})`;
-    const zh = analysis.language === "zh";
-    return [
-      [...header],
-      ...rows,
-      [
-        zh ? "合计" : "Total",
-        { formula: sum("B"), result: result.previous, format: amount },
-        { formula: sum("C"), result: result.current, format: amount },
-        { formula: `C${totalRow}-B${totalRow}`, result: result.change, format: `+${amount};-${amount};0` },
-        { formula: `IF(B${totalRow}=0,0,D${totalRow}/ABS(B${totalRow}))`, result: result.rate ?? 0, format: percent },
-        { formula: sum("F"), result: result.change === 0 ? 0 : 1, format: percent },
-      ],
-    ];
-  }
-  if ((result.kind === "ranking" || result.kind === "pareto") && by !== undefined) {
-    return [
-      [...header],
-      ...result.members.map((member, index): AnalysisCell[] => {
-        const row = headerRow + 1 + index;
-        return [
-          member.label,
-          { formula: `SUMIFS(${value},${data.range(by)},$A${row})`, result: member.value, format: amount },
-          {
-            formula: `B${row}/SUM(${value})`,
-            result: result.total === 0 ? 0 : member.value / result.total,
-            format: percent,
-          },
-          { formula: `SUM(B$${headerRow + 1}:B${row})/SUM(${value})`, result: member.cumulative ?? 0, format: percent },
-        ];
-      }),
-    ];
-  }
-  if (result.kind === "trend") {
-    return [
-      [...header],
-      ...result.points.map((point, index): AnalysisCell[] => {
-        const row = headerRow + 1 + index;
-        return [
-          point.tick,
-          { formula: `SUMIFS(${value},${data.periodRange},$A${row})`, result: point.value, format: amount },
-          index === 0 || point.growth === undefined
-            ? "—"
-            : { formula: `B${row}/B${row - 1}-1`, result: point.growth, format: percent },
-        ];
-      }),
-    ];
-  }
-  return undefined;
-}
-
 function nativeChart(
   { result, charts }: Analysis,
   body: readonly (readonly AnalysisCell[])[],
@@ -306,21 +203,29 @@ function nativeChart(
   const hasTotalRow = result.kind === "change" || result.kind === "price_volume";
   const last = firstRow + body.length - (hasTotalRow ? 1 : 0);
   const [from, to] = [firstRow + 2, last];
-  const letter = result.kind === "change" ? "D" : "B";
+  const layers = result.kind === "trend" || result.kind === "ranking" ? (result.layers ?? []) : [];
+  // Of two dimensions the layers, which stand in the last columns; else the change, or the value itself.
+  const width = body[0]?.length ?? 0;
+  const places =
+    layers.length > 0 ? layers.map((_, index) => width - layers.length + index) : [result.kind === "change" ? 3 : 1];
   return {
-    type: result.kind === "trend" ? "line" : "column",
+    type: result.kind === "trend" && chart.kind !== "stacked" ? "line" : "column",
+    ...(chart.kind === "stacked" ? { barGrouping: "stacked" as const } : {}),
     title: clean(chart.title),
-    series: [
-      {
-        name: clean(String(body[0]?.[result.kind === "change" ? 3 : 1] ?? "")),
-        values: `${letter}${from}:${letter}${to}`,
-        categories: `A${from}:A${to}`,
-        color: "2F6F9F",
-      },
-    ],
-    anchor: { from: { row: firstRow, col: 7 }, to: { row: firstRow + 20, col: 17 } },
+    series: places.map((place, index) => ({
+      name: clean(String(body[0]?.[place] ?? "")),
+      values: `${letter(place)}${from}:${letter(place)}${to}`,
+      categories: `A${from}:A${to}`,
+      color: chartColours[index % chartColours.length] ?? "2F6F9F",
+    })),
+    anchor: {
+      from: { row: firstRow, col: Math.max(7, width + 1) },
+      to: { row: firstRow + 20, col: Math.max(17, width + 11) },
+    },
   };
 }
+
+const letter = (index: number): string => String.fromCharCode(65 + index);
 
 function notesSheet(analysis: Analysis, name: string, hasFormulas: boolean): Sheet {
   const { language, findings } = analysis;

@@ -10,6 +10,7 @@ import mammoth from "mammoth";
 import { makeSalesWorkbook } from "../../bench/analysis/make-sales.ts";
 import { type Analysis, OpenWorkbook } from "../../src/analysis/analyse.ts";
 import { cellText } from "../../src/analysis/grid.ts";
+import type { PlanInput } from "../../src/analysis/plan.ts";
 import { readWorkbook } from "../../src/analysis/read-workbook.ts";
 import { type DeliverableFormat, deliver, deliverableFormats } from "../../src/deliverables/deliver.ts";
 import { collect } from "./collect.ts";
@@ -83,7 +84,7 @@ test("Markdown, outline and CSV carry the figures", async () => {
   assert.match(await textOf("markdown"), /\| 小米 14 系列 \| 3,400,000 \| 4,964,000 \| 1,564,000 \| 46% \| 68% \|/);
   assert.match(await textOf("outline"), /^# .*\n\n## 第1页 核心结论\n- 2025年第三季度，华东手机的销售额环比增长23%/);
   const csv = await textOf("csv");
-  assert.ok(csv.startsWith("\ufeff产品,上期,本期"));
+  assert.ok(csv.startsWith("\ufeff产品,上期（元）,本期（元）"));
   assert.match(csv, /小米 14 系列,3400000,4964000,1564000,46%,68%\r\n/);
 });
 
@@ -123,7 +124,7 @@ test("cells and labels that look like formulas are neutralised in every format",
     assert.doesNotMatch(line.replace(/^\ufeff?"?/, ""), /^\s*[=@＝]|^[+-](?![\d,.]+%?$)/, line);
   const book = await readWorkbook((await deliver(source, "xlsx")).bytes, "out.xlsx");
   for (const formula of book.grids.flatMap((grid) => [...grid.formulas.values()]))
-    assert.match(formula, /^(SUMIFS\(数据!|C\d+-B\d+|IF\(|SUM\([BCF]\d)/);
+    assert.match(formula, /^(SUMIFS\(数据!|SUMPRODUCT\(EXACT\(数据!|C\d+-B\d+|IF\(|SUM\([BCF]\d)/);
   for (const grid of book.grids) {
     for (let row = 0; row < grid.rowCount; row++)
       for (let column = 0; column < grid.columns.length; column++)
@@ -172,6 +173,52 @@ const skip =
     ? "LibreOffice (soffice) is not installed: its reading of the files is not checked"
     : false;
 
+/** Names that SUMIFS reads as patterns or as equal, a blank one, more members than are shown, two dimensions. */
+async function awkwardWorkbooks(): Promise<Uint8Array[]> {
+  const names = ["A*", "A1", "abc", "ABC", ">100", "=x", null, "B?", "~", "甲", "乙", "丙", "丁"];
+  const rows = names.flatMap((name, index) =>
+    ["2025-06", "2025-07"].flatMap((month, later) =>
+      ["线上", "线下"].map((channel, place) => [
+        name,
+        month,
+        channel,
+        10 + index * 7 + later * (index % 3) * 5 + place,
+      ]),
+    ),
+  );
+  using open = await OpenWorkbook.open({
+    name: "awkward.xlsx",
+    bytes: await xlsx({ rows: [["产品", "月份", "渠道", "销售额（万元）"], ...rows] }),
+  });
+  const plans: PlanInput[] = [
+    { kind: "change", breakdown: ["产品"] },
+    { kind: "change", breakdown: ["产品"], top: 4 },
+    { kind: "ranking", breakdown: ["产品", "渠道"], top: 5 },
+    { kind: "ranking", breakdown: ["产品"], top: 5, order: "smallest" },
+    { kind: "trend", breakdown: ["产品"] },
+    {
+      kind: "trend",
+      breakdown: ["渠道"],
+      period: { column: "月份", grain: "month", within: { grain: "year", start: "2025-01-01" } },
+    },
+  ];
+  const files: Uint8Array[] = [];
+  for (const plan of plans) {
+    const { analysis } = await collect(open.analyse({ plan, language: "zh" }));
+    files.push((await deliver({ analysis, table: open.table() }, "xlsx")).bytes);
+  }
+  return files;
+}
+
+/** The workbook without its saved results: whoever opens it must compute every formula. */
+function withoutResults(bytes: Uint8Array): Uint8Array {
+  const parts = unzipSync(bytes);
+  for (const [name, part] of Object.entries(parts))
+    if (/worksheets\/sheet\d+\.xml$/.test(name))
+      parts[name] = strToU8(strFromU8(part).replace(/(<\/f>)<v>[^<]*<\/v>/g, "$1"));
+  return zipSync(parts);
+}
+
 test("LibreOffice opens slides, document and workbook, and computes the workbook's formulas to the same results", {
   skip,
   timeout: 120_000,
@@ -179,14 +226,10 @@ test("LibreOffice opens slides, document and workbook, and computes the workbook
   const folder = mkdtempSync(path.join(os.tmpdir(), "quern-deliver-"));
   try {
     const { bytes } = await deliver({ analysis: flagship, table: workbook.table() }, "xlsx");
-    // Without the saved results LibreOffice must compute every formula itself.
-    const parts = unzipSync(bytes);
-    for (const name of Object.keys(parts)) {
-      const part = parts[name];
-      if (/worksheets\/sheet\d+\.xml$/.test(name) && part !== undefined)
-        parts[name] = strToU8(strFromU8(part).replace(/(<\/f>)<v>[^<]*<\/v>/g, "$1"));
-    }
-    writeFileSync(path.join(folder, "book.xlsx"), zipSync(parts));
+    writeFileSync(path.join(folder, "book.xlsx"), withoutResults(bytes));
+    const awkward = await awkwardWorkbooks();
+    for (const [index, file] of awkward.entries())
+      writeFileSync(path.join(folder, `awkward-${index}.xlsx`), withoutResults(file));
     writeFileSync(path.join(folder, "slides.pptx"), (await deliver({ analysis: flagship }, "pptx")).bytes);
     writeFileSync(path.join(folder, "report.docx"), (await deliver({ analysis: flagship }, "docx")).bytes);
     const convert = (to: string, ...files: string[]): void => {
@@ -206,10 +249,24 @@ test("LibreOffice opens slides, document and workbook, and computes the workbook
       assert.equal(run.status, 0, run.stderr);
     };
     convert("csv:Text - txt - csv (StarCalc):44,34,76", "book.xlsx");
+    convert("ods", ...awkward.map((_, index) => `awkward-${index}.xlsx`));
     convert("pdf", "slides.pptx", "report.docx");
     const csv = readFileSync(path.join(folder, "book.csv"), "utf8");
     assert.match(csv, /^小米 14 系列,"3,400,000","4,964,000","\+1,564,000",46\.0%,68\.0%$/m);
     assert.match(csv, /^合计,"10,000,000","12,300,000","\+2,300,000",23\.0%,100\.0%$/m);
+    for (const [index, file] of awkward.entries()) {
+      const [saved] = (await readWorkbook(file, "saved.xlsx")).grids;
+      const [computed] = (await readWorkbook(readFileSync(path.join(folder, `awkward-${index}.ods`)), "b.ods")).grids;
+      assert.ok(saved && computed && saved.formulas.size > 5, `awkward-${index}`);
+      for (const [key, formula] of saved.formulas) {
+        const [row, column] = [Math.floor(key / 16_384), key % 16_384];
+        const [expected, actual] = [saved, computed].map((grid) => Number(cellText(grid, row, column)));
+        assert.ok(
+          Math.abs((expected ?? 0) - (actual ?? Number.NaN)) < 1e-6,
+          `awkward-${index} ${formula}: ${actual}, not ${expected}`,
+        );
+      }
+    }
     for (const file of ["slides.pdf", "report.pdf"])
       assert.ok(readFileSync(path.join(folder, file)).byteLength > 10_000, file);
   } finally {
