@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { buildTables } from "./build-tables.ts";
 import { checkPlan } from "./check-plan.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan, PlanInput, PlanPeriod } from "./plan.ts";
 import { readQuestion } from "./plan-from-question.ts";
 import { planInWords } from "./plan-in-words.ts";
 import { planSchema } from "./plan-schema.ts";
@@ -70,6 +70,122 @@ for (const [question, expected] of cases) {
     for (const [key, value] of Object.entries(expected))
       assert.deepEqual(plan[key as keyof Plan], value, `${key} of ${JSON.stringify(plan)}`);
     assert.ok(planInWords(plan, sales, "zh").length > 8 && planInWords(plan, sales, "en").length > 8);
+  });
+}
+
+const more: readonly (readonly [string, Partial<Plan>])[] = [
+  ["Top Five 产品 by sales", { kind: "ranking", top: 5, breakdown: ["产品"] }],
+  ["销售额前五的产品", { kind: "ranking", top: 5 }],
+  ["头三名产品", { kind: "ranking", top: 3 }],
+  ["三大品类", { kind: "ranking", top: 3, breakdown: ["品类"] }],
+  ["销售额最低的3个产品", { kind: "ranking", top: 3, order: "smallest" }],
+  ["bottom 2 产品", { kind: "ranking", top: 2, order: "smallest" }],
+  ["哪个产品卖得最差", { kind: "ranking", order: "smallest" }],
+  ["last quarter 各区域销售额", { kind: "ranking", period: { column: "月份", grain: "quarter", start: "2025-01-01" } }],
+  [
+    "Q2 vs Q1",
+    { kind: "change", comparison: "previous", period: { column: "月份", grain: "quarter", start: "2025-04-01" } },
+  ],
+  [
+    "2025年6月和2024年6月对比",
+    { kind: "change", comparison: "year_ago", period: { column: "月份", grain: "month", start: "2025-06-01" } },
+  ],
+  ["手机同比去年", { kind: "change", comparison: "year_ago" }],
+  ["销售额跟去年同期比", { kind: "change", comparison: "year_ago" }],
+  ["sales compared to last year", { kind: "change", comparison: "year_ago" }],
+  [
+    "the second quarter of 2025 by 区域",
+    { kind: "ranking", period: { column: "月份", grain: "quarter", start: "2025-04-01" } },
+  ],
+  ["除了华东以外各区域的销售额", { kind: "ranking", filters: [{ column: "区域", is: "not_in", values: ["华东"] }] }],
+  ["sales by 区域 excluding 华东 and 华南", { filters: [{ column: "区域", is: "not_in", values: ["华东", "华南"] }] }],
+  ["华东占比", { kind: "ranking", breakdown: ["区域"], filters: [] }],
+  [
+    "华东和华南对比",
+    { kind: "ranking", breakdown: ["区域"], filters: [{ column: "区域", is: "in", values: ["华东", "华南"] }] },
+  ],
+  [
+    "2024年各月销售额",
+    { kind: "trend", period: { column: "月份", grain: "month", within: { grain: "year", start: "2024-01-01" } } },
+  ],
+  ["华东和华南的销售额月度趋势", { kind: "trend", breakdown: ["区域"] }],
+  ["有多少个产品", { kind: "total", aggregation: "distinct", metric: "产品" }],
+  ["how many 产品 are there", { aggregation: "distinct", metric: "产品" }],
+  ["哪个区域增长最快", { kind: "change", breakdown: ["区域"] }],
+];
+for (const [question, expected] of more) {
+  test(`understood: ${question}`, () => {
+    const plan = planOf(question);
+    for (const [key, value] of Object.entries(expected))
+      assert.deepEqual(plan[key as keyof Plan], value, `${key} of ${JSON.stringify(plan)}`);
+  });
+}
+
+test("two periods that are neither neighbours nor a year apart are refused in words", () => {
+  const { refusal } = readQuestion("2025年1月和2025年6月对比", sales);
+  assert.match(refusal?.zh ?? "", /只能与上一期或去年同期对比，2025年1月与2025年6月两者都不是/);
+  assert.match(refusal?.en ?? "", /Jan 2025 and Jun 2025 are neither/);
+});
+
+const period = (grain: PlanPeriod["grain"], start?: string): PlanPeriod => ({
+  column: "月份",
+  grain,
+  ...(start === undefined ? {} : { start }),
+});
+const plans: readonly PlanInput[] = [
+  { kind: "total", metric: "销量" },
+  {
+    kind: "total",
+    metric: "销售额",
+    aggregation: "average",
+    filters: [{ column: "区域", is: "in", values: ["华东", "华南"] }],
+  },
+  { kind: "total", metric: "*", period: period("month", "2025-03-01") },
+  { kind: "total", metric: "产品", aggregation: "distinct" },
+  { kind: "ranking", breakdown: ["产品"], top: 3 },
+  { kind: "ranking", breakdown: ["区域", "品类"], order: "smallest", top: 7, period: period("quarter", "2024-07-01") },
+  {
+    kind: "ranking",
+    breakdown: ["品类"],
+    aggregation: "median",
+    filters: [{ column: "区域", is: "not_in", values: ["华北"] }],
+  },
+  { kind: "ranking", breakdown: ["品类"], filters: [{ column: "销售额", is: "at_least", value: 90 }] },
+  { kind: "change", comparison: "previous", breakdown: ["产品"], period: period("quarter", "2025-01-01") },
+  {
+    kind: "change",
+    comparison: "year_ago",
+    breakdown: ["区域", "产品"],
+    period: period("month", "2025-05-01"),
+    metric: "销量",
+  },
+  { kind: "change", comparison: "plan", breakdown: ["区域"] },
+  { kind: "trend", period: period("quarter") },
+  {
+    kind: "trend",
+    period: { ...period("month"), within: { grain: "year", start: "2024-01-01" } },
+    breakdown: ["品类"],
+  },
+  { kind: "distribution", metric: "销量" },
+  { kind: "pareto", breakdown: ["产品"], period: period("year", "2024-01-01") },
+  { kind: "correlation", metric: "销售额", versus: "销量" },
+  {
+    kind: "price_volume",
+    metric: "销售额",
+    versus: "销量",
+    breakdown: ["产品"],
+    period: period("month", "2025-02-01"),
+  },
+];
+for (const language of ["zh", "en"] as const) {
+  test(`a plan in words (${language}) is a question that gives the plan`, () => {
+    for (const input of plans) {
+      const plan = checkPlan(input, sales, language);
+      const words = planInWords(plan, sales, language);
+      const { plan: read, unknown, refusal } = readQuestion(words, sales);
+      assert.deepEqual([unknown, refusal], [[], undefined], words);
+      assert.deepEqual(checkPlan(read, sales, language), plan, words);
+    }
   });
 }
 

@@ -79,6 +79,8 @@ function spokenIn(rest: Remaining, table: Table, question: string): Spoken {
     table.columns.filter((column) => column.role === "dimension" || column.role === "id"),
   );
   const periods = takePeriods(rest, timeColumn(table));
+  // "Break sales down by region" speaks of no fall.
+  if (rest.take(/\b(break|broken|split)\b/giu).length > 0) rest.take(/\bdown\b/giu);
   const hasMove = rest.take(moveWords).length > 0;
   takeColumns(
     rest,

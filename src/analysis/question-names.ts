@@ -26,6 +26,7 @@ export function takeMembers(rest: Remaining, table: Table): Filter[] {
     .filter(({ text }) => text.length >= 2 && haystack.includes(text.replace(/\s+/g, "")))
     .filter(({ label }) => columnNamed(table, label) === undefined)
     .sort((a, b) => b.text.length - a.text.length);
+  takeNamesBefore(rest, mentioned);
   const out = takeExcluded(rest, mentioned);
   const inside = new Map<string, string[]>();
   for (const { column, label, text } of mentioned)
@@ -39,6 +40,21 @@ export function takeMembers(rest: Remaining, table: Table): Filter[] {
         : [{ column: name, is, values: labels.filter((label) => values.includes(label)) }];
     });
   return [...ordered(inside, "in"), ...ordered(out, "not_in")];
+}
+
+const escaped = (text: string): string => text.toLowerCase().replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+/** "区域为华东", "region not East": the column before its value is no wish for a breakdown. */
+function takeNamesBefore(rest: Remaining, mentioned: readonly Candidate[]): void {
+  for (const [column, members] of Map.groupBy(mentioned, ({ column }) => column)) {
+    const values = members.map(({ text }) => escaped(text)).join("|");
+    const before = new RegExp(
+      `${escaped(column.name)}(?=\\s*(?:不是|不为|不等于|not)\\s*(?:${values})|\\s*(?:为|是|等于|=|:|is|in)?\\s*(?:${values}))`,
+      "giu",
+    );
+    rest.take(before);
+    rest.take(new RegExp(`(?:为|等于|=)(?=\\s*(?:${values}))`, "giu"));
+  }
 }
 
 const excluding =
@@ -84,8 +100,8 @@ export function takeLimits(rest: Remaining, table: Table): Filter[] {
   const limits: Filter[] = [];
   for (const column of table.columns) {
     if (column.type !== "number") continue;
-    const name = column.name.toLowerCase().replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-    for (const text of rest.take(new RegExp(`${name}\\s*(?:≥|≤|>=|<=)\\s*-?[\\d.,]+`, "giu"))) {
+    const name = escaped(column.name);
+    for (const text of rest.take(new RegExp(`${name}\\s*(?:≥|≤|>=|<=)\\s*-?\\d[\\d,]*(?:\\.\\d+)?`, "giu"))) {
       const value = parseNumber(text.replace(/^.*[≥≤=]/u, ""))?.value;
       if (value !== undefined)
         limits.push({ column: column.name, is: /≥|>=/.test(text) ? "at_least" : "at_most", value });

@@ -40,7 +40,7 @@ export const fillers =
 export const kindWords: readonly (readonly [PlanKind, RegExp])[] = [
   [
     "price_volume",
-    /量价(分析|拆分|分解)?|价量|价格.{0,3}销量.{0,4}影响|price[\s-]*(and|\/|-)?[\s-]*volume([\s-]*(and)?[\s-]*mix)?|\bmix\b/giu,
+    /量价(分析|拆分|分解)?|价量|变化拆成销量、价格、结构|数量列|into volume, price and mix|quantity:|价格.{0,3}销量.{0,4}影响|price[\s-]*(and|\/|-)?[\s-]*volume([\s-]*(and)?[\s-]*mix)?|\bmix\b/giu,
   ],
   ["correlation", /相关性|相关系数|相关|关系|correlations?|correlated?|relationship/giu],
   ["pareto", /帕累托|二八(定律|分析)?|80\/20|pareto|abc分析/giu],
