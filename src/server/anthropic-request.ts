@@ -1,5 +1,6 @@
 // An Anthropic request brought to the words of chat completions: checked under its own names, so that a refusal names the field that
 // was sent. Thinking is refused, as the model does none; cache_control needs no obeying, as prefixes are always reused.
+import { checkedSchema } from "./answer-format.ts";
 import { refuse, unsupported } from "./errors.ts";
 import { Fields, given, isObject, kindOf } from "./fields.ts";
 
@@ -28,8 +29,19 @@ export function chatBody(body: Fields): Record<string, unknown> {
     ...given("temperature", body.number("temperature", 0, 1)),
     ...given("top_p", body.raw("top_p")),
     ...given("top_k", body.raw("top_k")),
+    ...given("json_schema", schemaOf(body)),
     ...toolFields(body),
   };
+}
+
+/** The schema of `output_config.format`, or of `output_format` as it was called before. */
+function schemaOf(body: Fields): unknown {
+  const config = body.object("output_config");
+  if (config?.has("effort")) throw unsupported("output_config.effort", "This model has no effort to choose.");
+  const format = config?.object("format") ?? body.object("output_format");
+  if (!format) return undefined;
+  format.required("type", format.choice("type", ["json_schema"]));
+  return checkedSchema(format.required("schema", format.raw("schema")), format.path("schema"));
 }
 
 function systemOf(body: Fields): string {

@@ -63,7 +63,8 @@ function detailsOf(api: Api): object {
     format: "gguf",
     family: model.architecture,
     families: [model.architecture],
-    parameter_size: `${(model.parameters / 1e9).toFixed(1)}B`,
+    parameter_size:
+      model.parameters < 1e9 ? `${(model.parameters / 1e6).toFixed(1)}M` : `${(model.parameters / 1e9).toFixed(1)}B`,
     quantization_level: model.quantisation,
   };
 }

@@ -125,6 +125,36 @@ test("messages: system, tool use and tool results reach the prompt; the billing 
   );
 });
 
+test("messages: a schema holds the answer under either of its names, and effort is refused", async () => {
+  const seen: GenerateRequest[] = [];
+  await using api = openTestApp({
+    script: {
+      answer: (request) => {
+        seen.push(request);
+        return "{}";
+      },
+    },
+  });
+  const schema = { type: "object" };
+  const format = { type: "json_schema", schema };
+  const ask = (more: object): Promise<Response> =>
+    api.post(path, { max_tokens: 50, messages: [user("hello")], ...more });
+  for (const more of [{ output_format: format }, { output_config: { format } }]) {
+    assert.equal((await ask(more)).status, 200);
+    assert.deepEqual(seen.pop()?.grammar, { kind: "json_schema", schema });
+  }
+  for (const wrong of [
+    { effort: "low" },
+    { format: { type: "xml" } },
+    { format: { type: "json_schema", schema: 5 } },
+  ]) {
+    const response = await ask({ output_config: wrong });
+    assert.equal(response.status, 400, JSON.stringify(wrong));
+    assert.match(await response.text(), /effort|output_config\.format/);
+  }
+  assert.equal(seen.length, 0);
+});
+
 test("messages: any and a named tool force a call", async () => {
   await using api = openTestApp({ script: { answer: () => '{"name": "weather", "arguments": {"city": "Ulm"}}' } });
   for (const choice of [{ type: "any" }, { type: "tool", name: "weather" }]) {
