@@ -75,7 +75,7 @@ export const comparisonWords: readonly (readonly [Comparison, RegExp])[] = [
 ];
 
 /** Words for a comparison of members or periods with each other. */
-export const contrastWords = /对比|比较|相比|差异|差别|\b(compare[sd]?|comparison|versus|vs\.?)(?![\p{L}])/giu;
+export const contrastWords = /对比|比较|相比|差异|差别|\b(compare[sd]?|comparison|against|versus|vs\.?)(?![\p{L}])/giu;
 
 /** Words that turn the order around: the smallest first. */
 export const smallestWords =
