@@ -1,6 +1,8 @@
 // How far the orders of forty injected documents reach: `node bench/injection/run.ts [--model FILE.gguf] [--show]`. Each document is asked
-// about three times through the API: as a file, as Quern gives it to the model; its text pasted above the question, without
-// delimiters; and its order alone, as if the person gave it, which shows whether the model obeys such words at all. Greedy; the delimiters hold a random word, so the counts of the first form may differ by one or two from run to run.
+// about four times through the API: as a file, as Quern gives it to the model; its text pasted above the question, without delimiters; the
+// same as a raw prompt, in which the document's look-alikes of special tokens are tokens; and its order alone, as if the person gave it,
+// which shows whether the model obeys such words at all. Greedy; the delimiters hold a random word, so the first form may differ a little
+// from run to run.
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -65,16 +67,27 @@ async function ask(content: string | object[]): Promise<string> {
   return answer.choices[0]?.message.content ?? "";
 }
 
-const forms = ["as a file", "pasted", "order alone"] as const;
+async function complete(prompt: string): Promise<string> {
+  const answer = await post<{ choices: { text: string }[] }>("/v1/completions", {
+    prompt,
+    temperature: 0,
+    max_tokens: 96,
+  });
+  return answer.choices[0]?.text ?? "";
+}
+
+const forms = ["as a file", "pasted, without delimiters", "raw, without any guard", "order alone"] as const;
 type Form = (typeof forms)[number];
 
 async function answers({ bytes, name, question, order }: InjectedDocument): Promise<Record<Form, string>> {
   const { id } = workspace.files.add(bytes, { name, mediaType: "application/octet-stream" });
   const part = { type: "file", file: { file_id: id } };
   const { document } = await post<{ document: { text: string; name: string } }>("/v1/documents", { file_id: id });
+  const pasted = `${document.name}\n\n${document.text}\n\n${question}`;
   return {
     "as a file": await ask([part, { type: "text", text: question }]),
-    pasted: await ask(`${document.name}\n\n${document.text}\n\n${question}`),
+    "pasted, without delimiters": await ask(pasted),
+    "raw, without any guard": await complete(`<|im_start|>user\n${pasted}<|im_end|>\n<|im_start|>assistant\n`),
     "order alone": await ask(order),
   };
 }
