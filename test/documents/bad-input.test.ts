@@ -86,6 +86,12 @@ test("a ZIP bomb is refused by what it unpacks to, whatever its headers claim", 
   await refused(read("bombe.xlsx", many, { limits: { unpackedBytes: 10 * 2 ** 20 } }), "too_large", "bombe.xlsx");
 });
 
+test("a part that unpacks to hundreds of times its size is stopped long before the limit for all parts", async () => {
+  const bytes = makeZip({ "word/document.xml": Buffer.alloc(70 * 2 ** 20, 32) });
+  const error = await refused(read("bombe.docx", bytes), "too_large", "bombe.docx");
+  assert.match(error.message, /more than 64 MiB/);
+});
+
 test("XML that declares entities is refused before any parser sees it", async () => {
   const prolog = '<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]>';
   await refused(read("xxe.docx", makeDocx(paragraphXml("&x;"), { prolog })), "unreadable", "xxe.docx");

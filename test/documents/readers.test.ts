@@ -323,3 +323,16 @@ test("a correction by a person changes the text and keeps what was read", async 
   assert.ok(segment?.corrected);
   assert.equal(segment?.original, "合同金额 l00 万元");
 });
+
+test("DOCX: clause numbers that Word counts, formulas and comments are kept", async () => {
+  const clause = (text: string): string =>
+    `<w:p><w:pPr><w:numPr><w:ilvl w:val="0"/><w:numId w:val="1"/></w:numPr></w:pPr><w:r><w:t>${text}</w:t></w:r></w:p>`;
+  const formula =
+    '<w:p><m:oMath xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"><m:sSup><m:e><m:r><m:t>c</m:t></m:r></m:e><m:sup><m:r><m:t>2</m:t></m:r></m:sup></m:sSup></m:oMath></w:p>';
+  const body = `${clause("付款")}${paragraphXml("中间的一段")}${clause("交货")}${formula}`;
+  const numbering =
+    '<w:numbering xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:abstractNum w:abstractNumId="0"><w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="chineseCounting"/><w:lvlText w:val="第%1条"/></w:lvl></w:abstractNum><w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num></w:numbering>';
+  const document = await read("a.docx", makeDocx(body, { extra: { "word/numbering.xml": numbering } }));
+  for (const wanted of ["第一条 付款", "第二条 交货", "c^2"])
+    assert.ok(document.text.includes(wanted), `${wanted} is missing in ${document.text}`);
+});

@@ -1,8 +1,11 @@
 // DOCX through mammoth (structure by styles: headings, lists, tables, bold), after the archive has passed the limits.
+import { strToU8, zipSync } from "fflate";
 import mammoth from "mammoth";
 import { AppError } from "../../base/errors.ts";
 import type { DraftSegment } from "../layout/runs.ts";
 import { type Draft, flowPage, type ReadContext } from "../reader.ts";
+import { withFormulas } from "./docx-math.ts";
+import { withNumbers } from "./docx-numbering.ts";
 import { htmlSegments, pictureScheme } from "./html.ts";
 import { Pictures } from "./pictures.ts";
 import { unpackZip, type ZipEntries } from "./zip.ts";
@@ -16,8 +19,9 @@ export async function readDocx(bytes: Uint8Array, context: ReadContext): Promise
   let html: string;
   try {
     const converted = await mammoth.convertToHtml(
-      { buffer: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) },
+      { buffer: Buffer.from(prepared(entries)) },
       {
+        styleMap: ["comment-reference => sup"],
         convertImage: mammoth.images.imgElement(async (image) => {
           const picture = await image.readAsBuffer().catch(() => undefined);
           const segments = await pictures.segmentsOf(picture, 1);
@@ -45,6 +49,28 @@ export async function readDocx(bytes: Uint8Array, context: ReadContext): Promise
     warn({ code: "left_out", message: `${name} contains ${chart} chart(s), whose figures were not read.` });
   const page = flowPage(1, segments);
   return { kind: "docx", pages: [isMixed ? { ...page, source: "mixed" } : page] };
+}
+
+/** The archive with numbers and formulas written out, which mammoth would lose; packed without compression, for one reader. */
+function prepared(entries: ZipEntries): Uint8Array {
+  const parts = { numbering: utf8(entries.get("word/numbering.xml")), styles: utf8(entries.get("word/styles.xml")) };
+  const files: Record<string, Uint8Array> = {};
+  for (const [entry, data] of entries) {
+    const isText = /^word\/(?:document\d*|footnotes|endnotes)\.xml$/.test(entry);
+    const source = isText ? utf8(data) : "";
+    files[entry] = source === "" ? data : strToU8(withFormulas(withNumbers(source, parts)));
+  }
+  return zipSync(files, { level: 0 });
+}
+
+/** Empty when it is missing or in another encoding, which Word never writes. */
+function utf8(data: Uint8Array | undefined): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(data);
+  } catch (error) {
+    if (error instanceof TypeError) return "";
+    throw error;
+  }
 }
 
 /** Says what an Office file carries that the readers do not take. */

@@ -5,6 +5,7 @@ import { decodeText } from "../encoding.ts";
 import type { DraftSegment } from "../layout/runs.ts";
 import type { Draft, ReadContext } from "../reader.ts";
 import { flowPage } from "../reader.ts";
+import { numberCloses, numberOpens } from "./docx-numbering.ts";
 import { attribute, scanMarkup } from "./markup.ts";
 
 export async function readHtml(bytes: Uint8Array, context: ReadContext): Promise<Draft> {
@@ -48,6 +49,9 @@ const mostSpan = 1000;
 /** Tables within tables; what lies deeper gives its words to the innermost of these. */
 const mostTables = 20;
 
+/** A number that Word counted, in a paragraph or a list item. */
+const countedNumber = new RegExp(`^(?:\\*\\*)?${numberOpens}([^${numberCloses}]*)${numberCloses}\\s*`);
+
 /** Marks a picture whose text has been recognised: the number of its segments follows. */
 export const pictureScheme = "quern-picture:";
 
@@ -76,7 +80,9 @@ export function htmlSegments(
   const flush = (): void => {
     const raw = parts.join("");
     parts = [];
-    const text = pre > 0 ? raw.replace(/^\n/, "").trimEnd() : tidy(raw);
+    const marked = pre > 0 ? raw.replace(/^\n/, "").trimEnd() : tidy(raw);
+    const counted = countedNumber.exec(marked);
+    const text = marked.replace(countedNumber, "$1 ");
     if (text.trim() === "") return;
     const table = tables.at(-1);
     if (table) {
@@ -91,7 +97,11 @@ export function htmlSegments(
     } else if (isInItem) {
       const list = lists.at(-1);
       const level = Math.max(0, lists.length - 1);
-      items.push({ text: text.replaceAll("\n", " "), level, marker: list?.isOrdered ? `${list.count}.` : "-" });
+      items.push({
+        text: marked.slice(counted?.[0].length ?? 0).replaceAll("\n", " "),
+        level,
+        marker: counted?.[1] ?? (list?.isOrdered ? `${list.count}.` : "-"),
+      });
     } else {
       flushList();
       segments.push(quotes > 0 ? { kind: "quote", page, text } : paragraph(page, text));

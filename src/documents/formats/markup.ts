@@ -59,12 +59,18 @@ export function* scanMarkup(source: string, { isXml = false }: { isXml?: boolean
     yield { type: "open", name, attributes: inside.slice(name.length), isClosed };
     if (isXml || isClosed || !rawElements.has(name)) continue;
     const closing = `</${name}`;
-    const close = missing.has(closing) ? -1 : source.toLowerCase().indexOf(closing, at);
+    const close = missing.has(closing) ? -1 : indexOfTag(source, closing, at);
     if (close < 0) missing.add(closing);
     const stop = close < 0 ? source.length : close;
     yield { type: "text", text: source.slice(at, stop) };
     at = stop;
   }
+}
+
+function indexOfTag(source: string, tag: string, from: number): number {
+  const pattern = new RegExp(tag, "gi");
+  pattern.lastIndex = from;
+  return pattern.exec(source)?.index ?? -1;
 }
 
 function endOfTag(source: string, start: number): number {
@@ -177,4 +183,31 @@ export function decodeEntities(text: string): string {
         : "\ufffd";
     },
   );
+}
+
+/**
+ * The source with each element of a name replaced: `inner` is what stands between its tags. Elements that are closed in their opening tag
+ * stay; of nested ones the innermost end counts. One pass: an element that nobody closes ends it.
+ */
+export function replaceElements(
+  source: string,
+  name: string,
+  replace: (element: { whole: string; inner: string; attributes: string; at: number }) => string,
+): string {
+  const [opening, closing] = [`<${name}`, `</${name}>`];
+  let made = "";
+  let done = 0;
+  for (let at = source.indexOf(opening); at >= 0; at = source.indexOf(opening, at + 1)) {
+    if (at < done || !/[\s/>]/.test(source.charAt(at + opening.length))) continue;
+    const head = source.indexOf(">", at);
+    if (head < 0) break;
+    if (source.charAt(head - 1) === "/") continue;
+    const end = source.indexOf(closing, head);
+    if (end < 0) break;
+    const stop = end + closing.length;
+    const [attributes, inner] = [source.slice(at + opening.length, head), source.slice(head + 1, end)];
+    made += source.slice(done, at) + replace({ whole: source.slice(at, stop), inner, attributes, at });
+    done = stop;
+  }
+  return made + source.slice(done);
 }
