@@ -53,9 +53,7 @@ interface Spoken {
 export function readQuestion(question: string, table: Table, previous?: Plan): QuestionReading {
   const rest = new Remaining(narrow(question).toLowerCase());
   const spoken = spokenIn(rest, table, question);
-  const unknown = rest.text
-    .split(/[\s\p{P}\p{S}]+/u)
-    .filter((word) => /\p{Script=Han}{2,}|[a-z]{3,}|\d{2,}/iu.test(word));
+  const unknown = rest.text.split(/[\s\p{P}\p{S}]+/u).filter((word) => /\p{Script=Han}|[a-z]{2,}|\d/iu.test(word));
   const { refusal } = spoken.periods;
   return { plan: planOf(spoken, table, previous), unknown, ...(refusal === undefined ? {} : { refusal }) };
 }
@@ -66,13 +64,14 @@ function spokenIn(rest: Remaining, table: Table, question: string): Spoken {
   const comparison = comparisonWords.find(([, pattern]) => rest.take(pattern).length > 0)?.[0];
   const counted = takeCounted(rest, table);
   const aggregation = takeAggregation(rest);
+  const isEither = /哪[个家一]|谁|\bwhich\b/iu.test(rest.text);
   const isShare = /占比|占多少|比重|份额|\bshares?\b/iu.test(rest.text);
   const isWhy = /为什么|为啥|为何|怎么回事|\bwhy\b/iu.test(rest.text);
   const kinds = kindWords.filter(([, pattern]) => rest.take(pattern).length > 0).map(([kind]) => kind);
   const top = takeTop(rest);
   const isSmallest = rest.take(smallestWords).length > 0;
   const isLargest = rest.take(largestWords).length > 0;
-  const isContrast = rest.take(contrastWords).length > 0;
+  const isContrast = rest.take(contrastWords).length > 0 || isEither;
   const metrics = takeColumns(rest, metricsOf(table));
   const dimensions = takeColumns(
     rest,
@@ -220,8 +219,14 @@ function takeCounted(rest: Remaining, table: Table): Column | undefined {
 function takeAggregation(rest: Remaining): Plan["aggregation"] | undefined {
   if (rest.take(/平均值?|均值|\b(average|mean|avg)\b/giu).length > 0) return "average";
   if (rest.take(/中位数|\bmedian\b/giu).length > 0) return "median";
-  if (rest.take(/最大值|\bmax(imum)?\b/giu).length > 0) return "max";
-  if (rest.take(/最小值|\bmin(imum)?\b/giu).length > 0) return "min";
+  const single = rest.take(/单笔|单条|单次|\bsingle\b/giu).length > 0;
+  if (
+    rest.take(single ? /最大值?|最高|\b(largest|biggest|highest|max(imum)?)\b/giu : /最大值|\bmax(imum)?\b/giu).length >
+    0
+  )
+    return "max";
+  if (rest.take(single ? /最小值?|最低|\b(smallest|lowest|min(imum)?)\b/giu : /最小值|\bmin(imum)?\b/giu).length > 0)
+    return "min";
   if (
     rest.take(/多少(条|笔|行)(记录|数据)?|记录数|笔数|行数|\b(how many|number of|count of) (rows|records|lines)\b/giu)
       .length > 0

@@ -1,6 +1,6 @@
 // The JSON schema of plans for one table: a model that generates under it can name only columns and values that exist, or say that
 // the question cannot be answered from this table.
-import { aggregations, comparisons, grains, planKinds } from "./plan.ts";
+import { aggregations, comparisons, grains, orders, planKinds } from "./plan.ts";
 import { metricsOf } from "./plan-defaults.ts";
 import type { Table } from "./table.ts";
 import { periodsOf, timeColumn } from "./time.ts";
@@ -67,6 +67,7 @@ export function planSchema(table: Table): object {
             comparison: { enum: ["none", ...comparisons] },
           }),
       top: { type: "integer", minimum: 1, maximum: 50 },
+      order: { enum: [...orders] },
     },
     required: [
       "answerable",
@@ -77,6 +78,7 @@ export function planSchema(table: Table): object {
       "breakdown",
       ...(time === undefined ? [] : ["grain", "start", "comparison"]),
       "top",
+      "order",
     ],
     additionalProperties: false,
   };

@@ -58,7 +58,7 @@ function takeNamesBefore(rest: Remaining, mentioned: readonly Candidate[]): void
 }
 
 const excluding =
-  /除去|除了?|不含|不包括|不包含|不算|不计|排除|剔除|不是|excluding|exclude|except(?:\s+for)?|other than|without|but not|not including|\bnot\b/giu;
+  /除去|除了?|不看|不要|别看|去掉|撇开|不考虑|不含|不包括|不包含|不算|不计|排除|剔除|不是|excluding|exclude|except(?:\s+for)?|other than|without|but not|not including|\bnot\b/giu;
 const joints = /^[\s、,，和与及或]*(?:and\s|or\s)?\s*/iu;
 
 /** "除了华东、华南以外": the values right behind the word. */

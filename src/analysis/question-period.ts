@@ -54,9 +54,21 @@ const named = new RegExp(
   "giu",
 );
 
+/** A stretch of several periods: understood, but neither one period nor two to compare. */
+const stretch =
+  /(?:最?近|过去|前)\s*(?:\d{1,3}|[一二两三四五六七八九十]{1,3})\s*(?:个月|个季度|季度|年|周|天|日)|(?:last|past|previous)\s+(?:\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|twelve)\s+(?:months|quarters|years|weeks|days)/giu;
+
 /** Takes the periods out of the question. Without a time column there is nothing to take. */
 export function takePeriods(rest: Remaining, column: Column | undefined): PeriodReading {
   if (column === undefined) return {};
+  const [long] = rest.take(stretch);
+  if (long !== undefined)
+    return {
+      refusal: {
+        zh: `还不能只看“${long}”这样的一段；可以问按月的趋势，或某一个月、季度、年。`,
+        en: `A stretch such as "${long}" cannot be chosen; ask for the trend by month, or for one month, quarter or year.`,
+      },
+    };
   const found: { at: number; spoken: SpokenPeriod }[] = [];
   for (const [pattern, grain, step] of relative) {
     const latest = periodsOf(column, grain).at(-1);

@@ -35,15 +35,18 @@ export const synonyms: readonly (readonly string[])[] = [
 
 /** Words that carry no demand of their own. */
 export const fillers =
-  /请问|请|帮我|帮忙|麻烦|谢谢|一下|给我|看看|看下|看|分析|统计|计算|算|列出|显示|展示|告诉我|我想知道|想知道|是多少|多少|什么|怎么样|如何|怎样|情况|数据|表现|里面|里|中|内|的|了|吗|呢|啊|吧|是|有|在|和|与|及|跟|对|把|将|按照|按|根据|各个|各|每个|每|分别|所有|全部|总共|一共|总|合计|哪些|哪个|哪|个|名|前|这|那|记录|并|就|都|也|还|又|主要|区|品类|部分|卖得|销售得|做得|范围|全部数据|数据|拆分|显示|差额|其他|再按|再|最快|最慢|最明显|名次|大|期间|变化|做|下|我们|公司|整体|总体|起来|\b(please|show|me|tell|what|whats|is|are|was|were|the|a|an|of|in|for|and|by|per|each|every|which|how|much|many|did|do|does|give|list|analy[sz]e|analysis|compute|calculate|total|overall|all|data|our|my|we|us|to|with|on|from|at|it|its|has|have|had|there|this|that|year|change|changes|changed|different|across|between|over|top|best|most|worst|least|highest|lowest|biggest|largest|main|scope|compute|break|broken|down|then|first|others|other|difference|split|them|between|each|than|does|fastest|slowest|much|please|could|you|i|want|see|know|like|would|into|let|look|was|do|s|among|within|period|grew|figures?|number|values?)\b/giu;
+  /有没有|我想看|想看|我想要|想要|我要|我想|请问|请|帮我|帮忙|麻烦|谢谢|一下|给我|看看|看下|看|分析|统计|计算|算|列出|显示|展示|告诉我|我想知道|想知道|是多少|多少|什么|怎么样|如何|怎样|情况|数据|表现|里面|里|中|内|的|了|吗|呢|啊|吧|是|有|在|和|与|及|跟|对|把|将|按照|按|根据|各个|各|每个|每|分别|所有|全部|总共|一共|总|合计|哪些|哪个|哪|个|名|前|这|那|记录|并|就|都|也|还|又|主要|区|品类|部分|卖得|卖了|从|到|至|占|类|多|额|所有的|会|能|给|我|你|一|卖|销售得|做得|范围|全部数据|数据|拆分|显示|差额|其他|再按|再|最快|最慢|最明显|名次|大|期间|变化|做|下|我们|公司|整体|总体|起来|\b(please|show|me|tell|what|whats|is|are|was|were|the|a|an|of|in|for|and|by|per|each|every|which|how|much|many|did|do|does|give|list|analy[sz]e|analysis|compute|calculate|total|overall|all|data|our|my|we|us|to|with|on|from|at|it|its|has|have|had|there|this|that|year|change|changes|changed|different|across|between|over|top|best|most|worst|least|highest|lowest|biggest|largest|main|scope|compute|break|broken|down|then|first|others|other|difference|split|them|between|each|than|does|fastest|slowest|much|please|could|you|i|want|see|know|like|would|into|let|look|was|do|s|among|within|period|grew|figures?|number|values?|sold|sells?|selling|made|makes?|generated?|brought|records?|single|orders?|id|so|if|any|there|some|one|ones|get|got|be|been|can|will|will|as|or|about)\b/giu;
 
 export const kindWords: readonly (readonly [PlanKind, RegExp])[] = [
   [
     "price_volume",
-    /量价(分析|拆分|分解)?|价量|变化拆成销量、价格、结构|数量列|into volume, price and mix|quantity:|价格.{0,3}销量.{0,4}影响|price[\s-]*(and|\/|-)?[\s-]*volume([\s-]*(and)?[\s-]*mix)?|\bmix\b/giu,
+    /量价(分析|拆分|分解)?|价量|变化拆成销量、价格、结构|(拆|分)[^，,。]{0,12}(量和价|价和量|量、价|量与价)|数量列|into volume, price and mix|quantity:|价格.{0,3}销量.{0,4}影响|price[\s-]*(and|\/|-)?[\s-]*volume([\s-]*(and)?[\s-]*mix)?|\bmix\b/giu,
   ],
   ["correlation", /相关性|相关系数|相关|关系|correlations?|correlated?|relationship/giu],
-  ["pareto", /帕累托|二八(定律|分析)?|80\/20|pareto|abc分析/giu],
+  [
+    "pareto",
+    /帕累托|(贡献|占|撑起?)了?[^，,。]{0,4}[七八九]成|(贡献|占)了?[^，,。]{0,4}80\s?%|二八(定律|分析)?|80\/20|pareto|abc分析/giu,
+  ],
   ["distribution", /分布|直方图|distribution|histogram/giu],
   [
     "change",
@@ -75,7 +78,8 @@ export const comparisonWords: readonly (readonly [Comparison, RegExp])[] = [
 ];
 
 /** Words for a comparison of members or periods with each other. */
-export const contrastWords = /对比|比较|相比|差异|差别|\b(compare[sd]?|comparison|against|versus|vs\.?)(?![\p{L}])/giu;
+export const contrastWords =
+  /对比|比较|相比|比|差异|差别|\b(compare[sd]?|comparison|against|versus|vs\.?)(?![\p{L}])/giu;
 
 /** Words that turn the order around: the smallest first. */
 export const smallestWords =
