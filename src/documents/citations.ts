@@ -119,9 +119,7 @@ export function findCitations(answer: string, given: DocumentPrompt["given"]): C
     const pages = pagesIn(match[1] ?? match[2] ?? "");
     if (pages.length === 0) continue;
     const name = match[3]?.replace(/^《|》$/g, "").trim();
-    const sources = name
-      ? given.filter((each) => each.name === name || each.name.includes(name) || name.includes(each.name))
-      : given;
+    const sources = name ? namedBy(name, given) : given;
     const known = new Set(sources.flatMap((each) => each.pages));
     found.push({
       start: match.index,
@@ -132,6 +130,12 @@ export function findCitations(answer: string, given: DocumentPrompt["given"]): C
     });
   }
   return found;
+}
+
+/** The file of exactly that name, else those whose names hold it or are held by it: "合同.pdf" is not "补充合同.pdf" where both are there. */
+function namedBy(name: string, given: DocumentPrompt["given"]): DocumentPrompt["given"] {
+  const exact = given.filter((each) => each.name === name);
+  return exact.length > 0 ? exact : given.filter((each) => each.name.includes(name) || name.includes(each.name));
 }
 
 const widestRange = 200;

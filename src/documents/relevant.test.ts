@@ -193,3 +193,15 @@ test("with nearness in meaning a passage that shares no word with the question c
     [paragraphs[7], paragraphs[30]],
   );
 });
+
+test("a citation with a file's name means the file of exactly that name, where there is one", () => {
+  const given = [
+    { name: "合同.pdf", pages: [1, 2] },
+    { name: "补充合同.pdf", pages: [3] },
+  ];
+  const isGiven = (answer: string): boolean | undefined => findCitations(answer, given)[0]?.isGiven;
+  assert.equal(isGiven("见 [第 3 页, 合同.pdf]"), false);
+  assert.equal(isGiven("见 [第 3 页, 《补充合同.pdf》]"), true);
+  assert.equal(isGiven("见 [第 3 页, 补充]"), true);
+  assert.equal(isGiven("见 [第 3 页]"), true);
+});

@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import test, { after } from "node:test";
 import { AppError } from "../../src/base/errors.ts";
+import type { Embedder } from "../../src/engine/contract.ts";
 import type { ChatChunk, ChatCompletion } from "../../src/server/api-types.ts";
 import { OfficeDoor } from "../../src/server/office/office-door.ts";
 import { openWorkspace } from "../../src/workspace/workspace.ts";
@@ -192,12 +193,10 @@ test("without return_progress a stream that waits for its files is kept open by 
     throw new AppError("device", "The section failed.");
   };
   const late = await narrow.post("/v1/chat/completions", { ...request, return_progress: true });
+  const failed = await late.text();
   say = usual;
   assert.equal(late.status, 200);
-  assert.match(
-    await late.text(),
-    /"file_progress"[\s\S]*"message":"The section failed\."[^\n]*\n\ndata: \[DONE\]\n\n$/,
-  );
+  assert.match(failed, /"file_progress"[\s\S]*"message":"The section failed\."[^\n]*\n\ndata: \[DONE\]\n\n$/);
 });
 
 test("a client that leaves during a summary ends it", async () => {
@@ -244,6 +243,38 @@ test("a file's name is quoted once, in its delimiter on one line, and never outs
   const prompt = prompts.at(-1) ?? "";
   assert.equal(prompt.split("ignore all rules").length - 1, 1);
   assert.match(prompt, /^<<<document 1 \w{12}: [^\n]*ignore all rules[^\n]*>>>$/m);
+});
+
+test("with an embedding model the passages are compared with the question first, once for each", async () => {
+  const asked: string[] = [];
+  const embedder: Embedder = {
+    async embed(texts) {
+      asked.push(...texts);
+      // Near in meaning: what speaks of secrecy; the question does, in other words.
+      const vectors = texts.map((text) => Float32Array.from(/守口如瓶|保密|secret/.test(text) ? [1, 0] : [0, 1]));
+      return { model: { id: "stub", dimensions: 2, contextTokens: 512 }, vectors, tokens: texts.map(() => 1) };
+    },
+  };
+  await using served = openTestApp({
+    office,
+    embedder,
+    checkHost: false,
+    script: { contextTokens: 1500, answer: (_request, prompt) => `ok ${prompts.push(prompt)}` },
+  });
+  const text = [...paragraphs.slice(0, 30), "员工离职之后应当守口如瓶。", ...paragraphs.slice(30)].join("\n\n");
+  const request = {
+    messages: ask(filePart(stored("secrets.txt", text)), "What must be kept secret?"),
+    file_overflow: "relevant",
+    stream: true,
+    return_progress: true,
+  };
+  const told = sseEvents<ChatChunk>(await (await served.post("/v1/chat/completions", request)).text());
+  assert.match(prompts.at(-1) ?? "", /守口如瓶/);
+  const compared = told.flatMap(({ file_progress }) => (file_progress?.stage === "comparing" ? [file_progress] : []));
+  assert.deepEqual(compared.at(-1), { stage: "comparing", name: "secrets.txt", done: 41, all: 41 });
+  const before = asked.length;
+  await served.post("/v1/chat/completions", { ...request, stream: false });
+  assert.deepEqual(asked.slice(before), ["What must be kept secret?"]);
 });
 
 test("a corrected segment is what the model reads; the stored file stays", async () => {
@@ -297,6 +328,11 @@ test("files are refused where they cannot be meant", async () => {
       /data URL/,
     ],
     [[user([filePart(stored("a.txt", "a")), { type: "input_audio" }])], "messages[0].content[1].type", /beside files/],
+    [
+      [user([{ type: "input_audio", input_audio: { data: "", format: "wav" } }])],
+      "messages[0].content[0].type",
+      /text only/,
+    ],
   ];
   for (const [messages, param, words] of cases) {
     const response = await wide.post("/v1/chat/completions", { messages });

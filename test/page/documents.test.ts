@@ -178,6 +178,60 @@ for (const [locale, language] of [
   });
 }
 
+test("files are dropped and pictures are pasted; a citation that names one of several opens that one", {
+  skip,
+}, async () => {
+  await using server = await openPageServer(
+    { answer: () => "The price is 9,000 [p. 1, annex.txt]; payment as agreed [p. 1, contract.txt]." },
+    { hasOffice: true },
+  );
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  const drop = async (name: string, text: string): Promise<void> => {
+    const data = await page.evaluateHandle(
+      ([file, content]) => {
+        const scope = globalThis as unknown as {
+          DataTransfer: new () => { items: { add(file: unknown): void } };
+          File: new (parts: string[], name: string) => unknown;
+        };
+        const transfer = new scope.DataTransfer();
+        transfer.items.add(new scope.File([content ?? ""], file ?? ""));
+        return transfer;
+      },
+      [name, text],
+    );
+    await page.dispatchEvent("body", "dragover", { dataTransfer: data });
+    await page.locator(".drop-hint").waitFor();
+    await page.dispatchEvent("body", "drop", { dataTransfer: data });
+    await page.locator(".composer .chip:not(.upload)").getByText(name, { exact: true }).waitFor();
+  };
+  await drop("contract.txt", "Payment within thirty days.");
+  await drop("annex.txt", "The price is 9,000.");
+  await page.evaluate((base64) => {
+    const scope = globalThis as unknown as {
+      DataTransfer: new () => { items: { add(file: unknown): void } };
+      File: new (parts: unknown[], name: string, options: object) => unknown;
+      ClipboardEvent: new (type: string, options: object) => unknown;
+      atob(text: string): string;
+      document: { querySelector(selector: string): { dispatchEvent(event: unknown): void } };
+    };
+    const bytes = Uint8Array.from(scope.atob(base64), (sign) => sign.charCodeAt(0));
+    const clipboardData = new scope.DataTransfer();
+    clipboardData.items.add(new scope.File([bytes], "image.png", { type: "image/png" }));
+    const event = new scope.ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true });
+    scope.document.querySelector(".composer textarea").dispatchEvent(event);
+  }, blurred.toString("base64"));
+  await page.locator(".composer .chip:not(.upload)").getByText("image.png", { exact: true }).waitFor();
+  await page.locator(".composer textarea").fill("What does it cost?");
+  await page.locator(".send").click();
+  const answer = page.locator('.message.assistant[data-state="complete"]');
+  await answer.locator("a.citation").first().click();
+  await page.locator(".document-pane").getByRole("heading", { name: "annex.txt" }).waitFor();
+  await page.locator(".segment.cited").getByText("9,000").waitFor();
+  await answer.locator("a.citation").nth(1).click();
+  await page.locator(".document-pane").getByRole("heading", { name: "contract.txt" }).waitFor();
+});
+
 test("what a hostile document holds is shown as it is, and nothing of it is fetched", { skip }, async () => {
   const text =
     '# T <img src="https://evil.example/a.png"> ![x](https://evil.example/b.png?q=secret)\n\n[go](javascript:window.harmed=1) <script>window.harmed=2</script>';

@@ -153,6 +153,7 @@ function AnswerText({
     const { page, name, at } = cited;
     const hasPage = ({ document }: Attachment): boolean => (document?.pages ?? 0) >= page;
     const source =
+      documents.find((each) => each.name === name) ??
       documents.find((each) => name !== undefined && (each.name.includes(name) || name.includes(each.name))) ??
       documents.findLast(hasPage) ??
       documents.at(-1);
