@@ -192,7 +192,7 @@ export function App({ workbench }: { workbench: Workbench }): ReactElement {
           <ThemeButton theme={theme} />
           <IconButton icon="settings" label={t.settings} onClick={() => setDialog({ kind: "settings" })} />
         </header>
-        <Notices workbench={workbench} />
+        <Notices workbench={workbench} onModels={() => setDialog({ kind: "models" })} />
         {isEmpty ? (
           <Welcome workbench={workbench} onTemplate={(id) => setDialog({ kind: "template", id })} />
         ) : (

@@ -46,7 +46,7 @@ export function EnginePanel({ workbench, onModels }: { workbench: Workbench; onM
           <dl className="engine-body">
             <Line name={t.device}>
               <span className="device" title={status.reason ?? status.device}>
-                {live.gpu?.name ?? status.device}
+                {live.gpu?.name ?? t.deviceWords(status.device)}
               </span>
               <span className="tag">{status.engine}</span>
             </Line>

@@ -116,6 +116,8 @@ export class EngineWatch {
     const isAnother =
       before === undefined ||
       before.model.id !== engine.modelId ||
+      before.contextTokens !== engine.contextTokens ||
+      before.parallel !== engine.parallel ||
       before.state !== engine.state ||
       before.restarts !== engine.restarts;
     if (isAnother) await this.#askStatus();

@@ -16,12 +16,12 @@ const pullCommand = "npx quern models pull qwen3-4b-instruct-2507";
 // Hugging Face is hard to reach from the Chinese mainland; the mirror holds the same file.
 const pullCommands = { en: pullCommand, zh: `${pullCommand} --hub modelscope` } as const;
 
-export function Notices({ workbench }: { workbench: Workbench }): ReactElement {
+export function Notices({ workbench, onModels }: { workbench: Workbench; onModels: () => void }): ReactElement {
   return (
     <div className="notices">
       <KeyNotice workbench={workbench} />
       <EngineNotice workbench={workbench} />
-      <DemoNotice workbench={workbench} />
+      <DemoNotice workbench={workbench} onModels={onModels} />
       <LeftNotice workbench={workbench} />
       <StoreNotice workbench={workbench} />
     </div>
@@ -81,7 +81,7 @@ function KeyNotice({ workbench }: { workbench: Workbench }): ReactElement | unde
   );
 }
 
-function DemoNotice({ workbench }: { workbench: Workbench }): ReactElement | undefined {
+function DemoNotice({ workbench, onModels }: { workbench: Workbench; onModels: () => void }): ReactElement | undefined {
   const t = useStrings();
   const isEmpty = useSignal(workbench.open).head.leafId === undefined;
   const { isDemoNoticeOpen: isOpen = isEmpty, language } = usePreferences();
@@ -108,9 +108,11 @@ function DemoNotice({ workbench }: { workbench: Workbench }): ReactElement | und
           <p>{t.demoText}</p>
           <p>{t.demoGet}</p>
           <p className="command">
+            <Button icon="bolt" onClick={onModels}>
+              {t.models}
+            </Button>
             <code>{command}</code>
             <CopyButton label={t.copy} content={() => ({ text: command })} />
-            <code>npm start</code>
           </p>
         </div>
       </div>

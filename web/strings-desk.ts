@@ -1,6 +1,9 @@
 // The words of the live panel, templates, models, drafts and the command palette; strings.ts takes them in.
 
+import { engineEn, engineZh } from "./strings-engine.ts";
+
 export const deskEn = {
+  ...engineEn,
   leftTitle: (count: number) =>
     count === 1
       ? "One chat of the first version is still in this browser."
@@ -106,20 +109,10 @@ export const deskEn = {
     damaged: "damaged",
     "own file": "own file",
   },
-  modelAbout: {} as Record<string, string>,
   pull: "Fetch",
   pullOn: "Go on fetching",
   pullPhases: { connecting: "Connecting", downloading: "Fetching", checking: "Checking", mending: "Mending" },
   reallyRemove: (size: string) => `Really delete ${size}`,
-  switchBy: "To use it, start with",
-  runsWith: "The engine runs with",
-  runsWithAbout: "The engine sets aside its memory when it starts, so these change with a restart.",
-  contextLength: "Context",
-  contextLengthAbout: (most: string) =>
-    `Tokens that a chat and its answer may hold together; this model was made for up to ${most}. More takes more memory.`,
-  together: "Requests together",
-  togetherAbout:
-    "So many answers are written at once; further ones wait. More together means more in all, each a little slower.",
 
   palette: "Command palette",
   paletteField: "Type a command, a template or words of a chat",
@@ -127,6 +120,7 @@ export const deskEn = {
 };
 
 export const deskZh: typeof deskEn = {
+  ...engineZh,
   leftTitle: (count) => `这个浏览器里还留着 ${count} 个旧版对话。`,
   leftText: "Quern 现在自己保存对话，任何标签页和浏览器都能找到。",
   importChats: "从 JSON 文件导入对话",
@@ -217,21 +211,10 @@ export const deskZh: typeof deskEn = {
     damaged: "已损坏",
     "own file": "自己的文件",
   },
-  modelAbout: {
-    "qwen3-4b-instruct-2507": "Qwen3-4B-Instruct-2507，Q4_K_M：Quern 为它而做。",
-    "quern-mini": "随 Quern 附带的演示模型：证明一切运转正常，不用来干活。",
-  },
   pull: "下载",
   pullOn: "继续下载",
   pullPhases: { connecting: "连接中", downloading: "下载中", checking: "校验中", mending: "修复中" },
   reallyRemove: (size) => `确定删除 ${size}`,
-  switchBy: "要使用它，启动时用",
-  runsWith: "引擎的运行参数",
-  runsWithAbout: "引擎在启动时划定内存，所以这些要重启才能改变。",
-  contextLength: "上下文长度",
-  contextLengthAbout: (most) => `对话和回答合起来能容纳的词元数；这个模型最多 ${most}。越长占用的内存越多。`,
-  together: "同时处理的请求",
-  togetherAbout: "同时书写这么多个回答，其余的排队。同时越多，总量越大，每个略慢。",
 
   palette: "命令面板",
   paletteField: "输入命令、模板或对话中的词",

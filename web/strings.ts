@@ -61,7 +61,7 @@ const en = {
   demoTitle: "This is quern-mini, the demonstration model.",
   demoText:
     "It shows that everything runs. It can do the four templates, short translations, key points and JSON fields in the wording it knows. It knows nothing about the world, cannot calculate, and invents with confidence: check every figure.",
-  demoGet: "For real work fetch Qwen3-4B-Instruct-2507 (2.5 GB) once, then start again:",
+  demoGet: "For real work fetch Qwen3-4B-Instruct-2507 (2.5 GB) once and use it, here or in a terminal:",
   demoMore: "What does that mean?",
   demoLess: "Less",
   demoBadge: "Demo",
@@ -149,7 +149,6 @@ const en = {
   sendInNewChat: "Send in a new chat",
   modelIsFull: (tokens: string) => `This model holds no more than ${tokens} tokens.`,
   aboutTokens: (tokens: string) => `about ${tokens} tokens`,
-  raiseContext: "A larger context: start Quern with",
 
   settings: "Settings",
   thisChat: "This chat",
@@ -270,7 +269,7 @@ const zh: Strings = {
   working: (count) => `${count} 个回答进行中`,
   device: "设备",
   model: "模型",
-  memory: "对话显存（KV）",
+  memory: "对话内存（KV）",
   memoryLegend: (used, kept, total) => `使用 ${used} · 保留 ${kept} · 共 ${total}`,
   speed: "速度",
   speedUnit: "词元/秒",
@@ -284,7 +283,7 @@ const zh: Strings = {
   demoTitle: "当前是演示模型 quern-mini。",
   demoText:
     "它用来证明一切运转正常：能按它熟悉的说法完成四个模板、短句翻译、要点提炼和字段提取。它没有世界知识，不会计算，还会自信地编造，任何数字都请核对。",
-  demoGet: "要真正干活，请下载一次 Qwen3-4B-Instruct-2507（2.5 GB），再重新启动：",
+  demoGet: "要真正干活，请下载一次 Qwen3-4B-Instruct-2507（2.5 GB）并使用它，在这里或在终端里：",
   demoMore: "这是什么意思？",
   demoLess: "收起",
   demoBadge: "演示",
@@ -369,7 +368,6 @@ const zh: Strings = {
   sendInNewChat: "在新对话中发送",
   modelIsFull: (tokens) => `这个模型最多只能容纳 ${tokens} 词元。`,
   aboutTokens: (tokens) => `约 ${tokens} 词元`,
-  raiseContext: "需要更大的上下文，启动 Quern 时用",
 
   settings: "设置",
   thisChat: "本对话",

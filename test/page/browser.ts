@@ -1,7 +1,8 @@
 // Chromium for the page's tests: one browser a file, a fresh context a test. The page must never ask anybody but our server, and
 // must never fail in silence: both are checked for every test that uses `visit`.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 const places = [
@@ -80,3 +81,32 @@ export async function ask(page: Page, text: string): Promise<void> {
 }
 
 export const lastAnswer = (page: Page) => page.locator(".message.assistant").last();
+
+/** What a paste into the message brings, by type. */
+export function pasteInto(page: Page, data: Readonly<Record<string, string>>): Promise<void> {
+  return page.evaluate(`{
+    const area = document.querySelector(".composer textarea");
+    const clipboardData = new DataTransfer();
+    for (const [type, text] of Object.entries(${JSON.stringify(data)})) clipboardData.setData(type, text);
+    area.focus();
+    area.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+  }`);
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+interface Fault {
+  id: string;
+  impact: string;
+  nodes: { html: string; failureSummary: string }[];
+}
+
+/** Serious faults of accessibility on what is shown. */
+export async function faultsOf(page: Page): Promise<string[]> {
+  // evaluate() runs past the page's Content-Security-Policy; the policy itself stays as it is.
+  if (!(await page.evaluate("'axe' in globalThis"))) await page.evaluate(`${axe}; undefined`);
+  const { violations } = (await page.evaluate('axe.run({ resultTypes: ["violations"] })')) as { violations: Fault[] };
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)} ${nodes[0]?.failureSummary.slice(0, 240)}`);
+}

@@ -167,7 +167,7 @@ for (const [locale, language] of [
     assert.ok(prompts[1]?.includes("And then?"));
   });
 
-  test(`${locale}: a model is fetched with progress, called off, and a failure is told; what is fixed says how`, {
+  test(`${locale}: a model is fetched with progress, called off, and a failure is told`, {
     skip,
   }, async () => {
     const ways = ["cancelled", "failed"];
@@ -195,9 +195,9 @@ for (const [locale, language] of [
     await model.getByRole("button", { name: t.cancel }).click();
     await model.getByRole("button", { name: t.pull }).click();
     await model.getByText("The hub is away. Try the mirror.").waitFor();
-    await dialog.getByText(`${t.contextLength}: 200K`).waitFor();
-    assert.equal(await dialog.getByText("--context").count(), 0, "the model holds no more than that");
-    await dialog.getByText("npm start -- --parallel 8").waitFor();
+    // An engine within the server's own process cannot be opened anew, and nothing seems as if it could.
+    await dialog.getByLabel(t.contextLength).and(page.locator(":disabled")).waitFor();
+    assert.equal(await dialog.getByRole("button", { name: t.applyEngine }).count(), 0);
   });
 
   test(`${locale}: the palette finds commands, templates and words of chats, by keys alone`, { skip }, async () => {

@@ -1,12 +1,10 @@
 // Whatever a model writes, nothing runs, nothing is fetched and nothing leaves the page; and no screen has a serious
 // accessibility fault.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import test, { after, before } from "node:test";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { strings } from "../../web/strings.ts";
-import { ask, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
+import { ask, faultsOf, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
 import { openPageServer } from "./page-server.ts";
 
 let browser: Browser;
@@ -81,23 +79,6 @@ test("a hostile title, file name and search do nothing", { skip }, async () => {
   await page.locator(".chat-excerpt").waitFor();
   assert.equal(await page.evaluate("window.harmed"), undefined);
 });
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-interface Fault {
-  id: string;
-  impact: string;
-  nodes: { html: string; failureSummary: string }[];
-}
-
-async function faultsOf(page: Page): Promise<string[]> {
-  // evaluate() runs past the page's Content-Security-Policy; the policy itself stays as it is.
-  if (!(await page.evaluate("'axe' in globalThis"))) await page.evaluate(`${axe}; undefined`);
-  const { violations } = (await page.evaluate('axe.run({ resultTypes: ["violations"] })')) as { violations: Fault[] };
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 160)} ${nodes[0]?.failureSummary.slice(0, 240)}`);
-}
 
 const rich =
   "# Title\n\nText with [link](https://example.com), `code`.\n\n- [ ] task\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\n```js\nconst a = 1; // note\n```\n\n$$x^2$$";

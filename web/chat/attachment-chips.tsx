@@ -51,14 +51,10 @@ export function AttachmentChips({
       <ul className="chips">
         {attachments.map((attachment) => (
           <li key={attachment.id} className="chip">
-            <button
-              type="button"
-              className="chip-name"
-              aria-label={t.showAttachment(attachment.name)}
-              onClick={() => open(attachment)}
-            >
+            <button type="button" className="chip-name" onClick={() => open(attachment)}>
               <Icon name="file" />
               <span>
+                <span className="visually-hidden">{t.showAttachment("")} </span>
                 <span className="chip-title">{attachment.name}</span>
                 {attachment.document ? (
                   <small>

@@ -28,6 +28,7 @@ import { ContextGauge, OverBudget } from "./context-gauge.tsx";
 import { type DraftText, draftOf, useDraft } from "./draft.ts";
 import { PrefillBadge, SlimBadge } from "./draft-badges.tsx";
 import { ChosenFit, FitChoices, fitOf, holdsDocument } from "./file-fit.tsx";
+import { pastedTable } from "./pasted-table.ts";
 import { readIntoDraft } from "./read-into-draft.ts";
 import { type SlashCommand, type SlashEntry, SlashMenu, useSlashEntries } from "./slash-menu.tsx";
 import { useBudget } from "./use-budget.ts";
@@ -53,7 +54,6 @@ export function Composer({
   const t = useStrings();
   const open = useSignal(workbench.open);
   const answers = useSignal(workbench.answers);
-  const status = useSignal(workbench.engine.view).status;
   const [draft, setDraft] = useDraft(workbench);
   const { text, attachments } = draft;
   const slimmed = useSlimming(workbench, draft);
@@ -105,10 +105,15 @@ export function Composer({
   };
   const pasted = (event: ClipboardEvent): void => {
     const files = [...event.clipboardData.files];
-    const words = event.clipboardData.getData("text/plain");
+    const table = pastedTable(event.clipboardData.getData("text/html"));
+    const words = table ?? event.clipboardData.getData("text/plain");
     if (files.length > 0 && words === "") {
       event.preventDefault();
       void addFiles(files);
+    } else if (table !== undefined && !isLongPaste(table)) {
+      event.preventDefault();
+      // As typing would: undo takes it back.
+      document.execCommand("insertText", false, text === "" ? `${table}\n\n` : `\n\n${table}\n\n`);
     } else if (isLongPaste(words)) {
       event.preventDefault();
       const count = attachments.filter(({ isPasted }) => isPasted).length + 1;
@@ -165,8 +170,8 @@ export function Composer({
     <div className="composer-area">
       {isOver && !isForAnalysis && (
         <OverBudget
+          workbench={workbench}
           budget={budget}
-          modelTokens={status?.model.trainedContextTokens ?? 0}
           attachments={attachments}
           fit={hasDocuments && <FitChoices onChoose={(fileOverflow) => change({ fileOverflow })} />}
           onRemoveFile={(id) => change({ attachments: attachments.filter((each) => each.id !== id) })}

@@ -1,10 +1,13 @@
 // The context in one line: a ring beside the send button, its parts on request, and the choices when it is too much.
 import { type ReactElement, type ReactNode, useId } from "react";
 import type { Attachment } from "../conversation.ts";
+import { EngineWork } from "../dialogs/engine-form.tsx";
+import { changeEngine, contextSteps, conversationBytes, hasRoom, useEngine } from "../engine-choice.ts";
 import { useStrings } from "../preferences.ts";
 import { Button } from "../ui/controls.tsx";
-import { shortCount } from "../ui/format.ts";
+import { bytes, shortCount, tokenWords } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
+import type { Workbench } from "../workbench.ts";
 import type { Budget } from "./budget.ts";
 
 const parts = ["system", "history", "files", "message", "room"] as const;
@@ -25,7 +28,7 @@ export function ContextGauge({
   const used = isCapped ? budget.contextTokens : whole;
   const share = Math.min(1, used / Math.max(1, budget.contextTokens));
   const approximately = isCapped ? "≤ " : budget.isExact ? "" : "≈ ";
-  const words = approximately + t.contextOf(shortCount(used), shortCount(budget.contextTokens));
+  const words = approximately + t.contextOf(shortCount(used), tokenWords(budget.contextTokens));
   const level = isCapped ? "" : budget.overTokens > 0 ? "over" : share > 0.8 ? "high" : "";
   return (
     <>
@@ -37,7 +40,7 @@ export function ContextGauge({
         <span className="visually-hidden">{t.context}</span>
         <span className="gauge-words">
           {approximately}
-          {shortCount(used)} / {shortCount(budget.contextTokens)}
+          {shortCount(used)} / {tokenWords(budget.contextTokens)}
         </span>
       </button>
       <section id={id} popover="auto" className="gauge-card" aria-label={t.context}>
@@ -70,8 +73,8 @@ export function ContextGauge({
 
 /** Too much for the context: nothing is cut by itself, these are the ways out. */
 export function OverBudget({
+  workbench,
   budget,
-  modelTokens,
   attachments,
   fit,
   onLeaveOut,
@@ -79,9 +82,8 @@ export function OverBudget({
   onNewChat,
   onSummarise,
 }: {
+  workbench: Workbench;
   budget: Budget;
-  /** The longest context the model was made for; 0 when it does not say. */
-  modelTokens: number;
   attachments: readonly Attachment[];
   /** Ways to send documents that are too long. */
   fit?: ReactNode;
@@ -91,8 +93,6 @@ export function OverBudget({
   onSummarise: () => void;
 }): ReactElement {
   const t = useStrings();
-  const wanted = 2 ** Math.ceil(Math.log2((budget.contextTokens + budget.overTokens) / 1024));
-  const canGrow = modelTokens === 0 || wanted * 1024 <= modelTokens;
   return (
     <div className="over-budget" role="alert">
       <Icon name="alert" />
@@ -116,16 +116,46 @@ export function OverBudget({
           {budget.history > 0 && <Button onClick={onNewChat}>{t.sendInNewChat}</Button>}
           {budget.history > 0 && <Button onClick={onSummarise}>{t.summarise}</Button>}
         </div>
-        <p className="hint">
-          {canGrow ? (
-            <>
-              {t.raiseContext} <code>npm start -- --context {wanted}K</code>
-            </>
-          ) : (
-            t.modelIsFull(shortCount(modelTokens))
-          )}
-        </p>
+        <LargerContext workbench={workbench} neededTokens={budget.contextTokens + budget.overTokens} />
       </div>
     </div>
+  );
+}
+
+/** The smallest context that holds it, when the model was made for so much and the memory allows. */
+function LargerContext({
+  workbench,
+  neededTokens,
+}: {
+  workbench: Workbench;
+  neededTokens: number;
+}): ReactElement | undefined {
+  const t = useStrings();
+  const state = useEngine(workbench);
+  const { body, work } = state;
+  if (body === undefined) return;
+  const tokens = contextSteps(body).find((step) => step >= neededTokens);
+  if (tokens === undefined) {
+    const most = body.needs.trainedContextTokens || body.running.contextTokens;
+    return <p className="hint">{t.modelIsFull(tokenWords(most))}</p>;
+  }
+  const { model: _, ...choice } = body.choice;
+  const kvBytes = conversationBytes(body, { ...choice, contextTokens: tokens });
+  const memory = kvBytes === undefined ? undefined : bytes(kvBytes);
+  if (!hasRoom(body, kvBytes)) {
+    return <p className="hint">{t.moreThanMemory(tokenWords(tokens), memory ?? "")}</p>;
+  }
+  if (!body.canChange) return;
+  return (
+    <>
+      <Button
+        icon="bolt"
+        disabled={work !== undefined}
+        onClick={() => void workbench.guard(() => changeEngine(workbench, { contextTokens: tokens }))}
+      >
+        {memory === undefined ? t.raiseContextPlain(tokenWords(tokens)) : t.raiseContext(tokenWords(tokens), memory)}
+      </Button>
+      <EngineWork workbench={workbench} state={state} />
+    </>
   );
 }

@@ -1,18 +1,19 @@
-// Models: what is loaded, what is on the disk, what can be fetched; and the settings that are fixed while Quern runs, with the command
-// that changes them. The server cannot change those at run time, so there is no button that would only look like it.
+// Models: what is loaded, what is on the disk, what can be fetched, which one to use; and how the engine runs.
 import { type ReactElement, useEffect, useState } from "react";
 import type { PullBody } from "../../src/server/api-types.ts";
-import { call, type EngineStatus } from "../api.ts";
-import { useStrings } from "../preferences.ts";
+import { call } from "../api.ts";
+import { changeEngine, useEngine } from "../engine-choice.ts";
+import { usePreferences, useStrings } from "../preferences.ts";
 import { useSignal } from "../signal.ts";
 import { Button, Dialog } from "../ui/controls.tsx";
-import { CopyButton } from "../ui/copy-button.tsx";
-import { bytes, shortCount } from "../ui/format.ts";
+import { bytes } from "../ui/format.ts";
+import { showToast } from "../ui/toasts.tsx";
 import type { Workbench } from "../workbench.ts";
+import { EngineForm } from "./engine-form.tsx";
 
 interface ListedModel {
   id: string;
-  about: string;
+  about: { en: string; zh: string };
   fileBytes: number;
   presentBytes: number;
   state: "bundled" | "downloaded" | "partial" | "absent" | "damaged" | "own file";
@@ -29,15 +30,16 @@ const isOpen = (state: PullBody["state"]): boolean => state === "waiting" || sta
 
 export function ModelsDialog({ workbench, onClose }: { workbench: Workbench; onClose: () => void }): ReactElement {
   const t = useStrings();
-  const { live, status } = useSignal(workbench.engine.view);
+  const { live } = useSignal(workbench.engine.view);
+  const { body: engine, work } = useEngine(workbench);
   const [body, setBody] = useState<ModelsBody>();
   const [asked, setAsked] = useState<readonly PullBody[]>([]);
   const pulls = live?.pulls ?? [];
   const running = pulls.map(({ jobId }) => jobId).join(" ");
   const reload = (): Promise<void> =>
     workbench.guard(async () => setBody(await call<ModelsBody>("GET", "/workspace/models")));
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a download that ended changed the list
-  useEffect(() => void reload(), [running]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a download that ended, and another model, change the list
+  useEffect(() => void reload(), [running, engine?.running.model]);
   const readAt = live?.at;
   // What became of a download that the live reading no longer tells of; one may fail before any reading did.
   // biome-ignore lint/correctness/useExhaustiveDependencies: each reading is an occasion to ask
@@ -72,68 +74,23 @@ export function ModelsDialog({ workbench, onClose }: { workbench: Workbench; onC
                 }
                 onCancel={(jobId) => act(() => call("POST", `/workspace/jobs/${jobId}/cancel`))}
                 onRemove={() => act(() => call("DELETE", `/workspace/models/${model.id}`))}
+                onUse={
+                  engine?.canChange && work === undefined
+                    ? () =>
+                        act(async () => {
+                          const isUsed = await changeEngine(workbench, { model: model.id });
+                          if (isUsed) showToast({ text: t.modelUsed(model.id) });
+                        })
+                    : undefined
+                }
               />
             ))}
           </ul>
         </>
       )}
-      {status && (
-        <section className="settings-fixed" aria-label={t.runsWith}>
-          <h3>{t.runsWith}</h3>
-          <p className="hint">{t.runsWithAbout}</p>
-          <Fixed
-            name={t.contextLength}
-            about={t.contextLengthAbout(shortCount(status.model.trainedContextTokens))}
-            value={shortCount(status.contextTokens)}
-            command={largerContext(status)}
-          />
-          <Fixed
-            name={t.together}
-            about={t.togetherAbout}
-            value={String(status.parallel)}
-            command={`npm start -- --parallel ${2 * status.parallel}`}
-          />
-        </section>
-      )}
+      <EngineForm workbench={workbench} />
     </Dialog>
   );
-}
-
-function Fixed({
-  name,
-  about,
-  value,
-  command,
-}: {
-  name: string;
-  about: string;
-  value: string;
-  /** Absent where there is no more to be had. */
-  command: string | undefined;
-}): ReactElement {
-  const t = useStrings();
-  return (
-    <div className="setting stacked">
-      <div>
-        <div className="setting-name">
-          {name}: <strong className="figure">{value}</strong>
-        </div>
-        <p className="hint">{about}</p>
-      </div>
-      {command && (
-        <p className="command">
-          <code>{command}</code>
-          <CopyButton label={t.copy} content={() => ({ text: command })} />
-        </p>
-      )}
-    </div>
-  );
-}
-
-/** Twice as much, or what the model was made for. */
-function largerContext({ contextTokens, model }: EngineStatus): string | undefined {
-  const larger = Math.min(2 * contextTokens, model.trainedContextTokens);
-  return larger > contextTokens ? `npm start -- --context ${larger}` : undefined;
 }
 
 function Model({
@@ -143,6 +100,7 @@ function Model({
   onPull,
   onCancel,
   onRemove,
+  onUse,
 }: {
   model: ListedModel;
   pull: PullBody | undefined;
@@ -150,14 +108,16 @@ function Model({
   onPull: () => void;
   onCancel: (jobId: string) => void;
   onRemove: () => void;
+  /** Absent while it cannot be. */
+  onUse: (() => void) | undefined;
 }): ReactElement {
   const t = useStrings();
+  const { language } = usePreferences();
   const [isSure, setSure] = useState(false);
   const { id, state, isLoaded, fileBytes, presentBytes } = model;
   const canPull = state === "absent" || state === "partial" || state === "damaged";
   const canRemove =
     !isLoaded && pull === undefined && (state === "downloaded" || state === "partial" || state === "damaged");
-  const command = `npm start -- --model ${id}`;
   return (
     <li className="model" aria-label={id}>
       <div className="model-words">
@@ -167,7 +127,7 @@ function Model({
         </div>
         <p className="hint">
           {state === "partial" ? `${bytes(presentBytes)} / ` : ""}
-          {bytes(fileBytes)} · {t.modelAbout[id] ?? model.about}
+          {bytes(fileBytes)} · {model.about[language]}
         </p>
         {pull && <PullProgress pull={pull} />}
         {failure && (
@@ -175,17 +135,16 @@ function Model({
             {failure.message} {failure.hint}
           </p>
         )}
-        {!isLoaded && !canPull && (
-          <p className="command">
-            <span className="hint">{t.switchBy}</span> <code>{command}</code>
-            <CopyButton label={t.copy} content={() => ({ text: command })} />
-          </p>
-        )}
       </div>
       {pull ? (
         <Button onClick={() => onCancel(pull.jobId)}>{t.cancel}</Button>
       ) : (
         <>
+          {!isLoaded && !canPull && (
+            <Button disabled={onUse === undefined} onClick={onUse}>
+              {t.useModel}
+            </Button>
+          )}
           {canPull && (
             <Button icon="download" onClick={onPull}>
               {state === "partial" ? t.pullOn : t.pull}

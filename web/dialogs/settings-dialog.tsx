@@ -3,12 +3,15 @@
 import { type ReactElement, useId, useState } from "react";
 import type { ChatSettings, TemperatureChoice } from "../conversation.ts";
 import { defaultSettings, temperatures } from "../conversation.ts";
+import { measuredNow, useEngine } from "../engine-choice.ts";
 import { setPreferences, type Theme, usePreferences, useStrings } from "../preferences.ts";
 import { useSignal } from "../signal.ts";
 import type { Language } from "../strings.ts";
 import { Button, Dialog, Segmented } from "../ui/controls.tsx";
+import { duration, rate } from "../ui/format.ts";
 import { showToast } from "../ui/toasts.tsx";
 import type { Workbench } from "../workbench.ts";
+import { EngineForm } from "./engine-form.tsx";
 
 type NumberKey = "temperature" | "topP" | "topK" | "minP" | "seed" | "maxTokens";
 
@@ -25,9 +28,15 @@ export function SettingsDialog({ workbench, onClose }: { workbench: Workbench; o
     void workbench.changeHead(head.id, { settings: value === undefined ? rest : { ...rest, [key]: value } });
   };
   const promptId = useId();
+  const measured = measuredNow(useEngine(workbench));
+  const reading = (tokens: number): string =>
+    measured && measured.promptPerSecond > 0
+      ? t.readingMeasured(tokens.toLocaleString("en"), duration((1000 * tokens) / measured.promptPerSecond))
+      : "";
+  const writing = measured?.together[0]?.tokensPerSecond ?? 0;
   const words = {
-    isDraftPrefilled: [t.draftSetting, t.draftSettingAbout],
-    isSlimming: [t.slimSetting, t.slimSettingAbout],
+    isDraftPrefilled: [t.draftSetting, t.sentences([t.draftSettingAbout, reading(1000)])],
+    isSlimming: [t.slimSetting, t.sentences([t.slimSettingAbout, reading(100)])],
     hasSuggestions: [t.suggestSetting, t.suggestSettingAbout],
   };
   return (
@@ -103,7 +112,10 @@ export function SettingsDialog({ workbench, onClose }: { workbench: Workbench; o
         <h3>{t.thisChat}</h3>
         <Row
           name={t.temperature}
-          about={settings.temperatureChoice === "auto" ? t.temperatureAuto : t.temperatureAbout}
+          about={t.sentences([
+            settings.temperatureChoice === "auto" ? t.temperatureAuto : t.temperatureAbout,
+            measured && t.temperatureMeasured(rate(writing), rate(measured.sampledPerSecond)),
+          ])}
           isStacked
         >
           <Segmented
@@ -138,7 +150,7 @@ export function SettingsDialog({ workbench, onClose }: { workbench: Workbench; o
         </div>
         <NumberRow
           name={t.maxTokens}
-          about={t.maxTokensAbout}
+          about={t.sentences([t.maxTokensAbout, writing > 0 && t.maxTokensMeasured("1,000", duration(1e6 / writing))])}
           value={settings.maxTokens}
           range={[1, 1_000_000]}
           isWhole
@@ -178,6 +190,7 @@ export function SettingsDialog({ workbench, onClose }: { workbench: Workbench; o
           />
         </details>
       </section>
+      <EngineForm workbench={workbench} />
     </Dialog>
   );
 }

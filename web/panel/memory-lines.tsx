@@ -3,7 +3,7 @@
 import type { ReactElement } from "react";
 import type { LiveBody } from "../../src/server/api-types.ts";
 import { useStrings } from "../preferences.ts";
-import { bytes, shortCount } from "../ui/format.ts";
+import { bytes, shortCount, tokenWords } from "../ui/format.ts";
 
 const parts = ["weights", "used", "kept", "reserved", "other", "free"] as const;
 
@@ -60,7 +60,7 @@ export function MemoryLines({ live }: { live: LiveBody }): ReactElement {
         <dt>{t.memory}</dt>
         <dd>
           <span className="legend">
-            {t.memoryLegend(shortCount(usedTokens), shortCount(cachedTokens), shortCount(totalTokens))}
+            {t.memoryLegend(shortCount(usedTokens), shortCount(cachedTokens), tokenWords(totalTokens))}
           </span>
         </dd>
       </div>

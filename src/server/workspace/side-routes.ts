@@ -73,7 +73,7 @@ export const suggestFollowUps: WorkspaceHandler = (context, api, door) =>
       ? text
           .split("\n")
           .map((line) => line.replace(/^\s*(?:[-*•]|\d+[.)、．])\s*/, "").trim())
-          .filter((line) => line !== "")
+          .filter((line) => line !== "" && widthOf(line) <= widestQuestion)
           .slice(0, 3)
       : [],
   }));
@@ -81,7 +81,16 @@ export const suggestFollowUps: WorkspaceHandler = (context, api, door) =>
 function oneLine(text: string): string {
   const line = text.split("\n").find((each) => each.trim() !== "") ?? "";
   const plain = line.replace(/^[#\s"'“”‘’《「]+|[\s"'“”‘’》」。.]+$/g, "");
-  return /[\p{L}\p{N}]/u.test(plain) ? [...plain].slice(0, 60).join("") : "";
+  return /[\p{L}\p{N}]/u.test(plain) && widthOf(plain) <= widestTitle ? plain : "";
+}
+
+// Beyond what was asked for, with some room: what is longer is no title and no question but a model's excuse.
+const widestTitle = 60;
+const widestQuestion = 100;
+
+/** In letters; a Chinese character is as wide as two. */
+function widthOf(text: string): number {
+  return [...text].reduce((sum, character) => sum + (/\p{Script=Han}/u.test(character) ? 2 : 1), 0);
 }
 
 /** Asks the model something about the conversation, behind its end. `isWhole` is false when something more urgent came. */
