@@ -8,6 +8,8 @@ import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
+import { readGguf } from "../../src/models/gguf.ts";
+import { modelFactsOf } from "../../src/models/inspect-model.ts";
 
 export interface HttpRows {
   ttft_512_ms: number;
@@ -26,8 +28,10 @@ export async function measureHttp(modelFile: string, { runs = 7 } = {}): Promise
   const data = mkdtempSync(path.join(os.tmpdir(), "quern-bench-"));
   const port = await freePort();
   const started = performance.now();
+  const { trainedContextTokens } = modelFactsOf(readGguf(modelFile));
+  const context = String(Math.min(32_768, trainedContextTokens));
   const words = ["serve", "--engine", "auto", "--model", modelFile, "--port", String(port), "--data", data];
-  const server = spawn(process.execPath, ["scripts/quern.js", ...words, "--context", "32768", "--parallel", "8"], {
+  const server = spawn(process.execPath, ["scripts/quern.js", ...words, "--context", context, "--parallel", "8"], {
     cwd: root,
     stdio: ["ignore", "ignore", "pipe"],
   });

@@ -78,6 +78,9 @@ export const engines: readonly EngineUnderTest[] = [
   },
 ];
 
+/** An engine that opens model files here. */
+export const fileEngine: "llama" | "cuda" = isInstalled("node-llama-cpp") ? "llama" : "cuda";
+
 /** Whether an engine computes what it says; the others know the one answer by heart. */
 export function computes(name: EngineUnderTest["name"]): boolean {
   return name === "llama" || name === "cuda";

@@ -12,7 +12,7 @@ import { silentLog } from "../../src/base/log.ts";
 import { type EngineClient, openEngineClient, startEngineClient } from "../../src/engine/client.ts";
 import type { GenerateRequest } from "../../src/engine/contract.ts";
 import type { EngineSettings } from "../../src/engine/open.ts";
-import { answer, ask, computes, engines, greedy, hear, settingsFor, textPrompt, until } from "./engines.ts";
+import { answer, ask, computes, engines, fileEngine, greedy, hear, settingsFor, textPrompt, until } from "./engines.ts";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "quern-engine-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -134,7 +134,7 @@ test("a crash loop backs off, is reported, and refuses requests instead of letti
 test("a file that is no model keeps the engine from opening, with its reason", async () => {
   const html = path.join(folder, "page.gguf");
   writeFileSync(html, "<!doctype html><title>404</title>".repeat(50));
-  const settings = settingsFor(engines.some(({ name, missing }) => name === "llama" && !missing) ? "llama" : "cuda");
+  const settings = settingsFor(fileEngine);
   await assert.rejects(openEngineClient({ ...settings, modelFile: html }, { log: silentLog }), { code: "unreadable" });
   const missing = { ...settings, modelFile: path.join(folder, "none.gguf") };
   await assert.rejects(openEngineClient(missing, { log: silentLog }), { code: "not_found" });

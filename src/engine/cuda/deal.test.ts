@@ -49,6 +49,18 @@ for (const [name, plan] of Object.entries(plans)) {
   }
 }
 
+test("matrices that write the same planes split the same tiles: a plane that only one of them writes would keep its rest for the other", () => {
+  for (let blocks = 16; blocks <= 160; blocks++) {
+    for (const inputs of [1536, 9728]) {
+      const down = { inputs, tilesA: 160, tilesB: 0 };
+      const [q4, q6] = (["q4", "q6"] as const).map((type) =>
+        dealSegments({ ...down, typeA: type, typeB: type }, { blocks, whole: false }),
+      );
+      assert.deepEqual(q4?.ranges, q6?.ranges, `${inputs} inputs over ${blocks} blocks`);
+    }
+  }
+});
+
 test("on an H200 no block has more than a tenth over its share of the large matrices", () => {
   for (const name of ["output", "down", "gate and up", "head"]) {
     const plan = plans[name];

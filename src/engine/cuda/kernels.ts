@@ -151,9 +151,11 @@ export function dealSegments(plan: MatrixPlan, { blocks, whole }: { blocks: numb
     before += room[block] ?? 0;
     const grain = whole ? segments : 1;
     const last = block === blocks - 1;
+    // Without a part b the types do not matter, and must not: matrices of both write the same planes.
+    const done = plan.tilesB === 0 ? (block + 1) / blocks : before / allRoom;
     const to = last
       ? plan.tilesA * segments
-      : Math.min(plan.tilesA * segments, Math.round(((before / allRoom) * plan.tilesA * segments) / grain) * grain);
+      : Math.min(plan.tilesA * segments, Math.round((done * plan.tilesA * segments) / grain) * grain);
     // A tile that began in the block before must end here, else it would need a third plane.
     const until = Math.max(
       from,

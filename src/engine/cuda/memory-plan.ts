@@ -56,7 +56,7 @@ export function planMemory(needs: MemoryNeeds): MemoryPlan {
       "bad_request",
       `A context of ${wantedTokens} tokens is beyond the ${shape.contextTokens} of the model.`,
       {
-        param: "--context",
+        param: "context",
         details: { largestContextTokens: fittingTokens },
       },
     );

@@ -50,7 +50,7 @@ function refuseF16(options: Pick<EngineOptions, "kvType">): void {
     "unsupported",
     "The native engine keeps its KV cache in int8 (with one scale per token and head).",
     {
-      param: "--kv-type",
+      param: "kvType",
       hint: "Use --kv-type int8, or --engine llama for f16.",
     },
   );

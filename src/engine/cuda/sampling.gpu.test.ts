@@ -187,7 +187,11 @@ test("log-probabilities are the model's own, whatever the settings", { skip: mis
     }
     const [wanted = []] = plain;
     assert.ok(sampled?.top && sampled.logprob !== undefined);
-    assert.ok(Math.abs(sampled.logprob - (wanted[sampled.id] ?? 0)) < 1e-4, `${sampled.id}: ${sampled.logprob}`);
+    const own = wanted[sampled.id] ?? 0;
+    assert.ok(
+      Math.abs(sampled.logprob - own) < 1e-4,
+      `${said(sampling)} ${sampled.id}: ${sampled.logprob}, not ${own}`,
+    );
     const order = Array.from(wanted.keys()).sort((a, b) => (wanted[b] ?? 0) - (wanted[a] ?? 0) || a - b);
     assert.deepEqual(
       sampled.top.map(({ id }) => id),

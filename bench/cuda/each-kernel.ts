@@ -1,0 +1,45 @@
+// Runs every kernel of the engine on quern-mini a few times, in small and awkward shapes, and nothing else: for compute-sanitizer.
+//   compute-sanitizer --tool racecheck --kernel-name kns=attention node bench/cuda/each-kernel.ts [SEQUENCES]
+import path from "node:path";
+import { plainSampling } from "../../src/engine/contract.ts";
+import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
+
+const sequences = Number(process.argv[2] ?? 3);
+const modelFile = path.join(import.meta.dirname, "../../models/quern-mini/quern-mini-q4_k_m.gguf");
+const { runner } = await openCudaRunner({ modelFile, contextTokens: 1024, parallel: sequences });
+await using _closed = runner;
+const { vocabularyTokens } = runner.limits;
+const ids = (count: number): Int32Array => Int32Array.from({ length: count }, (_, index) => (index * 37 + 5) % 14_000);
+const mask = new Int32Array(Math.ceil(vocabularyTokens / 32)).fill(0x5555_5555);
+const slots = Array.from({ length: sequences }, (_, slot) => slot);
+// One setting a sequence, so that every path of sampling is taken.
+const settings = [
+  { ...plainSampling, temperature: 0 },
+  { ...plainSampling, topK: 20, topP: 0.8, minP: 0.01, repeatPenalty: 1.1 },
+  { ...plainSampling, topP: 0.9, logitBias: new Map([[7, 3]]) },
+  { ...plainSampling, topK: 5000, topP: 0.5, presencePenalty: 1 },
+];
+for (const slot of slots) {
+  const sampling = settings[slot % settings.length] ?? plainSampling;
+  runner.fillSlot(slot, { sampling, seed: slot, drawn: 0, recentTokens: ids(40), topLogprobs: slot % 3 });
+  runner.setPages(
+    slot,
+    0,
+    Int32Array.from({ length: 11 }, (_, page) => slot * 11 + page),
+  );
+}
+const length = (slot: number): number => 1 + ((slot * 63) % 130);
+await runner.submit(slots.map((slot) => ({ slot, startPosition: 0, tokens: ids(length(slot)), sample: true })));
+for (let step = 0; step < 2; step++) {
+  await runner.submit(
+    slots.map((slot) => ({
+      ...{ slot, startPosition: length(slot) + step, sample: true },
+      ...(slot % 2 ? { mask } : {}),
+    })),
+  );
+}
+// A few tokens behind many: attention is split over the context.
+await runner.submit([{ slot: 0, startPosition: 0, tokens: ids(600), sample: false }]);
+await runner.submit([{ slot: 0, startPosition: 600, tokens: ids(21), sample: true }]);
+await runner.submit([{ slot: 0, startPosition: 621, sample: true }]);
+console.log(`ran every kernel with ${sequences} sequences`);
