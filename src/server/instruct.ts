@@ -207,7 +207,6 @@ const trailerNames = [
 
 /** What both forms of the answer share: headers, trailers, and silence until the first token. */
 abstract class LeanFormat implements StreamFormat {
-  readonly framesChunks = true;
   readonly #startedMs = performance.now();
   readonly #more: Readonly<Record<string, string>>;
   #end: { reason: string; usage: Usage; timings: Timings } | undefined;

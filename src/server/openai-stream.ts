@@ -31,6 +31,7 @@ export abstract class OpenAiStream implements StreamFormat {
   readonly headers: StreamOpening["headers"];
   readonly ping?: string;
   readonly pingMs?: number;
+  readonly gathersTurn: boolean;
   readonly failure: StreamOpening["failure"];
   protected readonly options: StreamOptions;
   protected readonly totals: StreamTotals;
@@ -43,6 +44,7 @@ export abstract class OpenAiStream implements StreamFormat {
     object: string,
   ) {
     this.options = options;
+    this.gathersTurn = job.prompts.length * job.choicesPerPrompt > 1;
     const { headers, ping, pingMs, failure } = streamOpening(options);
     this.headers = headers;
     this.failure = failure;

@@ -17,7 +17,7 @@ export interface StreamOpening {
   ping?: string;
   pingMs?: number;
   /** See SinkOptions. */
-  framesChunks?: boolean;
+  gathersTurn?: boolean;
   /** What a failure in mid-stream looks like; undefined cuts the connection. */
   failure(error: unknown): string | undefined;
 }
@@ -44,8 +44,8 @@ interface PreparedAnswer {
 
 export function streamAnswer(context: ApiContext, api: Api, answer: ReadyAnswer | PreparedAnswer): Promise<Response> {
   const opening = "format" in answer ? answer.format : answer.opening;
-  const { framesChunks = false } = opening;
-  return answerWith({ ...sinkOf(context, api), framesChunks }, async (sink) => {
+  const { gathersTurn = false } = opening;
+  return answerWith({ ...sinkOf(context, api), gathersTurn }, async (sink) => {
     using entry = beginRequest(context, api, answer.door);
     const stream = new PingedStream(sink, opening, { common: context.var.commonHeaders, pingMs: api.pingMs });
     try {

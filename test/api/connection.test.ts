@@ -180,6 +180,34 @@ test("many streams at once each get their own answer whole", async () => {
   assert.deepEqual(answers, texts);
 });
 
+test("streams of one choice and of several are whole on every kind of connection: kept alive, pipelined, HTTP/1.0", async () => {
+  await using server = await openTestServer();
+  const asking = (text: string, n: number, headers = {}): string =>
+    rawPost(chat, JSON.stringify({ messages: [user(text)], stream: true, n }), headers);
+  const textsOf = (answer: string): string[] => {
+    const texts: string[] = [];
+    for (const { choices } of sseEvents<ChatChunk>(answer.replaceAll(/\r\n[0-9a-f]+\r\n/g, "")))
+      for (const { index, delta } of choices) texts[index] = (texts[index] ?? "") + (delta.content ?? "");
+    return texts;
+  };
+  const received = async (sent: string): Promise<string> => {
+    const socket = await rawConnection(server.port);
+    socket.setEncoding("utf8");
+    socket.write(sent);
+    let text = "";
+    for await (const piece of socket) text += piece;
+    return text;
+  };
+  const pipelined = await received(
+    asking("erste 你好", 1) + asking("zwei", 2) + asking("dritte", 1, { connection: "close" }),
+  );
+  const answers = pipelined.split("HTTP/1.1 200 OK").slice(1);
+  assert.deepEqual(answers.map(textsOf), [["erste 你好"], ["zwei", "zwei"], ["dritte"]]);
+  for (const answer of answers) assert.ok(answer.endsWith("\r\n0\r\n\r\n"), "chunks have an end");
+  const old = await received(asking("alt", 1).replace("HTTP/1.1", "HTTP/1.0"));
+  assert.deepEqual(textsOf(old), ["alt"]);
+});
+
 test("closing lets a running answer finish and takes no new one", async () => {
   await using server = await openTestServer({ script: { answer: () => "0123456789", tokensPerSecond: 50 } });
   const idle = await rawConnection(server.port);
