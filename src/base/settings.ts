@@ -148,6 +148,14 @@ export const settingRows = {
     value: "BYTES",
     about: "Largest request body, such as 32M.",
   }),
+  uploadLimit: row({
+    flag: "--upload-limit",
+    env: "QUERN_UPLOAD_LIMIT",
+    initial: 200 * 1024 * 1024,
+    parse: bytes(1024, 4 * 1024 ** 3),
+    value: "BYTES",
+    about: "Largest file that is uploaded as a form, such as 200M.",
+  }),
   perKey: row({
     flag: "--per-key",
     env: "QUERN_PER_KEY",

@@ -60,7 +60,7 @@ export async function openService(context: ServiceContext): Promise<Service> {
     engineSwitch,
     log,
     version: version(),
-    limits: { bodyBytes: settings.bodyLimit, perKey: settings.perKey },
+    limits: { bodyBytes: settings.bodyLimit, uploadBytes: settings.uploadLimit, perKey: settings.perKey },
     ...(keys ? { keys } : {}),
     allowOrigins: settings.allowOrigin.split(",").filter((origin) => origin !== ""),
     checkHost: isLoopback(settings.host),

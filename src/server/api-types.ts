@@ -35,7 +35,7 @@ export interface StatusBody {
   demonstration?: { message: string; hint: string };
   requests: { open: number; served: number; failed: number };
   defaults: SamplingDefaults;
-  limits: { body_bytes: number; per_key: number };
+  limits: { body_bytes: number; upload_bytes: number; per_key: number };
 }
 
 export interface SamplingDefaults {

@@ -30,6 +30,13 @@ export interface ApiEnv {
 
 export type ApiContext = Context<ApiEnv>;
 
+export interface Limits {
+  bodyBytes: number;
+  /** Of a form with files; `bodyBytes` when absent. */
+  uploadBytes?: number;
+  perKey: number;
+}
+
 export interface Api {
   engine: Engine;
   template: ChatTemplate;
@@ -37,7 +44,7 @@ export interface Api {
   log: Log;
   ledger: RequestLedger;
   texts: TokenTexts;
-  limits: { bodyBytes: number; perKey: number };
+  limits: Limits;
   /** Silence after which a stream gets a comment, so that proxies keep it open. */
   pingMs: number;
   /** A client that accepts nothing for this long is cut. */
@@ -59,8 +66,19 @@ export function bodyOf(context: ApiContext, api: Api): Promise<Buffer> {
       request: () => context.req.raw,
       contentLength: context.req.header("content-length"),
     },
-    api.limits.bodyBytes,
+    isForm(context)
+      ? { bytes: uploadBytesOf(api) + formBytes, setting: "--upload-limit" }
+      : { bytes: api.limits.bodyBytes, setting: "--body-limit" },
   );
+}
+
+/** What stands around a file in a form. */
+const formBytes = 64 * 1024;
+
+export const uploadBytesOf = ({ limits }: Api): number => limits.uploadBytes ?? limits.bodyBytes;
+
+export function isForm(context: ApiContext): boolean {
+  return /^multipart\/form-data\b/i.test(context.req.header("content-type") ?? "");
 }
 
 export function beginRequest(context: ApiContext, api: Api, door: string): RequestEntry {

@@ -6,7 +6,7 @@ import { AppError, toAppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Embedder } from "../engine/contract.ts";
 import { countTokens, messages } from "./anthropic.ts";
-import type { Api, ApiContext, ApiEnv } from "./api.ts";
+import type { Api, ApiContext, ApiEnv, Limits } from "./api.ts";
 import type { Handler, Method } from "./bound-routes.ts";
 import { chatCompletions } from "./chat.ts";
 import { completions } from "./completions.ts";
@@ -36,7 +36,7 @@ export interface AppOptions extends ServedModel {
   engineSwitch?: EngineSwitch;
   log: Log;
   version: string;
-  limits: { bodyBytes: number; perKey: number };
+  limits: Limits;
   /** With keys every request but /health and the page's files needs one. */
   keys?: Keys;
   /** Web origins whose pages may call the API; "*" for all. */

@@ -14,15 +14,21 @@ export interface BodySource {
   contentLength: string | undefined;
 }
 
-export async function readBody(source: BodySource, limitBytes: number): Promise<Buffer> {
+export interface BodyLimit {
+  bytes: number;
+  /** The flag that raises it. */
+  setting: string;
+}
+
+export async function readBody(source: BodySource, limit: BodyLimit): Promise<Buffer> {
   const stated = Number(source.contentLength ?? 0);
-  if (stated > limitBytes) throw tooLarge(stated, limitBytes);
+  if (stated > limit.bytes) throw tooLarge(stated, limit);
   const chunks: Uint8Array[] = [];
   let total = 0;
   try {
     for await (const chunk of chunksOf(source)) {
       total += chunk.byteLength;
-      if (total > limitBytes) throw tooLarge(total, limitBytes);
+      if (total > limit.bytes) throw tooLarge(total, limit);
       chunks.push(chunk);
     }
   } catch (cause) {
@@ -83,10 +89,10 @@ function nestingOf(value: unknown, depth: number): number {
   return deepest;
 }
 
-function tooLarge(bytes: number, limitBytes: number): AppError {
-  return new AppError("too_large", `The body has ${bytes} bytes or more; ${limitBytes} are the most.`, {
+function tooLarge(bytes: number, limit: BodyLimit): AppError {
+  return new AppError("too_large", `The body has ${bytes} bytes or more; ${limit.bytes} are the most.`, {
     param: "body",
-    hint: "Send less at once, or start Quern with a larger --body-limit.",
-    details: { limitBytes },
+    hint: `Send less at once, or start Quern with a larger ${limit.setting}.`,
+    details: { limitBytes: limit.bytes },
   });
 }

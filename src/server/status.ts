@@ -2,7 +2,7 @@
 // Prometheus. All of them read the same engine status; none waits for a step.
 
 import { AppError } from "../base/errors.ts";
-import type { Api, ApiContext } from "./api.ts";
+import { type Api, type ApiContext, uploadBytesOf } from "./api.ts";
 import type { HealthBody, ModelCard, ModelsBody, StatusBody } from "./api-types.ts";
 
 export const demonstration = {
@@ -43,7 +43,7 @@ export function status(context: ApiContext, api: Api): Response {
       frequency_penalty: sampling.frequencyPenalty,
       max_tokens: maxTokens ?? null,
     },
-    limits: { body_bytes: api.limits.bodyBytes, per_key: api.limits.perKey },
+    limits: { body_bytes: api.limits.bodyBytes, upload_bytes: uploadBytesOf(api), per_key: api.limits.perKey },
   };
   return context.json(body);
 }

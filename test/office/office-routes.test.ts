@@ -14,6 +14,7 @@ import { openChatTemplate } from "../../src/models/chat-template.ts";
 import { createApp } from "../../src/server/app.ts";
 import { OfficeDoor } from "../../src/server/office/office-door.ts";
 import { openWorkspace } from "../../src/workspace/workspace.ts";
+import { openTestApp } from "../api/test-app.ts";
 
 const dataFolder = mkdtempSync(path.join(os.tmpdir(), "quern-office-"));
 const workspace = openWorkspace(dataFolder);
@@ -245,4 +246,28 @@ test("reading a workbook tells its stages", async () => {
   const text = await (await app.request(`/v1/files/${fileId}/tables?stream=true`)).text();
   assert.match(text, /"type":"progress","stage":"(read|type|load|check)"/);
   assert.match(text, /"type":"tables","name":"stages\.xlsx"/);
+});
+
+test("a file may be larger than a JSON body may, up to the limit of uploads; then both numbers are said", async () => {
+  await using narrow = openTestApp({
+    office,
+    checkHost: false,
+    limits: { bodyBytes: 1000, uploadBytes: 5000, perKey: 4 },
+  });
+  const send = async (bytes: number): Promise<Response> => {
+    const form = new FormData();
+    form.set("file", new File(["x".repeat(bytes)], "a.txt"));
+    const packed = new Response(form);
+    const type = packed.headers.get("content-type") ?? "";
+    const body = await packed.arrayBuffer();
+    return narrow.app.request("/v1/files", { method: "POST", body, headers: { "content-type": type } });
+  };
+  assert.equal((await send(4000)).status, 200);
+  const refused = await send(80_000);
+  const { error } = (await refused.json()) as { error: { code: string; message: string; hint: string } };
+  assert.deepEqual([refused.status, error.code], [413, "too_large"]);
+  assert.match(error.message, /\d+ bytes or more; 70536 are the most/);
+  assert.match(error.hint, /--upload-limit/);
+  const json = await narrow.post("/v1/documents", { file_id: "x".repeat(2000) });
+  assert.equal(json.status, 413);
 });

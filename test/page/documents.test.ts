@@ -178,6 +178,20 @@ for (const [locale, language] of [
   });
 }
 
+test("a file over the limit is refused in the page's words, before it is sent", { skip }, async () => {
+  await using server = await openPageServer({}, { hasOffice: true });
+  await using visited = await visit(browser, server.url, { locale: "zh-CN" });
+  const { page } = visited;
+  await page.route("**/status", async (route) => {
+    const response = await route.fetch();
+    const body = (await response.json()) as { limits: { upload_bytes: number } };
+    await route.fulfill({ response, json: { ...body, limits: { ...body.limits, upload_bytes: 1000 } } });
+  });
+  await choose(page, "large.pdf", Buffer.alloc(1001));
+  await page.locator(".toast.error").getByText(strings.zh.fileTooLarge("large.pdf", "1 kB")).waitFor();
+  assert.equal(await page.locator(".composer .chip").count(), 0);
+});
+
 test("files are dropped and pictures are pasted; a citation that names one of several opens that one", {
   skip,
 }, async () => {

@@ -1,12 +1,20 @@
 // A document on its way into the draft that it was dropped on, whichever conversation is in view when it arrives.
 import { ApiError } from "../api.ts";
-import { Upload } from "../documents/uploads.ts";
+import { FileTooLarge, Upload } from "../documents/uploads.ts";
 import { messageError } from "../live-answer.ts";
 import type { Signal } from "../signal.ts";
 import type { Strings } from "../strings.ts";
+import { bytes } from "../ui/format.ts";
 import { showToast } from "../ui/toasts.tsx";
 import { textOfFile, toAttachment } from "./attachment.ts";
 import type { DraftText } from "./draft.ts";
+
+function whyNot(error: unknown, name: string, t: Strings): string {
+  if (error instanceof FileTooLarge) return t.fileTooLarge(name, bytes(error.limitBytes));
+  if (error instanceof ApiError && error.code === "not_found") return t.notText(name);
+  const { message, hint } = messageError(error);
+  return [message.includes(name) ? message : `${name}: ${message}`, hint].filter(Boolean).join(" ");
+}
 
 export function readIntoDraft(file: File, draft: Signal<DraftText>, t: Strings): void {
   const upload = new Upload(file);
@@ -24,9 +32,7 @@ export function readIntoDraft(file: File, draft: Signal<DraftText>, t: Strings):
       // A server that keeps no files still takes texts.
       const text = error instanceof ApiError && error.code === "not_found" ? await textOfFile(file) : undefined;
       if (text !== undefined) return attach(toAttachment(file.name, text, { isPasted: false }));
-      const { message, hint } = messageError(error);
-      const isMissing = error instanceof ApiError && error.code === "not_found";
-      showToast({ text: isMissing ? t.notText(file.name) : [message, hint].filter(Boolean).join(" "), isError: true });
+      showToast({ text: whyNot(error, file.name, t), isError: true });
     },
   );
 }

@@ -1,7 +1,7 @@
 // Files on their way into a draft: stored on the server, read there page by page, then an attachment. Source code and data need none of
 // this: the page reads them itself.
 import type { AttachedDocument } from "../../src/server/api-types.ts";
-import { ApiError } from "../api.ts";
+import { ApiError, fetchStatus } from "../api.ts";
 import { Signal } from "../signal.ts";
 import { readFile, uploadFile } from "./office-api.ts";
 import { lowConfidence } from "./office-view.ts";
@@ -27,6 +27,15 @@ const documentNames =
 export async function isDocumentFile(file: File): Promise<boolean> {
   if (documentNames.test(file.name) || /^image\/|^application\/pdf$/.test(file.type)) return true;
   return new Uint8Array(await file.slice(0, 8192).arrayBuffer()).includes(0);
+}
+
+export class FileTooLarge extends ApiError {
+  readonly limitBytes: number;
+
+  constructor(limitBytes: number) {
+    super("too_large", `More than ${limitBytes} bytes.`);
+    this.limitBytes = limitBytes;
+  }
 }
 
 let nextUpload = 1;
@@ -61,6 +70,9 @@ export class Upload {
   /** Throws an ApiError when the file cannot be read, the signal's reason when it was cancelled. */
   async run(): Promise<UploadedDocument> {
     const { signal } = this.#abort;
+    // Said before it is sent: a server that refuses in mid-upload looks like one that has gone.
+    const { limits } = await fetchStatus(signal);
+    if (this.#file.size > limits.upload_bytes) throw new FileTooLarge(limits.upload_bytes);
     const { id, filename } = await uploadFile(this.#file, signal);
     let password: string | undefined;
     for (;;) {

@@ -1,7 +1,7 @@
 // What comes with a file: multipart form data (one part named `file`, text parts as fields), or JSON that names a stored file.
 import { AppError } from "../../base/errors.ts";
 import { toPlainName } from "../../workspace/files.ts";
-import { type Api, type ApiContext, bodyOf } from "../api.ts";
+import { type Api, type ApiContext, bodyOf, isForm } from "../api.ts";
 import { parseJsonFields } from "../body.ts";
 import { refuse } from "../errors.ts";
 import { Fields } from "../fields.ts";
@@ -17,7 +17,7 @@ export interface Upload {
 export async function parseUpload(context: ApiContext, api: Api, office: OfficeDoor): Promise<Upload> {
   const type = context.req.header("content-type") ?? "";
   const body = await bodyOf(context, api);
-  if (!/^multipart\/form-data\b/i.test(type)) {
+  if (!isForm(context)) {
     const fields = parseJsonFields(body);
     const id = fields.string("file_id");
     if (id === undefined) return { fields };
