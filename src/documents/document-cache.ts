@@ -9,7 +9,7 @@ import type { Document } from "./document.ts";
 import type { ReadWorkers, WorkerReadOptions } from "./read-in-worker.ts";
 
 /** Raised whenever readers give other results for the same bytes. */
-const readerVersion = 1;
+const readerVersion = 2;
 
 export interface CachedRead {
   /** SHA-256 of the bytes, hexadecimal. */
