@@ -148,7 +148,7 @@ export const schemas = {
     model: text,
     usage: anything,
   }),
-  InstructForm: object({ prompt: text, file: list(binary) }, ["prompt", "file"]),
+  InstructForm: object({ prompt: text, file: list(binary), password: text }, ["prompt", "file"]),
   Upload: object({ ...fileSource, purpose: text }),
   File: object({
     id: text,

@@ -10,6 +10,7 @@ import type { ChatChunk, ChatCompletion } from "../../src/server/api-types.ts";
 import { OfficeDoor } from "../../src/server/office/office-door.ts";
 import { openWorkspace } from "../../src/workspace/workspace.ts";
 import { errorOf, openTestApp, sseEvents, until, user } from "../api/test-app.ts";
+import { encryptedPdf } from "../documents/encrypted-pdf.ts";
 
 const dataFolder = mkdtempSync(path.join(os.tmpdir(), "quern-parts-"));
 const workspace = openWorkspace(dataFolder);
@@ -153,7 +154,7 @@ test("with file_overflow summarise every section is read and the model is given 
 });
 
 test("a summary tells how far it is, section by section, before the stream's first chunk of the answer", async () => {
-  const messages = ask(filePart(stored("长.txt", longContract)));
+  const messages = ask(filePart(stored("长.txt", longContract)), "付款与保密如何约定？");
   const request = { messages, file_overflow: "summarise", stream: true, return_progress: true };
   const response = await narrow.post("/v1/chat/completions", request);
   const chunks = sseEvents<ChatChunk>(await response.text());
@@ -168,6 +169,12 @@ test("a summary tells how far it is, section by section, before the stream's fir
   assert.ok(told.some(({ stage, done, all: merges }) => stage === "merging" && done === merges));
   assert.equal(new Set(chunks.map(({ id, created }) => `${id} ${created}`)).size, 1);
   assert.ok(chunks.findIndex(({ choices }) => choices.length > 0) >= told.length, "progress after the answer began");
+  const again = sseEvents<ChatChunk>(await (await narrow.post("/v1/chat/completions", request)).text());
+  assert.equal(
+    again.some(({ file_progress }) => file_progress?.stage === "sections"),
+    false,
+    "summarised anew",
+  );
 });
 
 test("without return_progress a stream that waits for its files is kept open by comments, and a failure is told in it", async () => {
@@ -176,7 +183,7 @@ test("without return_progress a stream that waits for its files is kept open by 
     checkHost: false,
     script: { contextTokens: 1500, tokensPerSecond: 400, answer: () => "要点。".repeat(20) },
   });
-  const messages = ask(filePart(stored("长.txt", longContract)));
+  const messages = ask(filePart(stored("长.txt", longContract)), "谁通知谁？");
   const request = { messages, file_overflow: "summarise", stream: true, sse_ping_interval: 0.01 };
   const text = await (await pings.post("/v1/chat/completions", request)).text();
   assert.match(text, /^: ping\n\n/);
@@ -363,6 +370,16 @@ test("the lean door takes files and an instruction as a form", async () => {
   const cut = await narrow.app.request("/v1/qwen3/instruct?file_overflow=relevant", { method: "POST", body: long });
   assert.equal(cut.status, 200);
   assert.match(decodeURIComponent(cut.headers.get("quern-left-out") ?? ""), /长\.txt/);
+  const secret = new FormData();
+  secret.set("prompt", "What does it say?");
+  secret.append("file", new File([encryptedPdf as Uint8Array<ArrayBuffer>], "secret.pdf"));
+  const locked = await wide.app.request("/v1/qwen3/instruct", { method: "POST", body: secret });
+  const asked = await errorOf(locked);
+  assert.deepEqual([locked.status, asked.needs_password], [401, true]);
+  assert.match(asked.message, /secret\.pdf/);
+  secret.set("password", "geheim");
+  assert.equal((await wide.app.request("/v1/qwen3/instruct", { method: "POST", body: secret })).status, 200);
+  assert.match(prompts.at(-1) ?? "", /Secret text/);
   const nothing = new FormData();
   nothing.set("prompt", "x");
   const refused = await wide.app.request("/v1/qwen3/instruct", { method: "POST", body: nothing });

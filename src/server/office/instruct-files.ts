@@ -1,4 +1,4 @@
-// The lean door with files: a form with one or more parts named `file` and a text part named `prompt`. They become a user's message with
+// The lean door with files: a form with one or more parts named `file`, a text part named `prompt`, and `password` for encrypted files. They become a user's message with
 // file parts, so that a file means the same here as in a chat. What was left out is told in a header, for the body is the answer alone.
 import type { Prompt } from "../../engine/contract.ts";
 import type { Api } from "../api.ts";
@@ -47,25 +47,27 @@ export async function instructWithFiles(
 }
 
 async function partsOf(form: FormData): Promise<object[]> {
-  const parts: object[] = [];
-  let prompt: string | undefined;
+  const files: { filename: string; file_data: string }[] = [];
+  const texts: { prompt?: string; password?: string } = {};
   for (const [name, value] of form) {
     if (typeof value !== "string") {
       if (name !== "file") throw refuse(name, `A file came as "${name.slice(0, 64)}"; name the part "file".`);
       const bytes = Buffer.from(await value.arrayBuffer());
       const data = `data:application/octet-stream;base64,${bytes.toString("base64")}`;
-      parts.push({ type: "file", file: { filename: value.name, file_data: data } });
-    } else if (name !== "prompt") {
+      files.push({ filename: value.name, file_data: data });
+    } else if (name !== "prompt" && name !== "password") {
       throw refuse(
         name,
         `There is no part "${name.slice(0, 64)}".`,
-        'The parts are "prompt" and "file"; options stand in the query.',
+        'The parts are "prompt", "file" and "password"; options stand in the query.',
       );
-    } else if (prompt !== undefined) throw refuse("prompt", "prompt is there twice.");
-    else prompt = value;
+    } else if (texts[name] !== undefined) throw refuse(name, `${name} is there twice.`);
+    else texts[name] = value;
   }
-  if (parts.length === 0) throw refuse("file", "There is no file in the form.", 'Name its part "file".');
+  const { prompt, password } = texts;
+  if (files.length === 0) throw refuse("file", "There is no file in the form.", 'Name its part "file".');
   if (prompt === undefined || prompt.trim() === "")
     throw refuse("prompt", "The instruction is missing.", 'Send it as a text part named "prompt".');
+  const parts = files.map((file) => ({ type: "file", file: { ...file, ...given("password", password) } }));
   return [...parts, { type: "text", text: prompt }];
 }

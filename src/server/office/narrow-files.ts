@@ -1,10 +1,11 @@
 // Files that do not fit, made to: the passages most relevant to the question, or a summary of all of it, section by section. Either may take
 // long, and tells how far it is.
+import { createHash } from "node:crypto";
 import { AppError } from "../../base/errors.ts";
 import type { FileProgress } from "../../documents/file-progress.ts";
 import { estimateTokens, selectRelevant } from "../../documents/relevant.ts";
-import { summariseDocument } from "../../documents/summarise.ts";
-import type { Embedder } from "../../engine/contract.ts";
+import { type DocumentSummary, summariseDocument } from "../../documents/summarise.ts";
+import type { Embedder, Engine } from "../../engine/contract.ts";
 import type { Api } from "../api.ts";
 import type { Fields } from "../fields.ts";
 import { similarities } from "./compare-passages.ts";
@@ -88,24 +89,30 @@ export async function summarise(
   // A section's prompt holds the section, the task around it and the summary to come.
   const sectionTokens = Math.floor((contextTokens - summaryTokens) * 0.8) - 300;
   if (sectionTokens < 200) throw noRoom(room);
+  const summaries = summariesOf(api.engine);
   const base = room - draft.files.length * statementTokens;
   for (const [file, share] of shares(draft.files, base)) {
     if (file.tokens <= share) continue;
     const { document, language, question } = file;
-    const summary = await summariseDocument(document, api.engine, {
-      question,
-      language,
-      sectionTokens,
-      summaryTokens,
-      parallel: api.engine.status().parallel,
-      toPrompt: (message) => ({
-        kind: "text",
-        pieces: api.template.render({ messages: [{ role: "user", content: message }] }),
-      }),
-      countTokens: count,
-      signal,
-      onProgress: (progress) => onProgress?.({ ...progress, name: document.name }),
-    });
+    const hash = createHash("sha256").update(document.text).digest("hex");
+    const key = JSON.stringify([hash, question, language, sectionTokens, summaryTokens]);
+    const make = () =>
+      summariseDocument(document, api.engine, {
+        question,
+        language,
+        sectionTokens,
+        summaryTokens,
+        parallel: api.engine.status().parallel,
+        toPrompt: (message) => ({
+          kind: "text",
+          pieces: api.template.render({ messages: [{ role: "user", content: message }] }),
+        }),
+        countTokens: count,
+        signal,
+        onProgress: (progress) => onProgress?.({ ...progress, name: document.name }),
+      });
+    const summary = summaries.get(key) ?? (await make());
+    summaries.set(key, summary);
     const statementFor = (title: string): string => summaryStatement(title, summary.sections, language);
     const statement = statementFor(document.name);
     file.shown = { summary, statement: statementFor };
@@ -113,6 +120,17 @@ export async function summarise(
     file.leftOut = { how: "summarised", statement, tokens: file.tokens, given_tokens: givenTokens, pages: [] };
   }
   if ((await countPrompt(draft.body())) > room) throw noRoom(room);
+}
+
+/** By engine: greedy summaries of the same text for the same question are the same, so answering again need not wait for them again. */
+const kept = new WeakMap<Engine, Map<string, DocumentSummary>>();
+const mostKept = 64;
+
+function summariesOf(engine: Engine): Map<string, DocumentSummary> {
+  const summaries = kept.get(engine) ?? new Map<string, DocumentSummary>();
+  kept.set(engine, summaries);
+  for (const key of [...summaries.keys()].slice(0, -mostKept)) summaries.delete(key);
+  return summaries;
 }
 
 function summaryStatement(name: string, sections: number, language: "zh" | "en"): string {
