@@ -41,3 +41,24 @@ await writeFile(
     .jpeg({ quality: 55 })
     .toBuffer(),
 );
+
+const cells = [
+  ["主机", "状态", "CPU", "备注"],
+  ["node-01", "运行中", "34.5%", "主节点"],
+  ["node-02", "运行中", "71.2%", ""],
+  ["node-03", "已停止", "0.0%", "等待更换硬盘"],
+];
+const rows = cells.map((row) => `<tr>${row.map((cell) => `<td>${cell}</td>`).join("")}</tr>`).join("");
+const dark = `<!doctype html><meta charset="utf-8"><style>@page{size:150mm 60mm;margin:0} html,body{background:#1e1e1e;-webkit-print-color-adjust:exact} body{margin:6mm;font:10.5pt/1.4 'Noto Sans CJK SC';color:#ddd} td{padding:1.6mm 5mm 1.6mm 0} tr:first-child{color:#9cdcfe}</style><table>${rows}</table>`;
+const [night] = await rasterise(await printPdf(dark), 110);
+if (!night) throw new Error("no page");
+const code = await writeBarcode("付款码：南京明德 3200000 元\nhttps://例子.测试/合同?编号=42", {
+  format: "QRCode",
+  scale: 3,
+});
+const pictures = sharp(night.data, { raw: { width: night.width, height: night.height, channels: 3 } });
+await pictures
+  .extend({ bottom: 200, background: "#ffffff" })
+  .composite([{ input: Buffer.from(code.svg ?? ""), left: 40, top: night.height + 20 }])
+  .webp({ quality: 60 })
+  .toFile(path.join(folder, "dark-table-and-code.webp"));

@@ -1,9 +1,10 @@
-// Recognition on two small images made by bench/documents/make-fixtures.ts, and the reading process around it.
+// Recognition on small images made by bench/documents/make-fixtures.ts, and the reading process around it.
 import assert from "node:assert/strict";
 import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "node:test";
+import sharp from "sharp";
 import { AppError } from "../../src/base/errors.ts";
 import { segmentsOf } from "../../src/documents/document.ts";
 import { DocumentCache } from "../../src/documents/document-cache.ts";
@@ -26,6 +27,50 @@ test("a screenshot of a table comes out as a table, its merged cell and the QR c
   assert.equal(code?.kind === "barcode" && code.text, "https://example.com/contract/42");
   assert.equal(document.pages[0]?.source, "ocr");
   assert.ok((document.pages[0]?.confidence ?? 0) > 0.9);
+});
+
+test("a dark table without lines and a QR code with Chinese are read from WebP", async () => {
+  const document = await readDocument({ bytes: await image("dark-table-and-code.webp") }, { name: "dark.webp" });
+  const table = segmentsOf(document).find((segment) => segment.kind === "table");
+  assert.ok(table?.kind === "table", document.text);
+  const at = (row: number, column: number): string | undefined =>
+    table.cells.find((cell) => cell.row === row && cell.column === column)?.text;
+  assert.deepEqual([table.rows, table.columns], [4, 4]);
+  assert.deepEqual([at(0, 1), at(1, 0), at(2, 2), at(3, 3)], ["状态", "node-01", "71.2%", "等待更换硬盘"]);
+  const code = segmentsOf(document).find((segment) => segment.kind === "barcode");
+  assert.equal(code?.kind === "barcode" && code.text, "付款码：南京明德 3200000 元\nhttps://例子.测试/合同?编号=42");
+});
+
+test("each page of a fax (TIFF, black and white) is read, in order, with progress", async () => {
+  const sheet = (text: string): string =>
+    `<svg xmlns="http://www.w3.org/2000/svg" width="600" height="160"><rect width="600" height="160" fill="#fff"/><path d="${text}" stroke="#000" stroke-width="7" fill="none"/></svg>`;
+  // Strokes and not letters: the fonts of the machine do not matter. "L", "T", "H".
+  const shapes = ["M60 40V120H100", "M60 44H120M90 44V120", "M60 40V120M110 40V120M60 80H110"];
+  const frames = await Promise.all(
+    shapes.map((shape) =>
+      sharp(Buffer.from(sheet(shape)))
+        .flatten()
+        .greyscale()
+        .raw()
+        .toBuffer(),
+    ),
+  );
+  const bytes = await sharp(Buffer.concat(frames), {
+    raw: { width: 600, height: 480, channels: 1, pageHeight: 160 },
+  })
+    .toColourspace("b-w")
+    .tiff({ compression: "ccittfax4", bitdepth: 1 })
+    .toBuffer();
+  const steps: number[] = [];
+  const document = await readDocument(
+    { bytes },
+    { name: "fax.tiff", onProgress: ({ page, pages }) => steps.push(page * 10 + pages) },
+  );
+  assert.deepEqual(
+    document.pages.map((page) => page.segments.map((segment) => "text" in segment && segment.text).join("")),
+    ["L", "T", "H"],
+  );
+  assert.deepEqual(steps, [13, 23, 33]);
 });
 
 test("pictures in Word and PowerPoint files are read where they stand", async () => {
