@@ -40,7 +40,7 @@ export async function serverShare({ url, client }: Served, engine: Engine, promp
     return ((4 * 128) / (performance.now() - start)) * 1000;
   };
   await throughHttp();
-  const [bare = [], served = []] = await alternately(5, [() => throughput(engine, prompts, 4), throughHttp]);
+  const [bare = [], served = []] = await alternately(9, [() => throughput(engine, prompts, 4), throughHttp]);
   const share = median(ratios(served, bare).map((ratio) => 1 - ratio)) * 100;
   return {
     name: "server_overhead_pct",
