@@ -72,7 +72,25 @@ async function screens(page: Page, t: Strings, take: (name: string) => Promise<v
   await close(page);
   await page.getByRole("button", { name: t.settings, exact: true }).click();
   await take("settings");
+  await open(page)
+    .getByRole("button", { name: new RegExp(`^(?:${t.measure}|${t.measureAgain})$`) })
+    .click();
+  await open(page)
+    .getByRole("button", { name: t.measureAgain })
+    .and(page.locator(":enabled"))
+    .waitFor({ timeout: 120_000 });
+  await open(page).getByRole("button", { name: t.measureAgain }).scrollIntoViewIfNeeded();
+  await take("settings-engine");
   await close(page);
+  await page.keyboard.press("Control+/");
+  await open(page).waitFor();
+  await take("shortcuts");
+  await close(page);
+  await page.locator(".composer textarea").fill("x y z ".repeat(20_000));
+  await page.locator(".over-budget").waitFor();
+  await page.waitForTimeout(1500); // counted and settled
+  await take("over-budget");
+  await page.locator(".composer textarea").fill("");
   await page.keyboard.press("Control+k");
   await open(page).getByRole("combobox").fill(t.models);
   await page.keyboard.press("Enter");
