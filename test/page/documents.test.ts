@@ -10,6 +10,7 @@ import { encryptedPdf } from "../documents/encrypted-pdf.ts";
 import { makePdf } from "../documents/fixtures.ts";
 import { openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
 import { openPageServer } from "./page-server.ts";
+import { openRealService } from "./real-service.ts";
 
 let browser: Browser;
 let blurred: Buffer;
@@ -177,6 +178,32 @@ for (const [locale, language] of [
     await page.getByText(o.fitChosen.relevant).waitFor();
   });
 }
+
+test("a document that is too long goes whole once the context is raised from the page", {
+  skip,
+}, async () => {
+  await using server = await openRealService("--context", "1024", "--parallel", "1");
+  await using visited = await visit(browser, server.url, { locale: "zh-CN" });
+  const { page } = visited;
+  const [t, o] = [strings.zh, officeStrings.zh];
+  const clauses = Array.from({ length: 55 }, (_, n) => `第${n + 1}条 双方应当按照约定履行义务，并互相通知变更事项。`);
+  clauses[40] = "东方食品的合同编号是HT-20871。";
+  await choose(page, "contract.txt", Buffer.from(clauses.join("\n\n")));
+  await page.locator(".composer .chip:not(.upload)").waitFor();
+  await page.locator(".composer textarea").fill("东方食品的合同编号是什么？");
+  const over = page.locator(".over-budget");
+  await over.getByRole("button", { name: o.fitChoices.relevant }).waitFor();
+  await over.getByRole("button", { name: o.fitChoices.summarise }).waitFor();
+  await over.getByRole("button", { name: t.raiseContextPlain("2K").slice(0, -2) }).click();
+  await over.waitFor({ state: "detached" });
+  await page.locator(".send").click();
+  const answer = page.locator('.message.assistant[data-state="complete"]');
+  await answer.waitFor();
+  assert.equal(await answer.locator(".file-notes").count(), 0, "something was left out");
+  assert.ok(server.engine.status().totals.promptTokens > 1024);
+  assert.ok(server.engine.status().contextTokens > 1024);
+  assert.equal(await page.getByText(t.answerStopped).count(), 0);
+});
 
 test("a file over the limit is refused in the page's words, before it is sent", { skip }, async () => {
   await using server = await openPageServer({}, { hasOffice: true });
