@@ -97,8 +97,9 @@ export class Qwen3Steps {
     // Results of a block take shared memory, so on a small GPU the head's work is dealt over several blocks a multiprocessor.
     const headTimes = Math.ceil(((vocabularyTokens / 16) * segmentsOf({ inputs: hidden })) / blocks / 384);
     this.#matrices = {
-      qkv_v4: matrix(plain(hidden, (qkTiles + valueTiles) * 16, "q4")),
-      qkv_v6: matrix({ inputs: hidden, tilesA: qkTiles, typeA: "q4", tilesB: valueTiles, typeB: "q6" }),
+      // Whole tiles: layers of both kinds write the same planes, and a tile that only one of them splits would leave its rest to the other.
+      qkv_v4: matrix(plain(hidden, (qkTiles + valueTiles) * 16, "q4"), true),
+      qkv_v6: matrix({ inputs: hidden, tilesA: qkTiles, typeA: "q4", tilesB: valueTiles, typeB: "q6" }, true),
       o: matrix(plain(heads * headDim, hidden, "q4")),
       gate_up: matrix(plain(hidden, 2 * feedForward, "q4"), true),
       down_q4: matrix(plain(feedForward, hidden, "q4")),
