@@ -44,7 +44,8 @@ const numberOptions = [
   "frequency_penalty",
 ] as const;
 const textOptions = ["system", "template", "format", "schema", "priority", "stop", "file_overflow"] as const;
-const knownOptions: ReadonlySet<string> = new Set<string>([...numberOptions, ...textOptions]);
+/** What may stand in the query, and in a line of a batch. */
+export const knownOptions: ReadonlySet<string> = new Set<string>([...numberOptions, ...textOptions]);
 
 export interface InstructOptions {
   system: string | undefined;

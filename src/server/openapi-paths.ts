@@ -1,5 +1,6 @@
 // Every address in one line: method, path, what it does, what it takes and gives. A test holds this table and the app's routes together.
 import type { Method } from "./bound-routes.ts";
+import { knownOptions } from "./instruct.ts";
 import type { SchemaName } from "./openapi-schemas.ts";
 
 type Schema = SchemaName | "object" | "text" | "binary";
@@ -55,16 +56,21 @@ export const modelPaths: readonly Described[] = [
       "POST /qwen3/instruct",
       "Raw text in, raw text out; with files as a form",
       {
-        body: { types: ["text/plain", "multipart/form-data"], schema: "InstructForm" },
+        body: { types: ["text/plain", "application/octet-stream", "multipart/form-data"], schema: "InstructForm" },
         answer: ["text/plain", "text"],
-        query: ["system", "template", "temperature", "max_tokens", "seed", "stop", "format", "schema", "file_overflow"],
+        query: [...knownOptions],
         isEither: true,
       },
     ],
     [
       "POST /qwen3/instruct/batch",
       "Many instructions, one JSON object a line",
-      { body: { types: [lines], schema: "object" }, answer: [lines, "object"], isEither: true },
+      {
+        body: { types: [lines], schema: "object" },
+        answer: [lines, "object"],
+        query: [...knownOptions],
+        isEither: true,
+      },
     ],
     ["POST /tokenize", "Token ids of a text or of messages", { body: "object", isEither: true }],
     ["POST /detokenize", "The text of token ids", { body: "object", isEither: true }],

@@ -70,9 +70,11 @@ const jsonContent = (schema: object): object => ({ "application/json": { schema 
 function bodyContent(body: NonNullable<Described["body"]>): object {
   const schema = typeof body === "string" ? schemaOf(body) : schemaOf(body.schema);
   if (typeof body === "string") return jsonContent(schema);
-  return Object.fromEntries(
-    body.types.map((type) => [type, { schema: type === "text/plain" ? { type: "string" } : schema }]),
-  );
+  const raw: Readonly<Record<string, object>> = {
+    "text/plain": schemaOf("text"),
+    "application/octet-stream": schemaOf("binary"),
+  };
+  return Object.fromEntries(body.types.map((type) => [type, { schema: raw[type] ?? schema }]));
 }
 
 function answerContent(answer: NonNullable<Described["answer"]>): object {
