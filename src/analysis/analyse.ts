@@ -39,6 +39,8 @@ export interface ColumnSummary {
   id: string;
   name: string;
   header: string;
+  /** Made by Quern from other columns, not read from one. */
+  isMade: boolean;
   type: string;
   role: string;
   unit: string;
@@ -354,6 +356,7 @@ export function summaryOf(table: Table): TableSummary {
       id: column.id,
       name: column.name,
       header: column.header,
+      isMade: column.sheetColumn === undefined,
       type: column.type,
       role: column.role,
       unit: column.unit.symbol,

@@ -7,7 +7,7 @@ import { optionOf, tidy } from "./chart-option.ts";
 import { otherLabel, scopeName, unitOfPlan } from "./fact-writer.ts";
 import { spokenBase } from "./format-number.ts";
 import type { Plan } from "./plan.ts";
-import { comparedPeriods, metricWords } from "./plan-in-words.ts";
+import { comparedPeriods, comparedTicks, metricWords } from "./plan-in-words.ts";
 import type { StackLayer } from "./stack.ts";
 import type { Table } from "./table.ts";
 import type { Unit } from "./unit.ts";
@@ -163,7 +163,7 @@ function figuresOf(result: Result, plan: Plan, table: Table, language: Language)
       };
     case "price_volume": {
       const { split, previous, current } = result;
-      const { current: now = "", before = "" } = comparedPeriods(plan, table, language);
+      const { current: now = "", before = "" } = comparedTicks(plan, table);
       return {
         categories: [before, zh ? "销量" : "volume", zh ? "价格" : "price", zh ? "结构" : "mix", now],
         series: [{ name: plan.metric, values: [previous, split.volume, split.price, split.mix, current] }],
@@ -201,11 +201,8 @@ const short = (value: number, language: Language): string => {
 
 function changeFigures(result: Result & { kind: "change" }, plan: Plan, table: Table, language: Language): Figures {
   const zh = language === "zh";
-  const { current = zh ? "本期" : "current", before = zh ? "上期" : "previous" } = comparedPeriods(
-    plan,
-    table,
-    language,
-  );
+  // The title says the periods in full; below the bars they must be short enough to be told apart on a phone.
+  const { current = zh ? "本期" : "current", before = zh ? "上期" : "previous" } = comparedTicks(plan, table);
   const [from, to] = plan.comparison === "plan" ? [zh ? "计划" : "plan", zh ? "实际" : "actual"] : [before, current];
   if (!result.isAttributed || result.members.length === 0) {
     return {
@@ -241,6 +238,8 @@ function axisUnit(series: readonly ChartSeries[], unit: Unit, language: Language
   const symbol = unit.kind === "count" ? unit.symbol : spokenBase(unit.base, language);
   if (unit.kind === "mass" || unit.kind === "length" || unit.kind === "time")
     return { divisor: unit.scale, suffix: unit.symbol };
+  const named = (magnitude: string): string =>
+    unit.isPrefix === true ? `${symbol} ${magnitude}` : `${magnitude} ${symbol}`.trim();
   if (language === "zh")
     return most >= 1e9
       ? { divisor: 1e8, suffix: `亿${symbol}` }
@@ -248,9 +247,9 @@ function axisUnit(series: readonly ChartSeries[], unit: Unit, language: Language
         ? { divisor: 1e4, suffix: `万${symbol}` }
         : { divisor: 1, suffix: symbol };
   return most >= 1e9
-    ? { divisor: 1e9, suffix: `${symbol} billion`.trim() }
+    ? { divisor: 1e9, suffix: named("billion") }
     : most >= 1e6
-      ? { divisor: 1e6, suffix: `${symbol} million`.trim() }
+      ? { divisor: 1e6, suffix: named("million") }
       : { divisor: 1, suffix: symbol };
 }
 

@@ -112,7 +112,9 @@ function planOf(spoken: Spoken, table: Table, previous: Plan | undefined): PlanI
   const metric =
     metrics.find((column) => !column.isPlan || comparison !== "plan") ??
     (previous === undefined ? undefined : columnNamed(table, previous.metric));
-  const plan: PlanInput = { kind, filters: mergeFilters(previous?.filters ?? [], filters), breakdown };
+  // Broken down by what was fixed before, the question widens: 各区域 after 华东 means all regions again.
+  const kept = (previous?.filters ?? []).filter(({ column }) => !breakdown.includes(column));
+  const plan: PlanInput = { kind, filters: mergeFilters(kept, filters), breakdown };
   if (aggregation === "count" && metric === undefined) plan.metric = "*";
   else if (metric !== undefined) plan.metric = metric.name;
   if (aggregation !== undefined) plan.aggregation = aggregation;
@@ -148,7 +150,7 @@ function partsAsked({ filters, dimensions, kinds, isContrast, isShare, compariso
 }
 
 function kindAsked(
-  { kinds, comparison, hasMove, periods, isContrast }: Spoken,
+  { kinds, comparison, hasMove, periods, isContrast, metrics }: Spoken,
   hasBreakdown: boolean,
   previous: Plan | undefined,
 ): PlanKind {
@@ -156,7 +158,8 @@ function kindAsked(
     return kinds.includes("price_volume") ? "price_volume" : "change";
   const [kind] = kinds;
   if (kind !== undefined) return kind;
-  if (hasBreakdown) return previous?.kind === "change" && !isContrast ? "change" : "ranking";
+  // "按渠道" after an attribution attributes by channel; "各渠道的销售额" asks for the figures themselves.
+  if (hasBreakdown) return previous?.kind === "change" && !isContrast && metrics.length === 0 ? "change" : "ranking";
   return previous === undefined ? "total" : periods.period !== undefined || !hasMove ? previous.kind : "total";
 }
 

@@ -1,7 +1,7 @@
 import { grainWords } from "./column-time.ts";
 import { daysFromText, type Filter, type Plan } from "./plan.ts";
 import { columnNamed, type Table } from "./table.ts";
-import { periodName, shifted, yearBefore } from "./time.ts";
+import { periodName, periodTick, shifted, yearBefore } from "./time.ts";
 import { type Language, listed } from "./words.ts";
 
 const aggregationWords = {
@@ -27,6 +27,17 @@ export function filterWords(filter: Filter, language: Language): string {
   if (filter.is === "not_in")
     return `${filter.column}${language === "zh" ? "不是" : " not "}${listed(filter.values, language)}`;
   return `${filter.column}${language === "zh" ? "为" : " "}${listed(filter.values, language)}`;
+}
+
+/** The same two periods as short marks: 2025Q3, 2025-07. */
+export function comparedTicks({ period, comparison }: Plan, table: Table): { current?: string; before?: string } {
+  const column = period === undefined ? undefined : columnNamed(table, period.column);
+  if (period?.start === undefined || column === undefined) return {};
+  const isFiscal = column.isFiscal === true && period.grain === "year";
+  const style = { grain: period.grain, hasYear: column.hasYear ?? true, isFiscal };
+  const start = daysFromText(period.start);
+  const before = comparison === "year_ago" ? yearBefore(start, period.grain) : shifted(start, period.grain, -1);
+  return { current: periodTick(start, style), before: periodTick(before, style) };
 }
 
 /** The current period and the one it is compared with, by name. */

@@ -560,6 +560,9 @@ export interface TableBody {
 export interface ColumnBody {
   id: string;
   name: string;
+  header: string;
+  /** Made by Quern from other columns (months turned into rows): nothing of it can be overruled. */
+  isMade: boolean;
   type: string;
   role: string;
   unit: string;
@@ -568,6 +571,16 @@ export interface ColumnBody {
   decisions: readonly Words[];
   labels: readonly string[];
 }
+
+/** Decisions of reading overruled, by table id and header. */
+export type OverridesBody = Readonly<
+  Record<string, Readonly<Record<string, { type?: "number" | "text" | "date" | "period" | "boolean"; unit?: string }>>>
+>;
+
+/** What `GET /v1/files/:id/tables?stream=true` gives. */
+export type TablesEvent =
+  | { type: "progress"; stage: "read" | "type" | "load" | "check"; fraction: number }
+  | { type: "tables"; tables: readonly TableBody[] };
 
 export type FilterBody =
   | { column: string; is: "in" | "not_in"; values: readonly string[] }
@@ -634,6 +647,8 @@ export interface AnalysisBody {
   reconciliation: { status: string; words: Words };
   charts: readonly ChartBody[];
   sentences: readonly SentenceBody[];
+  /** `note`: why the model was not asked for words. */
+  narration: { note?: Words };
 }
 
 /** What `POST /v1/analysis` gives with `stream`, in this order; sentences as they pass their check. */

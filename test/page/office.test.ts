@@ -223,6 +223,23 @@ for (const [locale, language] of [
     ]);
     assert.ok((await readXlsx(await readFile(await sheet.path()))).sheets.length > 0);
 
+    // The plan is edited in words, and back again.
+    for (const [from, to] of [
+      ["华东", "华南"],
+      ["华南", "华东"],
+    ] as const) {
+      await pane.getByRole("button", { name: o.editPlan }).click();
+      const words = pane.getByRole("textbox", { name: o.planTitle });
+      await words.fill((await words.inputValue()).replaceAll(from, to));
+      await pane.locator(".plan-edit").getByRole("button", { name: o.run }).click();
+      await pane
+        .locator(".plan-words p")
+        .getByText(new RegExp(`${to}.*产品`))
+        .waitFor();
+      await pane.locator(".deliverables").waitFor();
+    }
+    assert.match(await pane.locator(".conclusion p").first().innerText(), /23\s?%/);
+
     await pane.getByRole("button", { name: o.why, exact: true }).click();
     await pane
       .locator(".plan-words")
@@ -242,6 +259,65 @@ for (const [locale, language] of [
       .locator(".plan-words")
       .getByText(/华东.*渠道/)
       .waitFor(); // filters and period are kept
+
+    await page.emulateMedia({ media: "print" });
+    assert.deepEqual(
+      await Promise.all(
+        [".main", ".plan-form", ".deliverables", ".chart-place", ".facts"].map((at) => page.locator(at).isVisible()),
+      ),
+      [false, false, false, true, true],
+      "on paper only what was found stands",
+    );
+  });
+
+  test(`${locale}: two dimensions are stacked, and how the table was read can be overruled`, { skip }, async () => {
+    await using server = await openPageServer({ answer: () => "" }, { hasOffice: true });
+    await using visited = await visit(browser, server.url, { locale, viewport: { width: 1440, height: 900 } });
+    const { page } = visited;
+    await choose(page, "sales.xlsx", Buffer.from(workbook));
+    await page.locator(".composer .chip").getByRole("button", { name: o.analyse }).click();
+    const pane = page.locator(".analysis-pane");
+    await pane
+      .locator(".ask-words input")
+      .first()
+      .fill(language === "zh" ? "各区域、品类的销售额" : "销售额 by 区域 and 品类");
+    await pane.locator(".ask-words button").first().click();
+    await pane.locator(".chart-place svg").getByText("家电").waitFor(); // the legend of the layers
+    assert.equal(await pane.getByLabel(o.chartKind).inputValue(), "stacked");
+
+    await pane.getByText(o.howRead).click();
+    await pane.locator(".table-reading").getByText(/5000/).waitFor(); // why a column is a date
+    const unit = pane.getByLabel(`销售额: ${o.columnUnit}`, { exact: true });
+    await unit.fill("万元");
+    await unit.press("Enter");
+    await pane.getByRole("button", { name: o.readAsFound }).waitFor();
+    await pane.locator(".plan-go button").click();
+    await pane
+      .locator(".conclusion")
+      .getByText(language === "zh" ? /亿元/ : /billion yuan/)
+      .first()
+      .waitFor();
+    await pane.getByRole("button", { name: o.readAsFound }).click();
+    await pane.getByRole("button", { name: o.readAsFound }).waitFor({ state: "detached" });
+    assert.equal(await pane.getByLabel(`销售额: ${o.columnUnit}`, { exact: true }).inputValue(), "元");
+  });
+
+  test(`${locale}: a table that stands in a document is analysed from its page`, { skip }, async () => {
+    await using server = await openPageServer({ answer: () => "" }, { hasOffice: true });
+    await using visited = await visit(browser, server.url, { locale, viewport: { width: 1440, height: 900 } });
+    const { page } = visited;
+    const html =
+      "<h2>门店销售</h2><table><tr><th>门店</th><th>6月销售额（元）</th><th>7月销售额（元）</th></tr><tr><td>一店</td><td>12,300</td><td>15,600</td></tr><tr><td>二店</td><td>8,050</td><td>7,900</td></tr></table>";
+    await choose(page, "report.html", Buffer.from(html));
+    await page.locator(".composer .chip:not(.upload) .chip-name").click();
+    await page.locator(".document-pane").getByRole("button", { name: o.analyse }).click();
+    const pane = page.locator(".analysis-pane");
+    await pane.locator(".plan-go button").click();
+    await pane
+      .locator(".facts")
+      .getByText(/15\.5\s?%/)
+      .first()
+      .waitFor(); // 23,500 after 20,350
   });
 }
 

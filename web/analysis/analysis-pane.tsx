@@ -1,7 +1,8 @@
 // The analysis of a workbook beside the conversation: choose or ask, see what was computed, the figures, the chart and the sentences, each
 // figure with its formula and cells; ask further; make slides and reports of it.
-import { type ReactElement, useEffect, useMemo, useState } from "react";
-import { readTables } from "../documents/office-api.ts";
+import { type ReactElement, useEffect, useMemo, useRef, useState } from "react";
+import type { OverridesBody } from "../../src/server/api-types.ts";
+import { type ReadingStage, readTables } from "../documents/office-api.ts";
 import { type OpenFile, officeView } from "../documents/office-view.ts";
 import { messageError } from "../live-answer.ts";
 import { usePreferences, useStrings } from "../preferences.ts";
@@ -12,6 +13,7 @@ import { useOfficeStrings } from "../use-office-strings.ts";
 import { AskInWords, Results } from "./analysis-results.tsx";
 import { AnalysisRun } from "./analysis-run.ts";
 import { choicesOf, type PlanChoices, PlanForm, toPlan } from "./plan-form.tsx";
+import { TableReading } from "./table-reading.tsx";
 
 export function AnalysisPane({ file }: { file: OpenFile }): ReactElement {
   const t = useOfficeStrings();
@@ -22,15 +24,22 @@ export function AnalysisPane({ file }: { file: OpenFile }): ReactElement {
   const [choices, setChoices] = useState<PlanChoices>();
   const [tableId, setTableId] = useState<string>();
   const [trouble, setTrouble] = useState<string>();
+  const [stage, setStage] = useState<ReadingStage>("read");
+  const [overrides, setOverrides] = useState<OverridesBody>({});
+  const wanted = useRef<string>(undefined);
+  wanted.current = tableId;
   useEffect(() => {
     const leave = new AbortController();
-    readTables(file.fileId, leave.signal).then(
+    run.overrides = overrides;
+    setTrouble(undefined);
+    readTables(file.fileId, { overrides, signal: leave.signal, onStage: setStage }).then(
       (tables) => {
-        run.state.value = { ...run.state.value, tables };
-        const [first] = tables;
-        if (first) {
-          setTableId(first.id);
-          setChoices(choicesOf(first));
+        // Figures of the table as it was read before would stand beside the new columns.
+        run.clear(tables);
+        const chosen = tables.find(({ id }) => id === wanted.current) ?? tables[0];
+        if (chosen) {
+          setTableId(chosen.id);
+          setChoices(choicesOf(chosen));
         } else setTrouble(t.noTables);
       },
       (error: unknown) => leave.signal.aborted || setTrouble(messageError(error).message),
@@ -39,7 +48,7 @@ export function AnalysisPane({ file }: { file: OpenFile }): ReactElement {
       leave.abort();
       run.stop();
     };
-  }, [file.fileId, run, t]);
+  }, [file.fileId, run, t, overrides]);
   const { plan, tables, tableId: planTableId } = state;
   const table = tables.find(({ id }) => id === tableId);
   // A question in words makes a plan; the choices follow it, so that it can be changed from there.
@@ -57,6 +66,8 @@ export function AnalysisPane({ file }: { file: OpenFile }): ReactElement {
     const previous = run.lastPlan;
     void run.run({ language, question, ...(previous ? { previous, ...(tableId ? { table: tableId } : {}) } : {}) });
   };
+  const replan = (words: string): void =>
+    void run.run({ language, question: words, ...(tableId ? { table: tableId } : {}) });
   const member = table?.columns.find(({ role, labels }) => role === "dimension" && labels.length > 1)?.labels[0];
   const example = t.askExample(choices?.metric ?? "", member ?? "");
   return (
@@ -71,7 +82,7 @@ export function AnalysisPane({ file }: { file: OpenFile }): ReactElement {
         {trouble !== undefined && <p className="office-trouble">{trouble}</p>}
         {choices === undefined && trouble === undefined && (
           <p className="office-wait">
-            <span className="grinding" /> {t.readingFile}
+            <span className="grinding" /> {t.readingStages[stage]}
           </p>
         )}
         {choices && table && (
@@ -90,8 +101,9 @@ export function AnalysisPane({ file }: { file: OpenFile }): ReactElement {
             onRun={compute}
           />
         )}
+        {table && <TableReading table={table} overrides={overrides} onOverrides={setOverrides} />}
         {choices && <AskInWords label={t.askInWords} placeholder={example} onAsk={ask} />}
-        <Results run={run} state={state} fileId={file.fileId} example={example} onAsk={ask} />
+        <Results run={run} state={state} fileId={file.fileId} example={example} onAsk={ask} onPlan={replan} />
       </div>
     </section>
   );

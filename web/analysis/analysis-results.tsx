@@ -53,6 +53,7 @@ export function Results({
   fileId,
   example,
   onAsk,
+  onPlan,
 }: {
   run: AnalysisRun;
   state: AnalysisState;
@@ -60,6 +61,8 @@ export function Results({
   /** A question that this table can answer. */
   example: string;
   onAsk: (question: string) => void;
+  /** The plan in other words: asked on its own, without what was asked before. */
+  onPlan: (words: string) => void;
 }): ReactElement {
   const t = useOfficeStrings();
   const { language } = usePreferences();
@@ -78,7 +81,7 @@ export function Results({
       {state.planWords !== undefined && (
         <section className="plan-words">
           <h3>{t.planTitle}</h3>
-          <p>{state.planWords}</p>
+          <PlanInWords words={state.planWords} onPlan={onPlan} />
           {state.reconciliation && state.reconciliation.status !== "no_total" && (
             <p className="hint">{state.reconciliation.words[language]}</p>
           )}
@@ -100,6 +103,7 @@ export function Results({
             ))}
             {state.isRunning && <span className="grinding" />}
           </p>
+          {state.note && <p className="hint">{state.note[language]}</p>}
           {fact ? <FactCard fact={fact} /> : <p className="hint">{t.factHint}</p>}
         </section>
       )}
@@ -118,10 +122,52 @@ export function Results({
               <AskInWords label={t.followUp} placeholder={example} onAsk={onAsk} />
             </div>
           </section>
-          <Deliverables analysis={state.analysis} fileId={fileId} />
+          <Deliverables analysis={state.analysis} fileId={fileId} overrides={run.overrides} />
         </>
       )}
     </div>
+  );
+}
+
+/** The words of a plan are a question that gives the plan: they can be changed and asked again. */
+function PlanInWords({ words, onPlan }: { words: string; onPlan: (words: string) => void }): ReactElement {
+  const t = useOfficeStrings();
+  const [edited, setEdited] = useState<string>();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other words are another plan
+  useEffect(() => setEdited(undefined), [words]);
+  if (edited === undefined)
+    return (
+      <>
+        <p>{words}</p>
+        <Button icon="pencil" look="quiet" onClick={() => setEdited(words)}>
+          {t.editPlan}
+        </Button>
+      </>
+    );
+  return (
+    <form
+      className="plan-edit"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (edited.trim() !== "") onPlan(edited.trim());
+      }}
+    >
+      <textarea
+        aria-label={t.planTitle}
+        rows={3}
+        value={edited}
+        onChange={(event) => setEdited(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") setEdited(undefined);
+        }}
+      />
+      <div className="plan-edit-ways">
+        <Button onClick={() => setEdited(undefined)}>{t.cancelEdit}</Button>
+        <button type="submit" className="button primary" disabled={edited.trim() === ""}>
+          {t.run}
+        </button>
+      </div>
+    </form>
   );
 }
 

@@ -5,6 +5,7 @@ import type {
   ChartBody,
   FactBody,
   FindingBody,
+  OverridesBody,
   PlanBody,
   SentenceBody,
   TableBody,
@@ -25,6 +26,8 @@ export interface AnalysisState {
   reconciliation?: AnalysisBody["reconciliation"];
   chart?: ChartBody;
   sentences: readonly SentenceBody[];
+  /** Why the model was not asked for words. */
+  note?: NonNullable<AnalysisBody["narration"]["note"]>;
   /** Whole: what deliverables are made of. */
   analysis?: AnalysisBody;
   error?: MessageError;
@@ -37,6 +40,8 @@ export class AnalysisRun {
   readonly #fileId: string;
   /** What was computed last: questions that follow keep its filters and period, also after one that failed. */
   lastPlan: PlanBody | undefined;
+  /** Decisions of reading that the person overruled. */
+  overrides: OverridesBody = {};
   #leave = new AbortController();
 
   constructor(fileId: string) {
@@ -48,7 +53,15 @@ export class AnalysisRun {
     const { plan, tableId } = this.state.value;
     if (plan === undefined) return;
     const table = tableId === undefined ? {} : { table: tableId };
-    const question = { file_id: this.#fileId, language, plan, chart, narrate: false, ...table };
+    const question = {
+      file_id: this.#fileId,
+      language,
+      plan,
+      chart,
+      narrate: false,
+      overrides: this.overrides,
+      ...table,
+    };
     try {
       for await (const event of analyse(question, AbortSignal.timeout(60_000))) {
         if (event.type !== "chart") continue;
@@ -67,12 +80,22 @@ export class AnalysisRun {
     const { tables } = this.state.value;
     this.state.value = { ...blank, tables, isRunning: true };
     try {
-      for await (const event of analyse({ ...question, file_id: this.#fileId }, leave.signal)) this.#take(event);
+      for await (const event of analyse(
+        { ...question, file_id: this.#fileId, overrides: this.overrides },
+        leave.signal,
+      ))
+        this.#take(event);
     } catch (error) {
       if (leave.signal.aborted) return;
       this.#put({ error: messageError(error) });
     }
     if (this.#leave === leave) this.#put({ isRunning: false });
+  }
+
+  /** Forgets what was computed: the tables were read anew. */
+  clear(tables: readonly TableBody[]): void {
+    this.lastPlan = undefined;
+    this.state.value = { ...blank, tables };
   }
 
   stop(): void {
@@ -105,7 +128,10 @@ function changeOf(event: AnalysisEventBody, { sentences }: AnalysisState): Parti
     case "sentence":
       return { sentences: [...sentences, event.sentence] };
     case "done":
-      return { analysis: event.analysis };
+      return {
+        analysis: event.analysis,
+        ...(event.analysis.narration.note ? { note: event.analysis.narration.note } : {}),
+      };
     case "error":
       return;
   }

@@ -9,7 +9,10 @@ import { coloured, coloursAt } from "./chart-theme.ts";
 import type { init } from "./echarts.ts";
 
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
+/** Paper is light whatever the theme. */
+const paper = matchMedia("print");
 const narrowPixels = 480;
+const paperPixels = 690;
 
 export function ChartView({ chart, onKind }: { chart: ChartBody; onKind: (kind: string) => void }): ReactElement {
   const t = useOfficeStrings();
@@ -39,7 +42,8 @@ export function ChartView({ chart, onKind }: { chart: ChartBody; onKind: (kind: 
     if (element === null || drawn === undefined) return;
     const draw = (): void => {
       const isNarrow = element.clientWidth < narrowPixels;
-      drawn.resize();
+      // The browser lays the paper out after this; a sheet of A4 leaves so much between its margins.
+      drawn.resize(paper.matches ? { width: paperPixels } : {});
       drawn.setOption(
         { ...coloured(chart.option, coloursAt(element), { isNarrow }), animation: false },
         { notMerge: true },
@@ -49,9 +53,11 @@ export function ChartView({ chart, onKind }: { chart: ChartBody; onKind: (kind: 
     const watch = new ResizeObserver(draw);
     watch.observe(element);
     systemDark.addEventListener("change", draw);
+    paper.addEventListener("change", draw);
     return () => {
       watch.disconnect();
       systemDark.removeEventListener("change", draw);
+      paper.removeEventListener("change", draw);
     };
   }, [drawn, chart, theme]);
 

@@ -70,6 +70,11 @@ export function DocumentPane({ view }: { view: Extract<OfficeView, { kind: "docu
             <IconButton icon="right" label={t.nextPage} disabled={at >= pages.length - 1} onClick={() => go(1)} />
           </span>
         )}
+        {pages.some(({ segments }) => segments.some(({ kind }) => kind === "table")) && (
+          <Button icon="chart" look="quiet" onClick={() => (officeView.value = { kind: "analysis", file })}>
+            {t.analyse}
+          </Button>
+        )}
         <span className="hint token-count">{t.tokensOf(shortCount(file.document.tokens))}</span>
         <IconButton icon="close" label={common.close} onClick={() => (officeView.value = undefined)} />
       </header>

@@ -5,8 +5,10 @@ import type {
   AttachedDocument,
   DocumentBody,
   DocumentEvent,
+  OverridesBody,
   PlanBody,
   TableBody,
+  TablesEvent,
 } from "../../src/server/api-types.ts";
 import { ApiError, readStream, request } from "../api.ts";
 
@@ -61,9 +63,23 @@ export async function pagePicture(
   return URL.createObjectURL(await response.blob());
 }
 
-export async function readTables(fileId: string, signal: AbortSignal): Promise<readonly TableBody[]> {
-  const response = await request(`/v1/files/${fileId}/tables`, { signal });
-  return ((await response.json()) as { tables: readonly TableBody[] }).tables;
+export type ReadingStage = (TablesEvent & { type: "progress" })["stage"];
+
+/** The tables of a file; a large one tells its stages on the way. */
+export async function readTables(
+  fileId: string,
+  {
+    overrides,
+    signal,
+    onStage,
+  }: { overrides: OverridesBody; signal: AbortSignal; onStage: (stage: ReadingStage) => void },
+): Promise<readonly TableBody[]> {
+  const query = new URLSearchParams({ stream: "true", overrides: JSON.stringify(overrides) });
+  for await (const event of readStream<TablesEvent>(`/v1/files/${fileId}/tables?${query}`, signal)) {
+    if (event.type === "progress") onStage(event.stage);
+    else return event.tables;
+  }
+  throw new ApiError("cut", "The reading ended without a result.");
 }
 
 export interface AnalysisQuestion {
@@ -75,6 +91,7 @@ export interface AnalysisQuestion {
   previous?: PlanBody;
   chart?: string;
   narrate?: boolean;
+  overrides?: OverridesBody;
 }
 
 export function analyse(question: AnalysisQuestion, signal: AbortSignal): AsyncGenerator<AnalysisEventBody> {
@@ -82,7 +99,9 @@ export function analyse(question: AnalysisQuestion, signal: AbortSignal): AsyncG
 }
 
 export async function makeFile(
-  body: { format: string; analysis: AnalysisBody; file_id: string } | { format: string; markdown: string },
+  body:
+    | { format: string; analysis: AnalysisBody; file_id: string; overrides: OverridesBody }
+    | { format: string; markdown: string },
 ): Promise<{ blob: Blob; name: string }> {
   const response = await request("/v1/deliverables", { ...json(body), signal: never });
   const name = /filename\*=UTF-8''([^;]+)/.exec(response.headers.get("content-disposition") ?? "")?.[1];
