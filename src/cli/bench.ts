@@ -9,7 +9,7 @@ import { openScriptedEngine } from "../engine/scripted/scripted-engine.ts";
 import { openChatTemplate } from "../models/chat-template.ts";
 import { createApp } from "../server/app.ts";
 import { listen } from "../server/listen.ts";
-import { openBareLlama } from "./bench/bare-llama.ts";
+import { benchCuda } from "./bench/cuda-bench.ts";
 import { benchRequest, engineRows, Prompts, runOnce } from "./bench/engine-rows.ts";
 import { HttpClient } from "./bench/http-client.ts";
 import { batchRow, overheadRows, serverShare } from "./bench/http-rows.ts";
@@ -23,12 +23,13 @@ export const bench: Command = {
   usage: "[--save FILE]",
   async run(context) {
     const { values } = parseWords(context.args, { "--save": "value" });
+    const save = values.get("--save")?.at(-1);
+    if (context.settings.engine === "cuda") return benchCuda(context, { commit: commit(), save });
     const result = await measure(context);
     const line = JSON.stringify(result);
     context.terminal.note(toTable(result.rows));
     context.terminal.out(`${line}\n`);
-    const file = values.get("--save")?.at(-1);
-    if (file !== undefined) writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
+    if (save !== undefined) writeFileSync(save, `${JSON.stringify(result, null, 2)}\n`);
     return 0;
   },
 };
@@ -102,6 +103,7 @@ async function bareRow(
   { file, device }: { file: string; device: string },
 ): Promise<Row> {
   const threads = Number(/(\d+) threads?/.exec(device)?.[1] ?? 1);
+  const { openBareLlama } = await import("./bench/bare-llama.ts");
   await using bare = await openBareLlama(file, threads);
   const ours = async (): Promise<number> => {
     const run = await runOnce(engine, benchRequest(prompts.fresh(64), 128));
