@@ -120,11 +120,12 @@ async function port({ host, port, apiKeyFile }: Settings): Promise<Finding> {
   });
   if (taken === undefined) return { what: "port", verdict: "ok", found: `${host}:${port} is free` };
   if (taken === "EADDRINUSE") {
+    if (await isQuern(host, port)) return { what: "port", verdict: "ok", found: `Quern answers on ${host}:${port}` };
     return {
       what: "port",
       verdict: "note",
       found: `${host}:${port} is in use`,
-      advice: "If that is not Quern, choose another --port.",
+      advice: "Something else than Quern listens there: choose another --port.",
     };
   }
   return {
@@ -133,6 +134,17 @@ async function port({ host, port, apiKeyFile }: Settings): Promise<Finding> {
     found: `${host}:${port} cannot be used (${taken})`,
     advice: "Choose another --host or --port.",
   };
+}
+
+async function isQuern(host: string, port: number): Promise<boolean> {
+  const at = host.includes(":") ? `[${host}]` : host;
+  try {
+    const answer = await fetch(`http://${at}:${port}/health`, { signal: AbortSignal.timeout(2000) });
+    const body: unknown = await answer.json();
+    return typeof body === "object" && body !== null && "engine" in body && "restarts" in body;
+  } catch {
+    return false; // no HTTP, no JSON or no answer: not ours, or not well
+  }
 }
 
 async function disk({ data }: Settings): Promise<Finding> {

@@ -95,6 +95,19 @@ test("a key is shown once, kept as a hash, listed and removed", async () => {
   );
 });
 
+test("doctor tells a Quern on the port from something else", async (t) => {
+  const ports: number[] = [];
+  for (const body of ['{"status":"ok","engine":"llama","restarts":0}', "<html>"]) {
+    const server = createServer((_request, response) => response.end(body));
+    t.after(() => server.close());
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    ports.push((server.address() as AddressInfo).port);
+  }
+  const [ours, other] = await Promise.all(ports.map((port) => quern(["doctor", "--port", `${port}`])));
+  assert.match(ours?.out ?? "", /ok +port +Quern answers on/);
+  assert.match(other?.out ?? "", /note +port .* is in use\n.*choose another --port/);
+});
+
 test("doctor makes no data folder, and tells one that could not be made", async () => {
   const data = path.join(home, "not/yet");
   const [absent, impossible] = await Promise.all([
