@@ -65,6 +65,7 @@ export function bodyOf(context: ApiContext, api: Api): Promise<Buffer> {
       incoming: context.env?.incoming,
       request: () => context.req.raw,
       contentLength: context.req.header("content-length"),
+      contentEncoding: context.req.header("content-encoding"),
     },
     isForm(context)
       ? { bytes: uploadBytesOf(api) + formBytes, setting: "--upload-limit" }

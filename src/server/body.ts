@@ -2,7 +2,7 @@
 // request. The limit holds for what arrives, whatever Content-Length says.
 import type { IncomingMessage } from "node:http";
 import { AppError } from "../base/errors.ts";
-import { refuse } from "./errors.ts";
+import { refuse, unsupported } from "./errors.ts";
 import { Fields } from "./fields.ts";
 
 // JSON.parse recurses natively and is safe; what reads the result (schemas, tool arguments) recurses in our own frames.
@@ -12,6 +12,7 @@ export interface BodySource {
   incoming: IncomingMessage | undefined;
   request: () => Request;
   contentLength: string | undefined;
+  contentEncoding: string | undefined;
 }
 
 export interface BodyLimit {
@@ -21,6 +22,14 @@ export interface BodyLimit {
 }
 
 export async function readBody(source: BodySource, limit: BodyLimit): Promise<Buffer> {
+  const { contentEncoding = "identity" } = source;
+  if (contentEncoding.toLowerCase() !== "identity") {
+    throw unsupported(
+      "content-encoding",
+      `The body is encoded as ${contentEncoding.slice(0, 40)}.`,
+      "Send it as it is: requests are small, and nothing is gained by packing them.",
+    );
+  }
   const stated = Number(source.contentLength ?? 0);
   if (stated > limit.bytes) throw tooLarge(stated, limit);
   const chunks: Uint8Array[] = [];

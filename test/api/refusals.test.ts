@@ -73,6 +73,15 @@ function heldAnswer(): { release(): void; script: ScriptedOptions } {
   };
 }
 
+test("a packed body is refused as such, not as broken text", async () => {
+  await using api = openTestApp();
+  for (const at of ["/v1/chat/completions", "/v1/qwen3/instruct"]) {
+    const response = await api.post(at, "x", { "content-encoding": "gzip" });
+    const { code, param } = await errorOf(response);
+    assert.deepEqual([response.status, code, param], [400, "unsupported", "content-encoding"]);
+  }
+});
+
 test("a full queue is a 429 with Retry-After at once, streaming or not, and the waiting ones are served", async () => {
   const held = heldAnswer();
   await using server = await openTestServer({ script: { ...held.script, parallel: 1, queueLimit: 1 } });
