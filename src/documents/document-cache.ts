@@ -65,7 +65,7 @@ export class DocumentCache {
     const file = path.join(
       this.#folder,
       hash.slice(0, 2),
-      `${hash}-${request.page}-${request.pixels}-${request.turnedBy ?? 0}-${request.levelledBy ?? 0}.png`,
+      `${hash}-${request.page}-${request.pixels}-${request.turnedBy ?? 0}-${request.levelledBy ?? 0}${secretOf(hash, request.password).slice(0, 16)}.png`,
     );
     const kept = await readFile(file).catch(absent);
     if (kept) return kept;
@@ -81,7 +81,7 @@ export class DocumentCache {
 
   #keyOf(hash: string, { ocr = true, clean = true, limits = {}, password, name = "" }: WorkerReadOptions): string {
     // The name's ending decides between kinds of text, and an encrypted file opens only for those who know its password.
-    const secret = password === undefined ? "" : createHash("sha256").update(`${hash}:${password}`).digest("hex");
+    const secret = secretOf(hash, password);
     const made = JSON.stringify([readerVersion, ocr, clean, limits, path.extname(name).toLowerCase(), secret]);
     return `${hash}-${createHash("sha256").update(made).digest("hex").slice(0, 16)}`;
   }
@@ -137,4 +137,9 @@ async function write(file: string, data: string | Uint8Array): Promise<void> {
       cause,
     });
   }
+}
+
+/** Stands in the name of what an encrypted file gave, so that only who knows the password finds it. */
+function secretOf(hash: string, password: string | undefined): string {
+  return password === undefined ? "" : createHash("sha256").update(`${hash}:${password}`).digest("hex");
 }

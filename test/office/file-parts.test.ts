@@ -4,6 +4,7 @@ import { mkdtempSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import test, { after } from "node:test";
+import OpenAI from "openai";
 import { AppError } from "../../src/base/errors.ts";
 import type { Embedder } from "../../src/engine/contract.ts";
 import type { ChatChunk, ChatCompletion } from "../../src/server/api-types.ts";
@@ -384,4 +385,36 @@ test("the lean door takes files and an instruction as a form", async () => {
   nothing.set("prompt", "x");
   const refused = await wide.app.request("/v1/qwen3/instruct", { method: "POST", body: nothing });
   assert.equal((await errorOf(refused)).param, "file");
+});
+
+test("OpenAI's own client stores a file, asks about it, lists it and deletes it", async () => {
+  const client = new OpenAI({
+    apiKey: "none",
+    baseURL: "http://localhost/v1",
+    fetch: async (url, init) => wide.app.request(String(url), init),
+    maxRetries: 0,
+  });
+  const file = await client.files.create({ file: new File([contract], "合同.md"), purpose: "user_data" });
+  assert.deepEqual([file.filename, file.purpose, file.bytes], ["合同.md", "user_data", Buffer.byteLength(contract)]);
+  const answer = await client.chat.completions.create({
+    model: "scripted",
+    messages: [
+      {
+        role: "user",
+        content: [
+          { type: "file", file: { file_id: file.id } },
+          { type: "text", text: "付款条款是什么？" },
+        ],
+      },
+    ],
+  });
+  assert.match(answer.choices[0]?.message.content ?? "", /三十天/);
+  assert.match(prompts.at(-1) ?? "", /验收后三十天内付款/);
+  const ids: string[] = [];
+  for await (const each of client.files.list()) ids.push(each.id);
+  assert.ok(ids.includes(file.id));
+  assert.equal(new Set(ids).size, ids.length);
+  assert.equal((await client.files.retrieve(file.id)).id, file.id);
+  assert.equal(await (await client.files.content(file.id)).text(), contract);
+  assert.equal((await client.files.delete(file.id)).deleted, true);
 });

@@ -15,6 +15,7 @@ import { createApp } from "../../src/server/app.ts";
 import { OfficeDoor } from "../../src/server/office/office-door.ts";
 import { openWorkspace } from "../../src/workspace/workspace.ts";
 import { openTestApp } from "../api/test-app.ts";
+import { encryptedPdf } from "../documents/encrypted-pdf.ts";
 
 const dataFolder = mkdtempSync(path.join(os.tmpdir(), "quern-office-"));
 const workspace = openWorkspace(dataFolder);
@@ -270,4 +271,15 @@ test("a file may be larger than a JSON body may, up to the limit of uploads; the
   assert.match(error.hint, /--upload-limit/);
   const json = await narrow.post("/v1/documents", { file_id: "x".repeat(2000) });
   assert.equal(json.status, 413);
+});
+
+test("the picture of an encrypted file's page is for who knows the password, also once it was made", async () => {
+  const id = await upload(Buffer.from(encryptedPdf), "secret.pdf");
+  const picture = (headers: Record<string, string> = {}) =>
+    app.request(`/v1/files/${id}/pages/1?pixels=100`, { headers });
+  assert.equal((await picture()).status, 401);
+  assert.equal((await picture({ "quern-password": "geheim" })).status, 200);
+  assert.equal((await picture()).status, 401);
+  assert.equal((await picture({ "quern-password": "falsch" })).status, 403);
+  assert.equal((await picture({ "quern-password": "100%" })).status, 400);
 });

@@ -1,4 +1,5 @@
 // /v1/files in OpenAI's shape. Content lies once by its hash; the same file twice is two names for it.
+import { AppError } from "../../base/errors.ts";
 import type { StoredFile } from "../../workspace/files.ts";
 import type { ApiContext } from "../api.ts";
 import { refuse } from "../errors.ts";
@@ -40,7 +41,7 @@ export const filePage: OfficeHandler = async (context, _api, office) => {
   const levelledBy = Number(context.req.query("levelled") ?? "0");
   if (!(Math.abs(levelledBy) <= 45)) throw refuse("levelled", "levelled must be a number of degrees from -45 to 45.");
   const password = context.req.header("quern-password");
-  const how = password === undefined ? {} : { password: decodeURIComponent(password) };
+  const how = password === undefined ? {} : { password: decoded(password, "quern-password") };
   const png = await office.pageImage(file, { page, pixels, turnedBy, levelledBy, ...how });
   context.header("cache-control", "private, max-age=31536000, immutable");
   return context.body(png as Uint8Array<ArrayBuffer>, 200, { "content-type": "image/png" });
@@ -57,6 +58,15 @@ export function download(
     "content-disposition": `attachment; filename="${plain}"; filename*=UTF-8''${encodeURIComponent(fileName)}`,
     "x-content-type-options": "nosniff",
   });
+}
+
+/** Percent-decoded text of a header. Throws `bad_request` for a "%" that stands alone. */
+function decoded(text: string, param: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw new AppError("bad_request", `${param} is not percent-encoded UTF-8.`, { param, cause });
+  }
 }
 
 function fileBody({ id, bytes, createdAt, name, mediaType, sha256 }: StoredFile): object {
