@@ -6,7 +6,17 @@ import { type FileKind, kindByContent } from "../documents/kind.ts";
 import { OpenWorkbook, type WorkbookInput } from "./analyse.ts";
 import { tablesOfDocument } from "./document-tables.ts";
 
-const documentKinds: ReadonlySet<FileKind> = new Set(["pdf", "docx", "pptx", "image", "email", "html", "markdown"]);
+const documentKinds: ReadonlySet<FileKind> = new Set([
+  "pdf",
+  "docx",
+  "doc",
+  "rtf",
+  "pptx",
+  "image",
+  "email",
+  "html",
+  "markdown",
+]);
 
 export interface OpenTablesOptions extends Pick<WorkbookInput, "overrides" | "signal" | "onProgress"> {
   readDocument: () => Promise<Document>;

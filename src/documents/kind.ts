@@ -7,6 +7,8 @@ import { unmarkedUtf16 } from "./encoding.ts";
 export type FileKind =
   | "pdf"
   | "docx"
+  | "doc"
+  | "rtf"
   | "pptx"
   | "xlsx"
   | "xls"
@@ -23,6 +25,10 @@ const byExtension: Readonly<Record<string, FileKind>> = {
   pdf: "pdf",
   docx: "docx",
   docm: "docx",
+  doc: "doc",
+  dot: "doc",
+  wps: "doc",
+  rtf: "rtf",
   pptx: "pptx",
   pptm: "pptx",
   xlsx: "xlsx",
@@ -70,6 +76,8 @@ export function kindByName(name: string): FileKind | undefined {
   return byExtension[extension] ?? (codeExtensions.has(extension) ? "code" : undefined);
 }
 
+const readable = "Readable: PDF, DOCX, DOC, RTF, PPTX, XLSX, XLS, CSV, JSON, HTML, Markdown, text, EML and images.";
+
 /** The kind by content. Throws `unsupported` for what no reader takes, naming what it seems to be. */
 export function kindByContent(bytes: Uint8Array, name: string): FileKind {
   const starts = (...signature: number[]): boolean => signature.every((byte, index) => bytes[index] === byte);
@@ -92,14 +100,9 @@ export function kindByContent(bytes: Uint8Array, name: string): FileKind {
         : undefined;
   const media =
     head.startsWith("ID3") || head.slice(4, 8) === "ftyp" || head.startsWith("RIFF") ? "sound or video" : undefined;
-  const rtf = head.startsWith("{\\rtf") ? "an RTF document" : undefined;
-  const seen = executable ?? archive ?? media ?? rtf;
-  if (seen)
-    throw new AppError("unsupported", `${name} is ${seen}, which Quern does not read.`, {
-      hint: rtf
-        ? "Save it as DOCX or PDF."
-        : "Readable: PDF, DOCX, PPTX, XLSX, XLS, CSV, JSON, HTML, Markdown, text, EML and images.",
-    });
+  if (head.startsWith("{\\rtf")) return "rtf";
+  const seen = executable ?? archive ?? media;
+  if (seen) throw new AppError("unsupported", `${name} is ${seen}, which Quern does not read.`, { hint: readable });
   return kindOfText(bytes, { head, name });
 }
 
@@ -115,12 +118,16 @@ function kindOfZip(bytes: Uint8Array, name: string): FileKind {
   // Damaged Office files lose their list of contents: the name says what was meant.
   const named = kindByName(name);
   if (named === "docx" || named === "pptx" || named === "xlsx") return named;
+  if (text.includes("opendocument.") || /^od[tp]$/.test(extensionOf(name)))
+    throw new AppError("unsupported", `${name} is an OpenDocument text or presentation, which Quern does not read.`, {
+      hint: "Save it as DOCX, PPTX or PDF.",
+    });
   throw new AppError("unsupported", `${name} is a ZIP archive, not an Office document.`, {
     hint: "Unpack it and give the files inside.",
   });
 }
 
-/** The old Office container: XLS is read; an encrypted new format hides in it too; old Word and PowerPoint are not read. */
+/** The old Office container: DOC and XLS are read; an encrypted new format hides in it too; old PowerPoint is not read. */
 function kindOfCompound(bytes: Uint8Array, name: string): FileKind {
   const wide = (text: string): string => [...text].map((letter) => `${letter}\0`).join("");
   const text = latin1(bytes, 0, Math.min(bytes.length, 4 * 2 ** 20));
@@ -133,13 +140,12 @@ function kindOfCompound(bytes: Uint8Array, name: string): FileKind {
     });
   }
   if (text.includes(wide("Workbook")) || text.includes(wide("Book"))) return "xls";
-  const old = text.includes(wide("WordDocument"))
-    ? "an old Word document (DOC)"
-    : text.includes(wide("PowerPoint Document"))
-      ? "an old PowerPoint file (PPT)"
-      : "an Outlook message or another old Office file";
+  if (text.includes(wide("WordDocument"))) return "doc";
+  const old = text.includes(wide("PowerPoint Document"))
+    ? "an old PowerPoint file (PPT)"
+    : "an Outlook message or another old Office file";
   throw new AppError("unsupported", `${name} is ${old}, which Quern does not read.`, {
-    hint: "Save it as DOCX, PPTX or PDF.",
+    hint: "Save it as PPTX, DOCX or PDF.",
   });
 }
 
@@ -157,7 +163,7 @@ function kindOfText(bytes: Uint8Array, { head, name }: { head: string; name: str
   const named = kindByName(name);
   if (isBinary(bytes))
     throw new AppError("unsupported", `${name} is not text and not a format that Quern reads.`, {
-      hint: "Readable: PDF, DOCX, PPTX, XLSX, XLS, CSV, JSON, HTML, Markdown, text, EML and images.",
+      hint: readable,
     });
   const start = head
     .replace(/^\xef\xbb\xbf/, "")

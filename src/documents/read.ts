@@ -6,12 +6,14 @@ import path from "node:path";
 import { AppError, toAppError } from "../base/errors.ts";
 import { cleanPages } from "./clean.ts";
 import { assemble, type Document, lowConfidence, type Segment, type Warning } from "./document.ts";
+import { readDoc } from "./formats/doc.ts";
 import { readDocx } from "./formats/docx.ts";
 import { readEmail } from "./formats/email.ts";
 import { readHtml } from "./formats/html.ts";
 import { readImage } from "./formats/image.ts";
 import { readCode, readCsv, readJson, readMarkdown, readText } from "./formats/plain.ts";
 import { readPptx } from "./formats/pptx.ts";
+import { readRtf } from "./formats/rtf.ts";
 import { readXlsFile, readXlsxFile } from "./formats/sheet.ts";
 import { safeName } from "./formats/zip.ts";
 import { extensionOf, type FileKind, kindByContent, kindByName } from "./kind.ts";
@@ -46,6 +48,8 @@ export type ReadSource = { path: string } | { bytes: Uint8Array };
 const readers: Readonly<Record<FileKind, Reader>> = {
   pdf: readPdf,
   docx: readDocx,
+  doc: readDoc,
+  rtf: readRtf,
   pptx: readPptx,
   xlsx: readXlsxFile,
   xls: readXlsFile,
@@ -127,6 +131,8 @@ export async function readDocument(source: ReadSource, options: ReadOptions = {}
 const sentenceName: Readonly<Record<FileKind, string>> = {
   pdf: "a PDF",
   docx: "a Word document",
+  doc: "an old Word document",
+  rtf: "an RTF document",
   pptx: "a PowerPoint presentation",
   xlsx: "an Excel workbook",
   xls: "an Excel workbook",

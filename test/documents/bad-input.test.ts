@@ -1,5 +1,7 @@
 // Bad input: a clear sentence naming the file (and the page), nothing hangs, nothing is run, and what could be read is kept.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
 import test from "node:test";
 import { AppError } from "../../src/base/errors.ts";
 import { segmentsOf } from "../../src/documents/document.ts";
@@ -206,6 +208,14 @@ const seeds: [string, Uint8Array, number][] = [
       "hex",
     ),
     40,
+  ],
+  ["a.doc", await readFile(path.join(import.meta.dirname, "old-office/report.doc")), 60],
+  [
+    "a.rtf",
+    Buffer.from(
+      String.raw`{\rtf1\ansicpg936{\fonttbl{\f0\fcharset134 x;}}\f0 \'d6\'d0 \u20013?\par\trowd\intbl a\cell b\cell\row\pard end\par}`,
+    ),
+    60,
   ],
 ];
 
