@@ -52,15 +52,14 @@ export const chat: Command = {
       if (word === "/help") terminal.note(helpText);
       else if (word === "/clear") messages = [];
       else if (word === "/system") system = argument;
-      else if (word === "/save") terminal.note(await save(argument, messages));
+      else if (word === "/save") terminal.note(await save(argument, prompted(system, messages)));
       else if (word.startsWith("/")) terminal.note(`There is no ${word}. /help lists the commands.`);
       else if (line !== "") {
         answering = new AbortController();
         messages.push({ role: "user", content: line });
-        const prompt: ChatMessage[] = system === "" ? messages : [{ role: "system", content: system }, ...messages];
         let answer = "";
         try {
-          const stream = streamChat(server, prompt, { signal: answering.signal });
+          const stream = streamChat(server, prompted(system, messages), { signal: answering.signal });
           const end = await follow(stream, (text) => {
             answer += text;
             terminal.out(text);
@@ -85,6 +84,10 @@ export const chat: Command = {
     return context.signal.aborted ? 130 : 0;
   },
 };
+
+function prompted(system: string, messages: readonly ChatMessage[]): ChatMessage[] {
+  return system === "" ? [...messages] : [{ role: "system", content: system }, ...messages];
+}
 
 async function save(file: string, messages: readonly ChatMessage[]): Promise<string> {
   if (file === "") return "/save needs a file name.";

@@ -25,10 +25,10 @@ test("piped lines are turns of one conversation; commands work; a cut answer is 
   assert.match(prompts[1] ?? "", /be brief[\s\S]*first[\s\S]*eins[\s\S]*second/);
   assert.equal(prompts.length, 2);
   assert.match(err, /cut at 6 tokens/);
-  assert.match(err, /Saved 4 messages/);
+  assert.match(err, /Saved 5 messages/);
   assert.match(err, /saved\.md exists; choose another name/);
   assert.match(err, /There is no \/nonsense/);
-  assert.match(readFileSync(file, "utf8"), /\*\*user\*\*\n\nfirst/);
+  assert.match(readFileSync(file, "utf8"), /^\*\*system\*\*\n\nbe brief\n\n\*\*user\*\*\n\nfirst/);
 });
 
 // util-linux's script gives a command a terminal; BSD's takes other options.
