@@ -10,7 +10,7 @@ import { openChatTemplate } from "../models/chat-template.ts";
 import { createApp } from "../server/app.ts";
 import { listen } from "../server/listen.ts";
 import { benchCuda } from "./bench/cuda-bench.ts";
-import { benchRequest, engineRows, Prompts, runOnce } from "./bench/engine-rows.ts";
+import { benchRequest, engineRows, Prompts, runOnce, togetherGain } from "./bench/engine-rows.ts";
 import { HttpClient } from "./bench/http-client.ts";
 import { batchRow, overheadRows, serverShare } from "./bench/http-rows.ts";
 import { alternately, median, type Row, ratios, toTable } from "./bench/measure.ts";
@@ -73,6 +73,7 @@ async function measure(context: CommandContext): Promise<BenchResult> {
     await batchRow(
       served,
       Array.from({ length: 10 }, (_, index) => `写周报:完成模块${index};修复缺陷${index}`),
+      togetherGain(rows),
     ),
   );
   step("HTTP's own cost");

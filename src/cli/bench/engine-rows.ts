@@ -131,6 +131,12 @@ export async function engineRows(engine: Engine, prompts: Prompts, firstRunMs: n
   return rows;
 }
 
+/** How many times as fast as one sequence the engine is with several, at best. */
+export function togetherGain(rows: readonly Row[]): number {
+  const speeds = rows.filter(({ name }) => name.startsWith("together_")).map(({ value }) => value);
+  return Math.max(...speeds) / (speeds[0] ?? Number.NaN);
+}
+
 /** Tokens a second of `together` sequences from the first start to the last end. */
 export async function throughput(engine: Engine, prompts: Prompts, together: number): Promise<number> {
   const start = performance.now();
