@@ -91,7 +91,7 @@ export async function docxBytes({ title, subtitle, sections, charts, sources, la
         document: { run: { font, size: 22 } },
         heading1: {
           run: { font, size: 30, bold: true, color: "1F2937" },
-          paragraph: { spacing: { before: 320, after: 140 } },
+          paragraph: { spacing: { before: 320, after: 140 }, keepNext: true },
         },
         title: { run: { font, size: 40, bold: true, color: "1F2937" } },
       },
@@ -123,11 +123,13 @@ export async function docxBytes({ title, subtitle, sections, charts, sources, la
 
 function tableOf({ header, rows }: ReportTable): Table {
   const border = { style: BorderStyle.SINGLE, size: 4, color: "D8DEE4" };
+  // Half points: many columns get smaller letters, so that no number is broken in two.
+  const size = header.length > 9 ? 14 : header.length > 6 ? 17 : 20;
   const borders = { top: border, bottom: border, left: border, right: border };
   const cell = (value: string | number, index: number, isHead: boolean): TableCell =>
     new TableCell({
       borders,
-      margins: { top: 60, bottom: 60, left: 100, right: 100 },
+      margins: { top: 60, bottom: 60, left: header.length > 6 ? 50 : 100, right: header.length > 6 ? 50 : 100 },
       ...(isHead ? { shading: { type: ShadingType.CLEAR, fill: "EEF3F7", color: "auto" } } : {}),
       children: [
         new Paragraph({
@@ -137,7 +139,7 @@ function tableOf({ header, rows }: ReportTable): Table {
               text:
                 typeof value === "number" ? value.toLocaleString("en-US", { maximumFractionDigits: 2 }) : clean(value),
               bold: isHead,
-              size: 20,
+              size,
             }),
           ],
         }),

@@ -34,6 +34,7 @@ export interface Report {
 const heads = {
   finding: { zh: "核心结论", en: "Key finding" },
   drivers: { zh: "主要来源", en: "What drives it" },
+  details: { zh: "要点", en: "Details" },
   advice: { zh: "值得关注", en: "Worth attention" },
   figures: { zh: "明细", en: "Figures" },
   quality: { zh: "数据质量", en: "Data quality" },
@@ -48,14 +49,21 @@ export function reportOf(analysis: Analysis): Report {
   const { language, sentences, findings, facts } = analysis;
   const zh = language === "zh";
   const texts = sentences.map(({ text }) => text);
-  const table = memberTable(analysis);
+  const table = memberTable(analysis, { isForPaper: true });
   const pulls = facts
     .filter((fact) => fact.subject !== "" && fact.numbers.some(({ role, value }) => role === "part" && value < 0))
     .map((fact) => fact.sentence);
   const sections: ReportSection[] = [
     { heading: headingOf("finding", language), level: 1, paragraphs: texts.slice(0, 1), bullets: [] },
     ...(texts.length > 1
-      ? [{ heading: headingOf("drivers", language), level: 1, paragraphs: [], bullets: texts.slice(1) }]
+      ? [
+          {
+            heading: headingOf(analysis.result.kind === "change" ? "drivers" : "details", language),
+            level: 1,
+            paragraphs: [],
+            bullets: texts.slice(1),
+          },
+        ]
       : []),
     ...(table === undefined
       ? []
@@ -99,17 +107,27 @@ export function reportOf(analysis: Analysis): Report {
   };
 }
 
-/** The members as a table of numbers; undefined where a result has none. */
-export function memberTable({ result, plan, language, charts, table }: Analysis): ReportTable | undefined {
+/**
+ * The members as a table of numbers; undefined where a result has none. On paper a table of two dimensions is written in the unit of its
+ * chart (万元, million), or its numbers would not fit their columns; sheets keep every digit.
+ */
+export function memberTable(
+  { result, plan, language, charts, table }: Analysis,
+  { isForPaper = false }: { isForPaper?: boolean } = {},
+): ReportTable | undefined {
   const zh = language === "zh";
-  const symbol =
-    plan.aggregation === "count" ? "" : (table.columns.find(({ name }) => name === plan.metric)?.unit ?? "");
+  const [chart] = charts;
+  const hasLayers = (result.kind === "ranking" || result.kind === "trend") && result.layers !== undefined;
+  const isScaled = isForPaper && hasLayers && chart !== undefined && chart.divisor > 0 && !chart.isPercent;
+  const scale = isScaled ? chart : undefined;
+  const own = plan.aggregation === "count" ? "" : (table.columns.find(({ name }) => name === plan.metric)?.unit ?? "");
+  const symbol = scale?.unit ?? own;
   // Amounts say their unit once, in the header; rates are written as percentages.
   const isPercent = symbol === "%";
   const inUnit = (name: string): string =>
     symbol === "" || isPercent ? name : zh ? `${name}（${symbol}）` : `${name} (${symbol})`;
   const figure = (value: number): string | number =>
-    Number.isNaN(value) ? "—" : isPercent ? percent(value) : tidy(value);
+    Number.isNaN(value) ? "—" : isPercent ? percent(value) : tidy(value / (scale?.divisor ?? 1));
   const metric = inUnit(plan.aggregation === "count" ? (zh ? "记录数" : "Records") : plan.metric);
   const layerNames = (layers: readonly { label: string; memberCount?: number }[]): string[] =>
     layers.map(({ label, memberCount = 0 }) => neutral(label === "" ? otherLabel(language, memberCount) : label));

@@ -171,7 +171,7 @@ function analysisSheet(analysis: Analysis, name: string, data: DataSheet | undef
     cells,
     rowDefs: new Map([[0, { height: 24 }]]),
     pageSetup: { orientation: "landscape", fitToPage: true, fitToWidth: 1, fitToHeight: 0 },
-    columns: [{ width: 26 }, ...Array.from({ length: 6 }, () => ({ width: 16 }))],
+    columns: [{ width: 26 }, ...Array.from({ length: Math.max(6, (body[0]?.length ?? 1) - 1) }, () => ({ width: 16 }))],
     ...(chart === undefined ? {} : { charts: [chart] }),
   };
 }
@@ -218,10 +218,8 @@ function nativeChart(
       categories: `A${from}:A${to}`,
       color: chartColours[index % chartColours.length] ?? "2F6F9F",
     })),
-    anchor: {
-      from: { row: firstRow, col: Math.max(7, width + 1) },
-      to: { row: firstRow + 20, col: Math.max(17, width + 11) },
-    },
+    // Below the table, as wide as it: on screen and on paper nothing stands out of reach.
+    anchor: { from: { row: last + 2, col: 0 }, to: { row: last + 20, col: Math.max(6, width) } },
   };
 }
 
