@@ -40,8 +40,8 @@ export async function measureHttp(modelFile: string, { runs = 7 } = {}): Promise
     said = (said + text).slice(-4000);
   });
   try {
-    const engine = await untilQuiet(port, server, () => said);
-    const readyMs = performance.now() - started;
+    const { engine, readyAt } = await untilQuiet(port, server, () => said);
+    const readyMs = readyAt - started;
     const salted = (count: number, salt: number): number[] =>
       Array.from({ length: count }, (_, index) => 300 + (((index + salt * 100_003) * 7919 + 13) % 13_000));
     let salt = 0;
@@ -72,15 +72,26 @@ interface Status {
   contextTokens: number;
   runningRequests: number;
   queuedRequests: number;
+  totals: { requests: number };
 }
 
-/** Until the engine serves and has done what the server asks of it at the start. Throws with the server's words when it ends before. */
-async function untilQuiet(port: number, server: ChildProcess, said: () => string): Promise<Status> {
+/** Until the engine serves and has been idle for two seconds: at its start the server lets it read templates ahead. Throws with the server's words when it ends before. */
+async function untilQuiet(
+  port: number,
+  server: ChildProcess,
+  said: () => string,
+): Promise<{ engine: Status; readyAt: number }> {
+  let readyAt: number | undefined;
+  let [requests, idleTries] = [-1, 0];
   for (let tries = 0; tries < 600; tries++) {
     if (server.exitCode !== null) throw new Error(`quern serve ended with code ${server.exitCode}: ${said()}`);
     const answer = await fetch(`http://127.0.0.1:${port}/status`).catch(() => undefined);
     const { engine } = answer?.ok ? ((await answer.json()) as { engine: Status }) : {};
-    if (engine?.state === "ready" && engine.runningRequests + engine.queuedRequests === 0) return engine;
+    const isIdle = engine?.state === "ready" && engine.runningRequests + engine.queuedRequests === 0;
+    idleTries = isIdle && engine.totals.requests === requests ? idleTries + 1 : 0;
+    if (engine?.state === "ready") readyAt ??= performance.now();
+    if (engine && readyAt !== undefined && idleTries === 20) return { engine, readyAt };
+    requests = engine?.totals.requests ?? -1;
     if (engine?.state === "failed") throw new Error(`the engine failed: ${said()}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

@@ -4,6 +4,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { AppError } from "../../base/errors.ts";
+import { cudaSupport } from "../../engine/open.ts";
 import { resolveModel } from "../../models/catalogue.ts";
 import type { CommandContext } from "../command.ts";
 
@@ -15,6 +17,8 @@ export async function benchCuda(
   { commit, save }: { commit: string; save: string | undefined },
 ): Promise<number> {
   const model = resolveModel({ model: settings.model, dataFolder: settings.data });
+  const support = await cudaSupport(model.file);
+  if (!support.ok) throw new AppError("unsupported", `--engine cuda cannot be measured here: ${support.reason}`);
   const kept = save === undefined ? [] : ["--out", path.resolve(save)];
   const words = [path.join("bench", "cuda", "run.ts"), "--model", model.file, "--commit", commit, ...kept];
   const child = spawn(process.execPath, words, { cwd: root, stdio: ["ignore", "pipe", "inherit"], signal });

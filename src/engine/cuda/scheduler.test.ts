@@ -310,6 +310,24 @@ test("a short question does not wait for a long prompt before it", () => {
   assert.equal(short.ends.length, 1);
 });
 
+test("what is less important does not make a step longer that somebody more important waits for", () => {
+  const bench = new Bench({ ...small, pages: 200, pageTokens: 4, stepTokens: 64, contextTokens: 512 });
+  const draft = bench.ask({ promptIds: ids(300), priority: "background", maxTokens: 0 });
+  const person = bench.ask({ promptIds: ids(100, 2), maxTokens: 40, minTokens: 40 });
+  const promptTokens = (): [number, number] => {
+    bench.launch();
+    bench.land();
+    return [draft.processedTokens, person.processedTokens];
+  };
+  assert.deepEqual(promptTokens(), [0, 64], "the person's prompt has the step for itself");
+  assert.deepEqual(promptTokens(), [0, 100]);
+  // While the answer is written, an eighth of a step.
+  assert.deepEqual(promptTokens(), [8, 100]);
+  assert.deepEqual(promptTokens(), [16, 100]);
+  bench.finish();
+  assert.deepEqual([draft.processedTokens, person.answer.length], [300, 40]);
+});
+
 test("requests with the same beginning that arrive together compute it once", () => {
   const bench = new Bench({ ...small, pages: 100 });
   const shared = ids(40);

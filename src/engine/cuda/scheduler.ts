@@ -2,7 +2,7 @@
 // any way that commits steps in the order in which they were planned, so a step is planned before the results of earlier ones are in.
 //
 // A step holds one decode token of every sequence that is ready, and prompt chunks in what room is left: a long prompt delays others'
-// tokens by one chunk, never more. Admission goes by priority, then arrival; nobody overtakes within a priority. A sequence is admitted
+// tokens by one chunk, never more, and by a small one when they are more important. Admission goes by priority, then arrival; nobody overtakes within a priority. A sequence is admitted
 // with pages for the tokens it has, not for the longest answer it might give: answers rarely use their limit, and reserving it would
 // leave most of the memory idle. When pages run out after all, the least important and latest sequence is pre-empted: its full pages
 // stay in the prefix tree as long as memory allows, and it comes back in its old place and computes what is missing.
@@ -274,21 +274,40 @@ export class Scheduler {
   }
 
   /**
-   * Shares the room for prompt tokens: the first prompt gets half when others are being read too, the rest goes to the shortest
-   * remainders, so that a short question does not wait for a whole book, and what is left goes to the first again.
+   * Prompt tokens of the most important sequences that have some to compute. Less important ones wait: in the same step they would make it
+   * longer, and somebody waits for it.
    */
   #addPrompts(draft: StepDraft): void {
     const prompts = this.#running.filter(({ state }) => state === "prefilling");
     for (const sequence of prompts) this.#memory.adoptPrefix(sequence);
     const ready = prompts.filter((sequence, index) => !this.#isBeingComputed(sequence, prompts.slice(0, index)));
-    const [first, ...others] = ready;
-    if (!first) return;
+    for (const priority of new Set(ready.map((sequence) => sequence.priority))) {
+      const peers = ready.filter((sequence) => sequence.priority === priority);
+      if (this.#addPeers(peers, this.#promptRoom(priority, draft), draft) > 0) return;
+    }
+  }
+
+  /** All that is left, but an eighth of a step at most while somebody more important reads an answer token by token. */
+  #promptRoom(priority: Priority, draft: StepDraft): number {
+    const isWatched = this.#running.some(
+      (sequence) => sequence.state === "decoding" && rank[sequence.priority] < rank[priority],
+    );
+    const { stepTokens, pageTokens } = this.#limits;
+    return isWatched ? Math.min(draft.room, Math.max(pageTokens, Math.floor(stepTokens / 8))) : draft.room;
+  }
+
+  /**
+   * Shares room among prompts of the same importance: the first gets half when others are being read too, the rest goes to the shortest
+   * remainders, so that a short question does not wait for a whole book, and what is left goes to the first again. Returns their tokens.
+   */
+  #addPeers([first, ...others]: readonly Sequence[], room: number, draft: StepDraft): number {
+    if (!first) return 0;
     const remaining = (sequence: Sequence): number => sequence.prefillTokens - sequence.submittedTokens;
-    others.sort((a, b) => rank[a.priority] - rank[b.priority] || remaining(a) - remaining(b) || a.arrival - b.arrival);
-    const half = Math.min(remaining(first), Math.max(Math.ceil(draft.room / 2), this.#limits.pageTokens));
-    let spare = draft.room - half;
-    for (const other of others) spare -= this.#addChunk(other, draft, { room: spare, isSpare: true });
-    this.#addChunk(first, draft, { room: draft.room, isSpare: false });
+    others.sort((a, b) => remaining(a) - remaining(b) || a.arrival - b.arrival);
+    const half = Math.min(remaining(first), Math.max(Math.ceil(room / 2), this.#limits.pageTokens));
+    let added = 0;
+    for (const other of others) added += this.#addChunk(other, draft, { room: room - half - added, isSpare: true });
+    return added + this.#addChunk(first, draft, { room: room - added, isSpare: false });
   }
 
   /** Another sequence, earlier in line, is about to compute the very page this one needs next: wait for it and share. */
