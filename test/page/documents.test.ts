@@ -8,7 +8,7 @@ import { strings } from "../../web/strings.ts";
 import { officeStrings } from "../../web/strings-office.ts";
 import { encryptedPdf } from "../documents/encrypted-pdf.ts";
 import { makePdf } from "../documents/fixtures.ts";
-import { openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
+import { faultsOf, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
 import { openPageServer } from "./page-server.ts";
 import { openRealService } from "./real-service.ts";
 
@@ -63,6 +63,7 @@ for (const [locale, language] of [
     await form.getByRole("button", { name: o.openFile }).click();
     await page.locator('.chip.upload input[aria-invalid="true"]').waitFor();
     await page.locator(".chip.upload").getByText(o.passwordWrong("secret.pdf")).waitFor();
+    assert.deepEqual(await faultsOf(page), []);
     assert.equal(await page.locator(".send").isEnabled(), false, "nothing is sent while a file waits for its password");
     await password.fill("geheim");
     await password.press("Enter");
@@ -96,10 +97,12 @@ for (const [locale, language] of [
     const picture = await pane.locator(".page-sheet img").boundingBox();
     const text = await pane.locator(".page-text").boundingBox();
     assert.ok(picture && text && picture.x + picture.width <= text.x + 1, "the picture is not beside the text");
+    assert.deepEqual(await faultsOf(page), []);
     const segment = pane.locator(".segment.low").first();
     await segment.hover();
     await pane.locator(".page-mark").waitFor();
     await segment.getByRole("button", { name: o.correct }).click();
+    assert.deepEqual(await faultsOf(page), []);
     await pane.getByLabel(o.correctLabel).fill("Payment is due within thirty days of delivery.");
     await pane.getByRole("button", { name: o.save }).click();
     await pane.getByText(o.correctedMark).waitFor();
@@ -166,8 +169,9 @@ for (const [locale, language] of [
     const answer = page.locator('.message.assistant[data-state="complete"]');
     await answer.locator(".file-notes").getByText("long.txt").waitFor();
     assert.match(prompts.at(-1) ?? "", /要点：三十天/);
-    assert.ok(await answer.locator("a.citation").count());
+    await answer.locator("a.citation").first().waitFor();
     assert.equal(await answer.locator("a.citation.doubt").count(), 0);
+    assert.deepEqual(await faultsOf(page), []);
     // The choice holds for what is asked next.
     await page.getByText(o.fitChosen.summarise).waitFor();
     assert.equal(await page.locator(".over-budget").count(), 0);
