@@ -111,8 +111,10 @@ function DemoNotice({ workbench, onModels }: { workbench: Workbench; onModels: (
             <Button icon="bolt" onClick={onModels}>
               {t.models}
             </Button>
-            <code>{command}</code>
-            <CopyButton label={t.copy} content={() => ({ text: command })} />
+            <span className="command-line">
+              <code>{command}</code>
+              <CopyButton label={t.copy} content={() => ({ text: command })} />
+            </span>
           </p>
         </div>
       </div>

@@ -64,6 +64,7 @@ export const engineEn = {
   readingMeasured: (tokens: string, time: string) => `Measured here: reading ${tokens} tokens takes about ${time}.`,
   raiseContext: (tokens: string, memory: string) => `Raise the context to ${tokens} (${memory})`,
   raiseContextPlain: (tokens: string) => `Raise the context to ${tokens}`,
+  shortenMessage: "The message alone is more than that: shorten it, or send it in parts.",
   moreThanMemory: (tokens: string, memory: string) =>
     `A context of ${tokens} would hold it, but takes ${memory}, more than the engine can have.`,
 };
@@ -125,5 +126,6 @@ export const engineZh: typeof engineEn = {
   readingMeasured: (tokens, time) => `本机实测：读入 ${tokens} 词元约需 ${time}。`,
   raiseContext: (tokens, memory) => `把上下文加到 ${tokens}（占 ${memory}）`,
   raiseContextPlain: (tokens) => `把上下文加到 ${tokens}`,
+  shortenMessage: "光这条消息就放不下，请把它写短，或分几次发。",
   moreThanMemory: (tokens, memory) => `${tokens} 的上下文放得下，但要占 ${memory}，超过了引擎可用的内存。`,
 };

@@ -66,7 +66,7 @@ rows.push([
   "tasks over 50 ms meanwhile",
   `${long.length}${long.length > 0 ? `, longest ${Math.max(...long)} ms` : ""}`,
 ]);
-await page.locator('.message.assistant[data-state="complete"]').waitFor();
+await page.locator('.message.assistant[data-state="running"]').waitFor({ state: "detached" });
 const seen = await seenWords(page);
 report(
   "a token's arrival to the document",

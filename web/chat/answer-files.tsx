@@ -7,10 +7,14 @@ import { showToast } from "../ui/toasts.tsx";
 import { useOfficeStrings } from "../use-office-strings.ts";
 
 const formats = ["docx", "pptx", "outline", "wechat", "post"] as const;
+/** Only an answer with a table in it becomes a sheet. */
+const sheets = ["xlsx", "csv"] as const;
+type Format = (typeof formats)[number] | (typeof sheets)[number];
+const tableRow = /^\s*\|.+\|\s*$/m;
 
 export function AnswerFiles({ text }: { text: string }): ReactElement {
   const t = useOfficeStrings();
-  const make = async (format: (typeof formats)[number]): Promise<void> => {
+  const make = async (format: Format): Promise<void> => {
     try {
       const { blob, name } = await makeFile({ format, markdown: text });
       save(blob, name);
@@ -21,7 +25,7 @@ export function AnswerFiles({ text }: { text: string }): ReactElement {
   return (
     <Menu
       label={t.deliver}
-      items={formats.map((format) => ({
+      items={[...formats, ...(tableRow.test(text) ? sheets : [])].map((format: Format) => ({
         icon: "download",
         label: t.formats[format],
         onSelect: () => void make(format),

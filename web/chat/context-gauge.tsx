@@ -97,7 +97,7 @@ export function OverBudget({
     <div className="over-budget" role="alert">
       <Icon name="alert" />
       <div>
-        <p>{t.overBudget(budget.overTokens.toLocaleString())}</p>
+        <p>{t.overBudget(budget.overTokens.toLocaleString("en"))}</p>
         <div className="trouble-ways">
           {fit}
           {budget.oldestIds.length > 0 && (
@@ -116,28 +116,24 @@ export function OverBudget({
           {budget.history > 0 && <Button onClick={onNewChat}>{t.sendInNewChat}</Button>}
           {budget.history > 0 && <Button onClick={onSummarise}>{t.summarise}</Button>}
         </div>
-        <LargerContext workbench={workbench} neededTokens={budget.contextTokens + budget.overTokens} />
+        <LargerContext workbench={workbench} budget={budget} />
       </div>
     </div>
   );
 }
 
 /** The smallest context that holds it, when the model was made for so much and the memory allows. */
-function LargerContext({
-  workbench,
-  neededTokens,
-}: {
-  workbench: Workbench;
-  neededTokens: number;
-}): ReactElement | undefined {
+function LargerContext({ workbench, budget }: { workbench: Workbench; budget: Budget }): ReactElement | undefined {
   const t = useStrings();
   const state = useEngine(workbench);
   const { body, work } = state;
   if (body === undefined) return;
+  const neededTokens = budget.contextTokens + budget.overTokens;
   const tokens = contextSteps(body).find((step) => step >= neededTokens);
   if (tokens === undefined) {
     const most = body.needs.trainedContextTokens || body.running.contextTokens;
-    return <p className="hint">{t.modelIsFull(tokenWords(most))}</p>;
+    const words = [t.modelIsFull(tokenWords(most)), budget.message > most && t.shortenMessage];
+    return <p className="hint">{t.sentences(words)}</p>;
   }
   const { model: _, ...choice } = body.choice;
   const kvBytes = conversationBytes(body, { ...choice, contextTokens: tokens });
@@ -148,13 +144,15 @@ function LargerContext({
   if (!body.canChange) return;
   return (
     <>
-      <Button
-        icon="bolt"
-        disabled={work !== undefined}
-        onClick={() => void workbench.guard(() => changeEngine(workbench, { contextTokens: tokens }))}
-      >
-        {memory === undefined ? t.raiseContextPlain(tokenWords(tokens)) : t.raiseContext(tokenWords(tokens), memory)}
-      </Button>
+      <div className="trouble-ways">
+        <Button
+          icon="bolt"
+          disabled={work !== undefined}
+          onClick={() => void workbench.guard(() => changeEngine(workbench, { contextTokens: tokens }))}
+        >
+          {memory === undefined ? t.raiseContextPlain(tokenWords(tokens)) : t.raiseContext(tokenWords(tokens), memory)}
+        </Button>
+      </div>
       <EngineWork workbench={workbench} state={state} />
     </>
   );

@@ -193,7 +193,7 @@ function Select<Value extends string | number>({
   const t = useStrings();
   const id = useId();
   return (
-    <div className="setting">
+    <div className="setting titled">
       <div>
         <label className="setting-name" htmlFor={id}>
           {name}
@@ -241,7 +241,7 @@ function Measurement({ workbench, state }: { workbench: Workbench; state: Engine
   const { body, work } = state;
   const measured = measuredNow(state);
   return (
-    <div className="setting">
+    <div className="setting titled">
       <div>
         <div className="setting-name">{t.measureTitle}</div>
         <p className="hint" role="status">
