@@ -12,6 +12,7 @@ import { type Report, reportOf, reportOfMarkdown } from "./report.ts";
 import { shortPost } from "./short-post.ts";
 import { wechatHtml } from "./wechat.ts";
 import { xlsxBytes } from "./xlsx.ts";
+import { xlsxOfTables } from "./xlsx-of-tables.ts";
 
 export const deliverableFormats = ["pptx", "outline", "docx", "xlsx", "markdown", "wechat", "post", "csv"] as const;
 export type DeliverableFormat = (typeof deliverableFormats)[number];
@@ -48,7 +49,10 @@ export async function deliver(
       param: "format",
       hint: deliverableFormats.join(", "),
     });
-  const report = "analysis" in source ? reportOf(source.analysis) : reportOfMarkdown(source.markdown, source);
+  const report =
+    "analysis" in source
+      ? reportOf(source.analysis, { isForPaper: format !== "csv" })
+      : reportOfMarkdown(source.markdown, source);
   if (report.sections.length === 0)
     throw new AppError("bad_request", "There is nothing to make a file of.", {
       hint: "Give a finished analysis or an answer with text.",
@@ -75,13 +79,13 @@ async function bytesOf(
       return docxBytes(report);
     case "xlsx":
       if ("analysis" in source) return xlsxBytes(source.analysis, source.table);
-      throw new AppError("bad_request", "A workbook is made from an analysis; this is an answer in words.", {
-        param: "format",
-        hint: "Choose docx, pptx or markdown.",
-      });
+      return (
+        (await xlsxOfTables(report)) ??
+        refuse("There is no table in it to make a workbook of.", "Choose docx, pptx or markdown.")
+      );
     case "csv":
       if (!report.sections.some(({ table }) => table !== undefined) && report.charts.length === 0)
-        throw new AppError("bad_request", "There is no table in it to write as CSV.", { param: "format" });
+        refuse("There is no table in it to write as CSV.", "Choose docx, pptx or markdown.");
       return encoded(csvText(report));
     case "outline":
       return encoded(outlineText(report));
@@ -92,6 +96,10 @@ async function bytesOf(
     case "post":
       return encoded(shortPost(report, limit === undefined ? {} : { limit }));
   }
+}
+
+function refuse(message: string, hint: string): never {
+  throw new AppError("bad_request", message, { param: "format", hint });
 }
 
 /** A name every file system takes. */

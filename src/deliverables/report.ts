@@ -45,11 +45,11 @@ export function headingOf(name: keyof typeof heads, language: Language): string 
   return heads[name][language];
 }
 
-export function reportOf(analysis: Analysis): Report {
+export function reportOf(analysis: Analysis, { isForPaper = true }: { isForPaper?: boolean } = {}): Report {
   const { language, sentences, findings, facts } = analysis;
   const zh = language === "zh";
   const texts = sentences.map(({ text }) => text);
-  const table = memberTable(analysis, { isForPaper: true });
+  const table = memberTable(analysis, { isForPaper });
   const pulls = facts
     .filter((fact) => fact.subject !== "" && fact.numbers.some(({ role, value }) => role === "part" && value < 0))
     .map((fact) => fact.sentence);

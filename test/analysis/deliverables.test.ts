@@ -9,7 +9,7 @@ import { strFromU8, strToU8, unzipSync, zipSync } from "fflate";
 import mammoth from "mammoth";
 import { makeSalesWorkbook } from "../../bench/analysis/make-sales.ts";
 import { type Analysis, OpenWorkbook } from "../../src/analysis/analyse.ts";
-import { cellText } from "../../src/analysis/grid.ts";
+import { cellAt, cellText } from "../../src/analysis/grid.ts";
 import type { PlanInput } from "../../src/analysis/plan.ts";
 import { readWorkbook } from "../../src/analysis/read-workbook.ts";
 import { type DeliverableFormat, deliver, deliverableFormats } from "../../src/deliverables/deliver.ts";
@@ -143,6 +143,27 @@ test("text that XML cannot hold does not break a file", async () => {
   }
   const { value } = await mammoth.extractRawText({ buffer: Buffer.from((await deliver({ markdown }, "docx")).bytes) });
   assert.match(value, /<b>标签<\/b> &/);
+});
+
+test("the tables of an answer become a workbook, numbers as numbers, formulas as text", async () => {
+  const markdown =
+    "# 季度\n\n## 销售\n\n| 区域 | 额 | 占比 | 编码 |\n| --- | --- | --- | --- |\n| 华东 | 1,234.5 | 12.5% | 007 |\n| =cmd | -3 | 0% | x |\n\n## 销售\n\n| a | b |\n| --- | --- |\n| 1 | 3万元 |\n";
+  const { grids } = await readWorkbook((await deliver({ markdown }, "xlsx")).bytes, "out.xlsx");
+  assert.deepEqual(
+    grids.map(({ sheet }) => sheet),
+    ["销售", "销售 (2)"],
+  );
+  const [first, second] = grids;
+  assert.ok(first && second);
+  assert.deepEqual(
+    [1, 2, 3].map((column) => cellAt(first, 1, column)),
+    [
+      { kind: "number", value: 1234.5 },
+      { kind: "number", value: 0.125 },
+      { kind: "text", value: "007" },
+    ],
+  );
+  assert.deepEqual([cellText(first, 2, 0), cellText(first, 2, 1), cellText(second, 1, 1)], ["'=cmd", "-3", "3万元"]);
 });
 
 test("an answer in words becomes slides; as a workbook it is refused", async () => {
