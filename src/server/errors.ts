@@ -115,6 +115,16 @@ export function withParams(names: Readonly<Record<string, string>>): (thrown: un
   return (thrown) => {
     const param = thrown instanceof AppError && thrown.param !== undefined ? names[thrown.param] : undefined;
     if (!(thrown instanceof AppError) || param === undefined) throw thrown;
-    throw new AppError(thrown.code, thrown.message, { ...thrown.toData(), param, cause: thrown });
+    throw named(thrown, param);
   };
 }
+
+/** For `.catch`: a refusal that names no field was about this one. */
+export function aboutParam(param: string): (thrown: unknown) => never {
+  return (thrown) => {
+    throw thrown instanceof AppError && thrown.param === undefined ? named(thrown, param) : thrown;
+  };
+}
+
+const named = (error: AppError, param: string): AppError =>
+  new AppError(error.code, error.message, { ...error.toData(), param, cause: error });

@@ -1,10 +1,9 @@
 // Files inside the messages of a chat: `file` parts (a stored file or a data URL) and pictures as data URLs are read like any document.
 // What they become in the prompt, and what happens when they do not fit, is file-prompt.ts's matter.
-import { AppError } from "../../base/errors.ts";
 import type { Document } from "../../documents/document.ts";
 import type { FileProgress } from "../../documents/file-progress.ts";
 import { toPlainName } from "../../workspace/files.ts";
-import { refuse, unsupported } from "../errors.ts";
+import { aboutParam, refuse, unsupported } from "../errors.ts";
 import { Fields, given, isObject } from "../fields.ts";
 import { withEdits } from "./document-edits.ts";
 import type { OfficeDoor } from "./office-door.ts";
@@ -51,7 +50,7 @@ export async function readFileParts(messages: readonly unknown[], context: ReadC
     const files: FileInMessage[] = [];
     for (const [part, type] of fileParts) {
       const path = part.path(type.endsWith("image") || type === "image_url" ? "image_url" : "file");
-      files.push(await readPart(part, type, context).catch(naming(path)));
+      files.push(await readPart(part, type, context).catch(aboutParam(path)));
     }
     found.push({ index, files, question: textBeside(message.content, index) });
   }
@@ -85,14 +84,6 @@ async function readPart(
     document: withEdits(document, fields),
     path: fields.path(isImage ? "url" : "file_data"),
     ...given("fileId", file.id),
-  };
-}
-
-/** What a reader refuses it says of the file; the request's own name for it is added here. */
-function naming(param: string): (thrown: unknown) => never {
-  return (thrown) => {
-    if (!(thrown instanceof AppError) || thrown.param !== undefined) throw thrown;
-    throw new AppError(thrown.code, thrown.message, { ...thrown.toData(), param, cause: thrown });
   };
 }
 
