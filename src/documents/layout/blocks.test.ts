@@ -97,3 +97,49 @@ test("a line that ends before the margin although the next word would have fitte
   ]).map(text);
   assert.equal(found.length, 2, JSON.stringify(found));
 });
+
+test("three columns, as newspapers have, are read one after the other", () => {
+  const words = ["第一栏的正文写满每一行", "第二栏的正文写满每一行", "第三栏的正文写满每一行"];
+  const runs = words.flatMap((line, column) =>
+    Array.from({ length: 12 }, (_, row) => run(line, 50 + column * 170, 120 + row * 15 + column * 4)),
+  );
+  const joined = segments([run("三栏报纸版面", 50, 60, { size: 20 }), ...runs])
+    .map(text)
+    .join("");
+  const order = [...joined.matchAll(/第([一二三])栏/g)].map((match) => match[1]).join("");
+  assert.equal(order, "一".repeat(12) + "二".repeat(12) + "三".repeat(12));
+});
+
+test("program text with a Chinese comment stays one piece of code", () => {
+  const mono = (each: Run): Run => ({ ...each, isMonospaced: true });
+  const [found, ...others] = segments([
+    mono(run("def total(rows):", 60, 100, { width: 96 })),
+    mono(run("#", 84, 113, { width: 6 })),
+    run("求和", 96, 113),
+    mono(run("return sum(rows)", 84, 126, { width: 96 })),
+  ]);
+  assert.equal(others.length, 0);
+  assert.ok(
+    found?.kind === "code" && found.text === "def total(rows):\n    # 求和\n    return sum(rows)",
+    JSON.stringify(found),
+  );
+});
+
+test("two fields of a form one under the other stay apart where they end at the right margin", () => {
+  const right = (line: string, top: number): Run => run(line, 535 - line.length * 10, top);
+  assert.deepEqual(segments([right("发票号码：26312000", 100), right("开票日期：2026年03月18日", 116)]).map(text), [
+    "发票号码：26312000",
+    "开票日期：2026年03月18日",
+  ]);
+});
+
+test("a full-width blank behind a clause's number stays a blank, and recognised lines of one paragraph stay together", () => {
+  assert.deepEqual(segments([run("第一条", 60, 100), run("公司推进转型", 100, 100)]).map(text), [
+    "第一条 公司推进转型",
+  ]);
+  const recognised = [
+    { ...run("公司持续推进数字化转型超过十二", 60, 100, { size: 14 }), confidence: 0.99 },
+    { ...run("亿元。", 60, 118, { size: 18 }), confidence: 0.99 },
+  ];
+  assert.equal(segments(recognised).length, 1);
+});

@@ -123,7 +123,9 @@ interface Setting {
 
 function startsBlock(line: Line, before: Line, { usualStep, left, right, hasMargin, first }: Setting): boolean {
   const size = Math.max(line.size, before.size);
-  if (Math.abs(line.size - before.size) > size * 0.12) return true;
+  // The size of recognised type is that of its box, which varies from line to line.
+  const sameSize = line.runs[0]?.confidence === undefined ? 0.12 : 0.3;
+  if (Math.abs(line.size - before.size) > size * sameSize) return true;
   if (isBoldLine(line) !== isBoldLine(before)) return true;
   const isProgram = isMonospacedLine(line);
   if (isProgram !== isMonospacedLine(before)) return true;
@@ -133,7 +135,7 @@ function startsBlock(line: Line, before: Line, { usualStep, left, right, hasMarg
   const text = textOf(line);
   if (markerOf(text) || noteMarkerOf(line, text) || isClause(text)) return true;
   const endedEarly = before.right < right - size * 2.5;
-  if (endedEarly && isField(text)) return true;
+  if (isField(text) && (endedEarly || isField(textOf(before)))) return true;
   if (hasMargin && before.right + firstWordWidth(line) < right - size * 1.5) return true;
   if (endedEarly && /[。．.!?！？：:；;]["”’』」）)]?$/.test(textOf(before))) return true;
   // First line indented, as in books: this line stands right of the block's margin and the one before reached the edge or ended early.

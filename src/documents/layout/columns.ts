@@ -66,18 +66,18 @@ interface Band {
   isColumns: boolean;
 }
 
-function bestGutter(runs: readonly Run[]): Gutter | undefined {
+function bestGutter(runs: readonly Run[], depth = 0): Gutter | undefined {
   const size = median(runs.map((run) => run.size));
   const left = Math.min(...runs.map((run) => run.left));
   const right = Math.max(...runs.map((run) => run.right));
   const width = right - left;
-  if (width < size * 20) return undefined;
+  if (runs.length < 4 || width < size * 20) return undefined;
   let best: Gutter | undefined;
   let bestScore = 0;
   for (const gutter of gaps(runs, { left, right, size })) {
     const centre = (gutter.from + gutter.to) / 2;
     if (centre < left + width * 0.12 || centre > right - width * 0.12) continue;
-    const inColumns = bandsOf(runs, gutter)
+    const inColumns = bandsOf(runs, gutter, depth)
       .filter((band) => band.isColumns)
       .reduce((sum, band) => sum + band.runs.length, 0);
     if (inColumns > bestScore) {
@@ -90,6 +90,8 @@ function bestGutter(runs: readonly Run[]): Gutter | undefined {
 
 /** Candidates are tried one by one against all runs. */
 const mostCandidates = 12;
+/** Newspapers have five columns or six. */
+const mostColumnsBeside = 4;
 
 /**
  * Stretches of x that fewer runs cross than stand on both sides of them. Which count is "few" differs from page to page (titles cross,
@@ -123,12 +125,12 @@ function gaps(runs: readonly Run[], page: { left: number; right: number; size: n
   return found.sort((a, b) => b.depth - a.depth).slice(0, mostCandidates);
 }
 
-function bandsOf(runs: readonly Run[], gutter: Gutter): Band[] {
+function bandsOf(runs: readonly Run[], gutter: Gutter, depth = 0): Band[] {
   const centre = (gutter.from + gutter.to) / 2;
   const bands: Band[] = [];
   let open: Run[] = [];
   const close = (): void => {
-    if (open.length > 0) bands.push({ runs: open, isColumns: areColumns(open, centre) });
+    if (open.length > 0) bands.push({ runs: open, isColumns: areColumns(open, centre, depth) });
     open = [];
   };
   let wasCrossing = false;
@@ -167,10 +169,15 @@ function crosses(run: Run, all: readonly Run[], centre: number): boolean {
   );
 }
 
-function areColumns(runs: readonly Run[], centre: number): boolean {
+/** Prose on both sides, or on one and columns again on the other. */
+function areColumns(runs: readonly Run[], centre: number, depth: number): boolean {
   const left = runs.filter((run) => run.right <= centre);
   const right = runs.filter((run) => run.left >= centre);
-  return isProse(left) && isProse(right) && overlapInY(left, right);
+  if (!overlapInY(left, right)) return false;
+  const [isLeftProse, isRightProse] = [isProse(left), isProse(right)];
+  if (isLeftProse && isRightProse) return true;
+  if ((!isLeftProse && !isRightProse) || depth >= mostColumnsBeside) return false;
+  return bestGutter(isLeftProse ? right : left, depth + 1) !== undefined;
 }
 
 function isProse(runs: readonly Run[]): boolean {

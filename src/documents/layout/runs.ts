@@ -96,8 +96,12 @@ function isOnLine(line: Line, run: Run): boolean {
   });
 }
 
+/** Chinese in program text comes from another font; its signs are all of one width anyway. */
 export function isMonospacedLine(line: Line): boolean {
-  return line.runs.every((run) => run.isMonospaced === true);
+  return (
+    line.runs.some((run) => run.isMonospaced) &&
+    line.runs.every((run) => run.isMonospaced || [...run.text].every(isCjk))
+  );
 }
 
 /** The words of a line, a space where the page shows a gap. */
@@ -116,7 +120,8 @@ function needsSpace(before: Run, run: Run): boolean {
   const gap = run.left - before.right;
   const size = Math.min(before.size, run.size);
   const isCjkJoint = isCjk(before.text.at(-1) ?? "") && isCjk(run.text.at(0) ?? "");
-  return gap > size * (isCjkJoint ? 1 : 0.18);
+  // Between Han characters a blank is a whole em; less is the line's justification.
+  return gap > size * (isCjkJoint ? 0.9 : 0.18);
 }
 
 /** Han, kana, full-width signs: scripts written without spaces. */
