@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import type { Browser } from "playwright-core";
 import { AppError } from "../../src/base/errors.ts";
-import type { GpuReading } from "../../src/engine/gpu-reading.ts";
+import { openGpuMeter } from "../../src/engine/gpu-meter.ts";
 import type { WorkspaceDoorOptions } from "../../src/server/workspace/workspace-door.ts";
 import { strings } from "../../web/strings.ts";
+import { buildNvmlStandIn } from "../engine/fixtures/nvml-stand-in.ts";
 import { ask, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
 import { openPageServer } from "./page-server.ts";
 
@@ -15,37 +16,20 @@ before(async () => {
 });
 after(() => browser?.close());
 
-const gpu: GpuReading = {
-  name: "Test GPU",
-  utilisationPercent: 87,
-  memoryTotalBytes: 24e9,
-  memoryUsedBytes: 9e9,
-  temperatureCelsius: 71,
-  powerWatts: 301,
-  powerLimitWatts: 350,
-  coreClockMhz: 1980,
-  memoryClockMhz: 2619,
-  throttleReasons: ["power limit"],
-};
-
 for (const [locale, language] of [
   ["zh-CN", "zh"],
   ["en-US", "en"],
 ] as const) {
   const t = strings[language];
 
-  test(`${locale}: the panel shows the GPU as it is, and the energy of an answer`, { skip }, async () => {
-    let joules = 100;
-    const meter = {
-      deviceCount: 1,
-      driverVersion: "1",
-      read: () => {
-        joules += 10;
-        return { ...gpu, energyJoules: joules };
-      },
-      [Symbol.dispose]: () => undefined,
-    };
-    await using server = await openPageServer({ answer: () => "12345", tokensPerSecond: 20 }, { door: { gpu: meter } });
+  test(`${locale}: the panel shows the GPU as NVML tells it, and the energy of an answer`, {
+    skip,
+  }, async (context) => {
+    const library = buildNvmlStandIn();
+    if (library === undefined) return context.skip("no C compiler to build the stand-in for NVML");
+    const gpu = openGpuMeter(library);
+    assert.ok(gpu);
+    await using server = await openPageServer({ answer: () => "12345", tokensPerSecond: 20 }, { door: { gpu } });
     server.claim = {
       memory: { weightBytes: 2.5e9, kvBytes: 4e9, otherBytes: 0, totalBytes: 24e9 },
       kv: { totalTokens: 4000, usedTokens: 1000, cachedTokens: 500 },
@@ -53,10 +37,12 @@ for (const [locale, language] of [
     await using visited = await visit(browser, server.url, { locale });
     const { page } = visited;
     const panel = page.getByRole("region", { name: t.engine, exact: true });
-    await panel.getByText("Test GPU").waitFor();
-    await panel.getByText("301 / 350 W · 71 °C").waitFor();
-    await panel.getByText("1980 / 2619 MHz").waitFor();
-    await panel.getByText(t.throttleReasons["power limit"] ?? "").waitFor();
+    await panel.getByText("NVIDIA Test").waitFor();
+    await panel.getByText(/^37 %$/).waitFor();
+    await panel.getByText("251 / 450 W · 61 °C").waitFor();
+    await panel.getByText("2520 / 10501 MHz").waitFor();
+    const { "power limit": power, "thermal limit (hardware)": heat } = t.throttleReasons;
+    await panel.getByText(`${power}, ${heat}`).waitFor();
     for (const [part, amount] of [
       ["weights", "2.5 GB"],
       ["used", "1.0 GB"],
