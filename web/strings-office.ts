@@ -52,6 +52,8 @@ const en = {
     merging: (done: number, all: number) => `Merging the summaries: ${done} of ${all} done`,
   },
   citationOf: (page: string) => `Open page ${page}`,
+  noSuchPage: (page: number, pages: number) =>
+    `There is no page ${page} in this document, which has ${pages === 1 ? "one page" : `${pages} pages`}. This is its beginning.`,
   citationDoubt: "This page was not given to the model",
   doubtful: (count: number) =>
     count === 1
@@ -198,6 +200,7 @@ const zh: OfficeStrings = {
     merging: (done, all) => `正在合并摘要：已完成 ${done} / ${all}`,
   },
   citationOf: (page) => `打开第 ${page} 页`,
+  noSuchPage: (page, pages) => `这份文件没有第 ${page} 页（共 ${pages} 页），下面是第一页。`,
   citationDoubt: "这一页没有给过模型",
   doubtful: (count) => `有 ${count} 处引用指向没有给模型的页，请核对。`,
   analyse: "智能分析",

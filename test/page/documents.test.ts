@@ -227,7 +227,7 @@ test("files are dropped and pictures are pasted; a citation that names one of se
   skip,
 }, async () => {
   await using server = await openPageServer(
-    { answer: () => "The price is 9,000 [p. 1, annex.txt]; payment as agreed [p. 1, contract.txt]." },
+    { answer: () => "The price is 9,000 [p. 1, annex.txt]; payment as agreed [p. 1, contract.txt], later [p. 8]." },
     { hasOffice: true },
   );
   await using visited = await visit(browser, server.url);
@@ -275,6 +275,8 @@ test("files are dropped and pictures are pasted; a citation that names one of se
   await page.locator(".segment.cited").getByText("9,000").waitFor();
   await answer.locator("a.citation").nth(1).click();
   await page.locator(".document-pane").getByRole("heading", { name: "contract.txt" }).waitFor();
+  await answer.locator("a.citation.doubt").click();
+  await page.locator(".document-pane").getByText(officeStrings.en.noSuchPage(8, 1)).waitFor();
 });
 
 test("what a hostile document holds is shown as it is, and nothing of it is fetched", { skip }, async () => {

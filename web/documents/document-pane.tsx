@@ -98,6 +98,7 @@ export function DocumentPane({ view }: { view: Extract<OfficeView, { kind: "docu
             {message}
           </p>
         ))}
+      {page && page.number !== number && <p className="office-note">{t.noSuchPage(number, pages.length)}</p>}
       {pristine === undefined && trouble === undefined && (
         <p className="office-wait">
           <span className="grinding" /> {t.readingFile}
