@@ -16,8 +16,10 @@ export const models: Command = {
       const found = listModels(settings.data);
       if (values.has("--json")) terminal.out(`${JSON.stringify(found)}\n`);
       else
-        for (const { id, state, fileBytes, about } of found)
-          terminal.out(`${id.padEnd(26)} ${state.padEnd(11)} ${toSize(fileBytes).padStart(9)}  ${about.en}\n`);
+        for (const { id, state, fileBytes, presentBytes, about } of found) {
+          const share = state === "partial" ? `, ${Math.floor((presentBytes / fileBytes) * 100)} % of it here` : "";
+          terminal.out(`${id.padEnd(26)} ${state.padEnd(11)} ${toSize(fileBytes).padStart(9)}${share}  ${about.en}\n`);
+        }
       return 0;
     }
     if (action !== "pull" && action !== "remove") {

@@ -56,6 +56,7 @@ test("Ctrl-C stops a pull, which goes on from there the next time", async (t) =>
   assert.match(stopped.err, /The same command goes on from here/);
   const [listed] = JSON.parse((await quern(["models", "list", "--json"])).out) as { state: string }[];
   assert.equal(listed?.state, "partial");
+  assert.match((await quern(["models"])).out, /qwen3-4b-instruct-2507 +partial +2\.33 GiB, \d+ % of it here/);
   const before = starts.splice(0);
   const again = await pull(4);
   assert.equal(again.code, 130, again.err);
