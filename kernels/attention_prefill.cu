@@ -30,6 +30,8 @@ struct KvWriteArgs {
 
 /// Grid (tokens, ceil((heads + 2 kv heads) / 8)), 256 threads: a warp a head.
 extern "C" __global__ void __launch_bounds__(256) kv_write_prefill(const KvWriteArgs args) {
+  pdl_launch();
+  pdl_wait();
   const int token = blockIdx.x, lane = threadIdx.x & 31, head = blockIdx.y * 8 + (threadIdx.x >> 5);
   if (head >= kHeads + 2 * kKvHeads) return;
   const int position = args.token_position[token];
@@ -277,6 +279,8 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
 
 /// Merges the splits of attention_prefill. Grid (blocks, KV heads, kFlashRows), 32 threads.
 extern "C" __global__ void attention_merge(const FlashArgs args) {
+  pdl_launch();
+  pdl_wait();
   const QueryBlock block = args.blocks[blockIdx.x];
   const int row = blockIdx.z, token = row >> 2, lane = threadIdx.x;
   if (token >= block.tokens) return;

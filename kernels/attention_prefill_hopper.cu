@@ -29,6 +29,7 @@ extern "C" __global__ void __launch_bounds__(kHopperFlashThreads, 1) attention_p
   uint64_t* full = arrived + kPageStages;
   uint64_t* empty = full + kTileStages;
 
+  pdl_launch();
   const int lane = threadIdx.x & 31, warp = __shfl_sync(~0u, threadIdx.x >> 5, 0), g = lane >> 2, t = lane & 3;
   const QueryBlock block = args.blocks[args.block_count - 1 - blockIdx.x];           // the longest first
   const int head = blockIdx.y, split = blockIdx.z;
@@ -44,6 +45,7 @@ extern "C" __global__ void __launch_bounds__(kHopperFlashThreads, 1) attention_p
     }
     barrier_init_done();
   }
+  pdl_wait();
   __syncthreads();
 
   if (warp >= kFlashWarps) {

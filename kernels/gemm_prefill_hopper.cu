@@ -51,35 +51,48 @@ __device__ __forceinline__ void store_to_block(uint32_t shared_at, uint32_t bloc
   asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w) : "memory");
 }
 
-/// Writes PIECES pieces of eight columns: v[i] holds rows g and g + 8 of a row tile by columns token + 8 i, + 1. All is read before anything is
-/// written: the compiler cannot know that the places differ.
-template <PrefillEpilogue EPILOGUE, int PIECES> __device__ __forceinline__ void finish_pieces(const HopperPrefillArgs& args, const float4 (&v)[PIECES], int row_tile, int token, int g) {
-  float* out = static_cast<float*>(args.out) + row_tile * 16 + g;
-  float before[PIECES][4];
-  if (EPILOGUE == kAddResidual) {
+// ---- the end of a tile ----
+
+/// Tokens of a tile as rows of 128 floats in shared memory, padded so that neither way of access meets a bank twice.
+constexpr int kResultStride = 132;
+
+/// silu(gate) * up of 64 features by pieces of eight: a 16-byte piece of a tile of activations takes two neighbours from each of four row tiles.
+__device__ __forceinline__ void finish_silu(const HopperPrefillArgs& args, const float* results, int first_row, int first_token, int columns) {
+#pragma unroll 1
+  for (int i = threadIdx.x; i < columns * 8; i += kHopperGemmThreads) {
+    const int token = i >> 3, piece = i & 7, feature = (piece & 3) * 2;
+    if (first_token + token >= args.tokens) return;
+    uint32_t pairs[4];
 #pragma unroll
-    for (int i = 0; i < PIECES; i++)
-#pragma unroll
-      for (int c = 0; c < 2; c++) {
-        const float* from = out + (size_t)min(token + 8 * i + c, args.tokens - 1) * args.out_stride;
-        before[i][c] = from[0];
-        before[i][2 + c] = from[8];
-      }
+    for (int tile = 0; tile < 4; tile++) {
+      const float* of = results + token * kResultStride + ((piece >> 2) * 4 + tile) * 16 + feature;
+      const float2 gate = *reinterpret_cast<const float2*>(of), up = *reinterpret_cast<const float2*>(of + 8);
+      auto one = [](float a, float b) { return fminf(fmaxf(silu(a) * b, -65504.0f), 65504.0f); };
+      pairs[tile] = half2_bits(one(gate.x, up.x), one(gate.y, up.y));
+    }
+    // Feature 32q + 8 tile + 4j + 2h is where prompt_at puts it: piece q, j, h of the token, pairs in the order of tiles.
+    const size_t at = prompt_at<kFeedForward>(first_token + token, first_row / 2 + (piece >> 2) * 32 + feature);
+    *reinterpret_cast<uint4*>(static_cast<__half*>(args.out) + at) = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
   }
+}
+template <bool ADD> __device__ __forceinline__ void finish_rows(const HopperPrefillArgs& args, const float* results, int first_row, int first_token, int columns) {
+  float* out = static_cast<float*>(args.out) + (size_t)first_token * args.out_stride + first_row;
+  constexpr int kTogether = 4;                                  // loads in flight
+#pragma unroll 1
+  for (int i = threadIdx.x; i < columns * 32; i += kHopperGemmThreads * kTogether) {
+    float4 before[kTogether];
 #pragma unroll
-  for (int i = 0; i < PIECES; i++) {
-    const float values[4] = {v[i].x, v[i].y, v[i].z, v[i].w};
+    for (int n = 0; n < kTogether; n++) {
+      const int token = (i >> 5) + n * (kHopperGemmThreads / 32);
+      if (ADD && token < columns && first_token + token < args.tokens) before[n] = *reinterpret_cast<const float4*>(out + (size_t)token * args.out_stride + (i & 31) * 4);
+    }
 #pragma unroll
-    for (int c = 0; c < 2; c++) {
-      const int at = token + 8 * i + c;
-      if (at >= args.tokens) continue;
-      const float a = values[c], b = values[2 + c];
-      if (EPILOGUE == kSiluHalf) {
-        static_cast<__half*>(args.out)[prompt_at<kFeedForward>(at, row_tile * 8 + g)] = __float2half_rn(fminf(fmaxf(silu(a) * b, -65504.0f), 65504.0f));
-      } else {
-        out[(size_t)at * args.out_stride] = EPILOGUE == kAddResidual ? before[i][c] + a : a;
-        out[(size_t)at * args.out_stride + 8] = EPILOGUE == kAddResidual ? before[i][2 + c] + b : b;
-      }
+    for (int n = 0; n < kTogether; n++) {
+      const int token = (i >> 5) + n * (kHopperGemmThreads / 32);
+      if (token >= columns || first_token + token >= args.tokens) continue;
+      float4 v = *reinterpret_cast<const float4*>(results + token * kResultStride + (i & 31) * 4);
+      if (ADD) v = make_float4(before[n].x + v.x, before[n].y + v.y, before[n].z + v.z, before[n].w + v.w);
+      *reinterpret_cast<float4*>(out + (size_t)token * args.out_stride + (i & 31) * 4) = v;
     }
   }
 }
@@ -132,8 +145,9 @@ template <int TYPE, class LOADER> __device__ __forceinline__ void multiply_tiles
     weight_fragments<TYPE>(unit, group, lane, scales[group * 16 + g], scales[group * 16 + g + 8], to[0], to[1]);
   };
 
+  if (warp == 0) loader.unit(0);                                // weights never change: the kernel before may still run
+  pdl_wait();
   if (warp == 0) {
-    loader.unit(0);
     for (int step = 0; step < kStages - 2; step++) loader.step(step);
   }
   barrier_wait(tiles.unit_full, 0);
@@ -181,12 +195,13 @@ template <int TYPE, class LOADER> __device__ __forceinline__ void multiply_tiles
 
 template <int UNITS, int TYPE_A, int TYPE_B, PrefillEpilogue EPILOGUE, int COLUMNS> __device__ __forceinline__ void gemm_hopper(const HopperPrefillArgs& args) {
   using Tiles = HopperTiles<(kUnitBytes<TYPE_A> > kUnitBytes<TYPE_B> ? kUnitBytes<TYPE_A> : kUnitBytes<TYPE_B>), COLUMNS>;
-  constexpr int kPieces = COLUMNS / 8, kTogether = 4;
+  constexpr int kPieces = COLUMNS / 8;
   const Tiles tiles;
+  pdl_launch();
   const int lane = threadIdx.x & 31, warp = __shfl_sync(~0u, threadIdx.x >> 5, 0), g = lane >> 2, t = lane & 3;
   const int splits = cluster_blocks(), split = splits > 1 ? blockIdx.z : 0;
   const int first_unit = UNITS * split / splits, unit_count = UNITS * (split + 1) / splits - first_unit;
-  const int row_tile0 = blockIdx.y * 8, token = blockIdx.x * COLUMNS + 2 * t;
+  const int row_tile0 = blockIdx.y * 8, first_token = blockIdx.x * COLUMNS;
   const bool is_b = TYPE_A != TYPE_B && row_tile0 * 16 >= args.rows_a;
 
   if (threadIdx.x == 0) {
@@ -211,33 +226,46 @@ template <int UNITS, int TYPE_A, int TYPE_B, PrefillEpilogue EPILOGUE, int COLUM
   if (is_b) multiply_tiles<TYPE_B>(sums, loader, warp);
   else multiply_tiles<TYPE_A>(sums, loader, warp);
 
-  auto piece = [&](int i) { return make_float4(sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]); };
+  // Everyone is done with the tiles: their memory takes the results. In a cluster, piece i of eight columns belongs to block i * splits / pieces:
+  // everyone sends it there, it adds up and finishes.
+  float* results = reinterpret_cast<float*>(tiles.tokens);
+  int first_column = 0, columns = COLUMNS;
+  auto lay_out = [&](int i, float4 v) {
+    float* to = results + (8 * i + 2 * t) * kResultStride + warp * 16 + g;
+    to[0] = v.x;
+    to[kResultStride] = v.y;
+    to[8] = v.z;
+    to[kResultStride + 8] = v.w;
+  };
   if (splits == 1) {
+    __syncthreads();
 #pragma unroll
-    for (int i = 0; i < kPieces; i += kTogether) {
-      const float4 v[kTogether] = {piece(i), piece(i + 1), piece(i + 2), piece(i + 3)};
-      finish_pieces<EPILOGUE>(args, v, row_tile0 + warp, token + 8 * i, g);
-    }
-    return;
-  }
-  // Piece i of eight columns belongs to block i * splits / pieces of the cluster: everyone sends it there, it adds up and finishes.
-  float4* parts = reinterpret_cast<float4*>(tiles.tokens);
-  cluster_sync();                                               // nobody uses its tiles any more
+    for (int i = 0; i < kPieces; i++) lay_out(i, make_float4(sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]));
+  } else {
+    const int from = (split * kPieces + splits - 1) / splits, to = ((split + 1) * kPieces + splits - 1) / splits;
+    first_column = from * 8;
+    columns = (to - from) * 8;
+    float4* parts = reinterpret_cast<float4*>(results + (kPieces + splits - 1) / splits * 8 * kResultStride);
+    cluster_sync();
 #pragma unroll
-  for (int i = 0; i < kPieces; i++) {
-    const int owner = i * splits / kPieces, mine = i - (owner * kPieces + splits - 1) / splits;
-    store_to_block(shared_address(parts + (mine * splits + split) * kHopperGemmThreads + threadIdx.x), owner, piece(i));
-  }
-  cluster_sync();
-  const int from = (split * kPieces + splits - 1) / splits, to = ((split + 1) * kPieces + splits - 1) / splits;
-  for (int i = from; i < to; i++) {
-    float4 v[1] = {make_float4(0, 0, 0, 0)};
-    for (int s = 0; s < splits; s++) {
-      const float4 part = parts[((i - from) * splits + s) * kHopperGemmThreads + threadIdx.x];
-      v[0].x += part.x; v[0].y += part.y; v[0].z += part.z; v[0].w += part.w;
+    for (int i = 0; i < kPieces; i++) {
+      const int owner = i * splits / kPieces, mine = i - (owner * kPieces + splits - 1) / splits;
+      store_to_block(shared_address(parts + (mine * splits + split) * kHopperGemmThreads + threadIdx.x), owner,
+                     make_float4(sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]));
     }
-    finish_pieces<EPILOGUE>(args, v, row_tile0 + warp, token + 8 * i, g);
+    cluster_sync();
+    for (int i = 0; i < to - from; i++) {
+      float4 v = make_float4(0, 0, 0, 0);
+      for (int s = 0; s < splits; s++) {
+        const float4 part = parts[(i * splits + s) * kHopperGemmThreads + threadIdx.x];
+        v.x += part.x; v.y += part.y; v.z += part.z; v.w += part.w;
+      }
+      lay_out(i, v);
+    }
   }
+  __syncthreads();
+  if (EPILOGUE == kSiluHalf) finish_silu(args, results, row_tile0 * 16, first_token + first_column, columns);
+  else finish_rows<EPILOGUE == kAddResidual>(args, results, row_tile0 * 16, first_token + first_column, columns);
 }
 
 /// Grid (token tiles of COLUMNS, rows / 128, splits), clusters of (1, 1, splits). With 96 columns there is one token tile.
@@ -246,8 +274,7 @@ template <int UNITS, int TYPE_A, int TYPE_B, PrefillEpilogue EPILOGUE, int COLUM
     gemm_hopper<units, type_a, type_b, epilogue, columns>(args);                                                           \
   }
 #define HOPPER_GEMMS(columns)                                                             \
-  HOPPER_GEMM(prefill_qkv_q4, kHidden / 256, kQ4, kQ4, kStore, columns)                   \
-  HOPPER_GEMM(prefill_qkv_q6, kHidden / 256, kQ4, kQ6, kStore, columns)                   \
+  HOPPER_GEMM(prefill_qkv, kHidden / 256, kQ4, kQ6, kStore, columns)                   \
   HOPPER_GEMM(prefill_o, kQueryRows / 256, kQ4, kQ4, kAddResidual, columns)               \
   HOPPER_GEMM(prefill_gate_up, kHidden / 256, kQ4, kQ4, kSiluHalf, columns)               \
   HOPPER_GEMM(prefill_down_q4, kFeedForward / 256, kQ4, kQ4, kAddResidual, columns)       \

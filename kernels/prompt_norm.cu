@@ -12,6 +12,8 @@ struct NormArgs {
 
 /// Prompts: out[i] = f16(norm(x[i]) * gain). Grid (tokens), kNormThreads threads.
 extern "C" __global__ void __launch_bounds__(kNormThreads) norm_rows_f16(const NormArgs args) {
+  pdl_launch();
+  pdl_wait();
   __shared__ float scratch[kNormThreads / 32];
   constexpr int kSteps = (kHidden + 4 * kNormThreads - 1) / (4 * kNormThreads);
   const float* row = args.x + (size_t)blockIdx.x * kHidden;

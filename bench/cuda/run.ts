@@ -304,7 +304,7 @@ if (wanted.has("engine")) {
     after = performance.eventLoopUtilization(before);
     return { firstMs: first - begin, msPerToken: (last - first) / Math.max(1, tokens - 1), busy: after.utilization };
   };
-  const salted = (count: number): number[] => Array.from(ids(count, 100_000 * ++serial));
+  const salted = (count: number): number[] => Array.from(ids(count, 100_003 * ++serial));
   await ask(salted(512), 4);
   const firsts: number[] = [];
   for (let run = 0; run < 5; run++) firsts.push((await ask(salted(512), 2)).firstMs);

@@ -3,7 +3,7 @@
 // changes what depends on its tokens.
 import { type Argument, type Device, f32, i32, type RepeatedLaunch, struct, u64 } from "./device.ts";
 import { hasWgmma, headDim, type KernelShape, pageBytes, pageTokens, type Quantisation, unitBytes } from "./kernels.ts";
-import type { Weights } from "./weights.ts";
+import type { LayerWeights, Weights } from "./weights.ts";
 import { splitPlaces, type Workspace } from "./workspace.ts";
 
 /** Tokens that a block of attention_prefill serves, and its rows: four query heads each. */
@@ -29,6 +29,15 @@ interface Step {
   splits: number;
 }
 type Run = (step: Step) => void;
+/** Kinds of kernels in a layer, for the bench. */
+export type PromptPart = "embed" | "norm" | "qkv" | "kv_write" | "attention" | "o" | "gate_up" | "down";
+
+interface PromptOptions {
+  shape: KernelShape;
+  weights: Weights;
+  workspace: Workspace;
+  epsilon: number;
+}
 
 /** A product of all tokens with a matrix: the kernel's name without its columns. */
 interface Product {
@@ -45,111 +54,108 @@ interface Product {
 export class PromptSteps {
   readonly #device: Device;
   readonly #isWgmma: boolean;
-  readonly #kvHeads: number;
-  readonly #runs: Run[] = [];
+  readonly #options: PromptOptions;
+  readonly #runs: { part: PromptPart; run: Run }[] = [];
 
-  constructor(
-    device: Device,
-    options: { shape: KernelShape; weights: Weights; workspace: Workspace; epsilon: number },
-  ) {
+  constructor(device: Device, options: PromptOptions) {
     this.#device = device;
     this.#isWgmma = hasWgmma(device.facts.capability);
-    const { shape, weights, workspace: space } = options;
-    const { prompt, pageTable, tableStride, pool, poolLayerBytes, turns } = space;
+    this.#options = options;
+    const { prompt } = options.workspace;
+    const embedArgs = [u64(options.weights.embedding), u64(prompt.tokens), u64(prompt.x)];
+    this.#runs.push({
+      part: "embed",
+      run: ({ chunk }) => device.kernel("embed_tokens").launch({ grid: [chunk.tokens], block: 256 }, embedArgs),
+    });
+    for (const [index, layer] of options.weights.layers.entries()) this.#runs.push(...this.#layer(index, layer));
+  }
+
+  /** `only`: one kind of kernel, for the bench. */
+  run(chunk: PromptChunk, only?: PromptPart): void {
+    const step = { chunk, splits: this.#splits(chunk) };
+    for (const { part, run } of this.#runs) if (only === undefined || part === only) run(step);
+  }
+
+  #layer(index: number, layer: LayerWeights): { part: PromptPart; run: Run }[] {
+    const { shape, workspace } = this.#options;
+    const { prompt, pageTable, tableStride, pool, poolLayerBytes, turns } = workspace;
     const { hidden, feedForward, heads, kvHeads } = shape;
-    this.#kvHeads = kvHeads;
-    const epsilon = f32(options.epsilon);
+    const epsilon = f32(this.#options.epsilon);
     const queryRows = heads * headDim;
-    const qkvRows = queryRows + 2 * kvHeads * headDim;
     const queryKeyRows = queryRows + kvHeads * headDim;
-    const step: Run[] = this.#runs;
-    const perToken = (name: string, args: Argument, rows = 1): void => {
-      const launch = device.kernel(name).repeated({ block: 256 }, args);
-      step.push(({ chunk }) => launch.run([chunk.tokens, rows]));
-    };
-    const embedArgs = [u64(weights.embedding), u64(prompt.tokens), u64(prompt.x)];
-    step.push(({ chunk }) => device.kernel("embed_tokens").launch({ grid: [chunk.tokens], block: 256 }, embedArgs));
-    for (const [index, layer] of weights.layers.entries()) {
-      const pages = pool + index * poolLayerBytes;
-      const residual = { at: prompt.x, rows: hidden, stride: hidden };
-      perToken("norm_rows_f16", struct([prompt.x, layer.attentionNorm, prompt.normed], [epsilon]));
-      const qkv = { x: prompt.normed, inputs: hidden, stride: qkvRows };
-      if (this.#isWgmma) {
-        step.push(
-          this.#product({
-            ...{ name: `prefill_qkv_${layer.valueType}`, weights: layer.qkv, type: layer.valueType, ...qkv },
+    const qkvRows = queryKeyRows + kvHeads * headDim;
+    const pages = pool + index * poolLayerBytes;
+    const residual = { at: prompt.x, rows: hidden, stride: hidden };
+    const qkv = { weights: layer.qkv, x: prompt.normed, inputs: hidden };
+    const norm = (gain: number): { part: PromptPart; run: Run } => ({
+      ...{ part: "norm", run: this.#perToken("norm_rows_f16", struct([prompt.x, gain, prompt.normed], [epsilon])) },
+    });
+    const writeArgs = struct(
+      [
+        ...[prompt.qkv, layer.queryNorm, layer.keyNorm, turns, prompt.slots, prompt.positions],
+        ...[pageTable, pages, prompt.q],
+      ],
+      [i32(tableStride), epsilon],
+    );
+    const writeRows = Math.ceil((heads + 2 * kvHeads) / 8);
+    const flashArgs = struct(
+      [prompt.q, pages, pageTable, prompt.blocks, prompt.attended, prompt.partials],
+      [i32(tableStride), i32(1), i32(0)],
+    );
+    const products = this.#isWgmma
+      ? [
+          this.#wgmmaProduct({
+            ...{ ...qkv, name: "prefill_qkv", type: "q6" },
             partB: { weights: layer.value, rowsA: layer.valueType === "q6" ? queryKeyRows : qkvRows },
             out: { at: prompt.qkv, rows: qkvRows, stride: qkvRows },
           }),
-        );
-      } else {
-        step.push(
-          this.#product({
-            ...{ name: "prefill_qkv_q4", weights: layer.qkv, type: "q4", ...qkv },
+        ]
+      : [
+          this.#portableProduct({
+            ...{ ...qkv, name: "prefill_qkv_q4", type: "q4" },
             out: { at: prompt.qkv, rows: queryKeyRows, stride: qkvRows },
           }),
-          this.#product({
-            ...{ name: `prefill_qkv_${layer.valueType}`, weights: layer.value, type: layer.valueType, ...qkv },
+          this.#portableProduct({
+            ...{ ...qkv, name: `prefill_qkv_${layer.valueType}`, weights: layer.value, type: layer.valueType },
             out: { at: prompt.qkv, rows: kvHeads * headDim, stride: qkvRows, offset: queryKeyRows },
           }),
-        );
-      }
-      perToken(
-        "kv_write_prefill",
-        struct(
-          [
-            ...[prompt.qkv, layer.queryNorm, layer.keyNorm, turns, prompt.slots, prompt.positions],
-            ...[pageTable, pages, prompt.q],
-          ],
-          [i32(tableStride), epsilon],
-        ),
-        Math.ceil((heads + 2 * kvHeads) / 8),
-      );
-      step.push(
-        this.#attention(
-          struct(
-            [prompt.q, pages, pageTable, prompt.blocks, prompt.attended, prompt.partials],
-            [i32(tableStride), i32(1), i32(0)],
-          ),
-        ),
-      );
-      step.push(
-        this.#product({
-          ...{ name: "prefill_o", weights: layer.attentionOutput, type: "q4", x: prompt.attended },
-          ...{ inputs: queryRows, out: residual },
-        }),
-      );
-      perToken("norm_rows_f16", struct([prompt.x, layer.feedForwardNorm, prompt.normed], [epsilon]));
-      step.push(
-        this.#product({
-          ...{ name: "prefill_gate_up", weights: layer.gateUp, type: "q4", x: prompt.normed, inputs: hidden },
-          out: { at: prompt.h, rows: 2 * feedForward, stride: feedForward },
-        }),
-        this.#product({
-          ...{ name: `prefill_down_${layer.downType}`, weights: layer.down, type: layer.downType, x: prompt.h },
-          ...{ inputs: feedForward, out: residual },
-        }),
-      );
-    }
+        ];
+    const o = { name: "prefill_o", weights: layer.attentionOutput, x: prompt.attended, inputs: queryRows };
+    const gateUp = { name: "prefill_gate_up", weights: layer.gateUp, x: prompt.normed, inputs: hidden };
+    const gated = { at: prompt.h, rows: 2 * feedForward, stride: feedForward };
+    const down = { name: `prefill_down_${layer.downType}`, weights: layer.down, x: prompt.h, inputs: feedForward };
+    return [
+      norm(layer.attentionNorm),
+      ...products.map((run) => ({ part: "qkv" as const, run })),
+      { part: "kv_write", run: this.#perToken("kv_write_prefill", writeArgs, writeRows) },
+      { part: "attention", run: this.#attention(flashArgs) },
+      { part: "o", run: this.#product({ ...o, type: "q4", out: residual }) },
+      norm(layer.feedForwardNorm),
+      { part: "gate_up", run: this.#product({ ...gateUp, type: "q4", out: gated }) },
+      { part: "down", run: this.#product({ ...down, type: layer.downType, out: residual }) },
+    ];
   }
 
-  run(chunk: PromptChunk): void {
-    const step = { chunk, splits: this.#splits(chunk) };
-    for (const run of this.#runs) run(step);
+  #perToken(name: string, args: Argument, rows = 1): Run {
+    // The portable kernels do not wait for one another by themselves.
+    const launch = this.#device.kernel(name).repeated({ block: 256, overlaps: this.#isWgmma }, args);
+    return ({ chunk }) => launch.run([chunk.tokens, rows]);
   }
 
   #attention(args: Argument): Run {
     const { block, sharedBytes } = this.#isWgmma ? flash.wgmma : flash.portable;
     const [splitsAt, blocksAt] = [6 * 8 + 4, 6 * 8 + 8];
-    const attend = this.#device.kernel("attention_prefill").repeated({ block, sharedBytes }, args);
-    const merge = this.#device.kernel("attention_merge").repeated({ block: 32 }, args);
+    const attend = this.#device
+      .kernel("attention_prefill")
+      .repeated({ block, sharedBytes, overlaps: this.#isWgmma }, args);
+    const merge = this.#device.kernel("attention_merge").repeated({ block: 32, overlaps: this.#isWgmma }, args);
     return ({ chunk: { blocks }, splits }) => {
       for (const launch of splits > 1 ? [attend, merge] : [attend]) {
         launch.args.setInt32(splitsAt, splits, true);
         launch.args.setInt32(blocksAt, blocks, true);
       }
-      attend.run([blocks, this.#kvHeads, splits]);
-      if (splits > 1) merge.run([blocks, this.#kvHeads, queryBlockRows]);
+      attend.run([blocks, this.#options.shape.kvHeads, splits]);
+      if (splits > 1) merge.run([blocks, this.#options.shape.kvHeads, queryBlockRows]);
     };
   }
 
@@ -172,7 +178,8 @@ export class PromptSteps {
     const launches = new Map<number, RepeatedLaunch>();
     for (const columns of tileColumns) {
       const kernel = this.#device.kernel(`${name}_${columns}`);
-      launches.set(columns, kernel.repeated({ block: 256, sharedBytes: wgmmaSharedBytes(columns, type) }, args));
+      const sharedBytes = wgmmaSharedBytes(columns, type);
+      launches.set(columns, kernel.repeated({ block: 256, sharedBytes, overlaps: true }, args));
     }
     return ({ chunk: { tokens } }) => {
       const columns = tileColumns.find((candidate) => tokens <= candidate) ?? 128;
@@ -186,7 +193,7 @@ export class PromptSteps {
 
   /** Few queries against a long context leave most of the GPU idle: then the pages are dealt over blocks too. */
   #splits({ blocks, contextTokens }: PromptChunk): number {
-    const places = blocks * this.#kvHeads;
+    const places = blocks * this.#options.shape.kvHeads;
     const pages = Math.ceil(contextTokens / pageTokens);
     const most = Math.max(1, Math.min(16, Math.floor(pages / 4), Math.floor(splitPlaces / places)));
     // A block's time in pages; to begin, to hand over and to be merged costs about as much as six.
@@ -208,7 +215,6 @@ function wgmmaSharedBytes(columns: number, type: Quantisation): number {
 
 /** Blocks that share a tile's inputs, when there are too few tiles for the GPU. */
 function clusterOf(tiles: number, units: number, multiprocessors: number): number {
-  const wanted = Math.floor((1.2 * multiprocessors) / tiles);
-  const most = Math.min(8, units);
-  return wanted >= 8 && most >= 8 ? 8 : wanted >= 4 && most >= 4 ? 4 : wanted >= 2 && most >= 2 ? 2 : 1;
+  const most = Math.min(4, units, Math.floor((1.5 * multiprocessors) / tiles));
+  return most >= 4 ? 4 : most >= 2 ? 2 : 1;
 }

@@ -23,7 +23,7 @@ import {
   sampleSlices,
   segmentsOf,
 } from "./kernels.ts";
-import { type PromptChunk, PromptSteps } from "./prompt-steps.ts";
+import { type PromptChunk, type PromptPart, PromptSteps } from "./prompt-steps.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -334,9 +334,9 @@ export class Qwen3Steps {
     );
   }
 
-  /** All layers for a chunk of prompt tokens; their KV goes to the pages. */
-  prefillStep(chunk: PromptChunk): void {
-    this.#prompts.run(chunk);
+  /** All layers for a chunk of prompt tokens; their KV goes to the pages. `only`: one kind of kernel, for the bench. */
+  prefillStep(chunk: PromptChunk, only?: PromptPart): void {
+    this.#prompts.run(chunk, only);
   }
 
   /** Samples after the last positions of up to 32 prompts; rows, slots, masks and positions are in the workspace's prompt arrays. */
