@@ -156,6 +156,28 @@ test("a summary sees every section once and merges them to one", async () => {
   assert.equal(progress.at(-1), "merging 1/1");
 });
 
+test("a full queue is waited for, a lost engine tried again, and summaries that met their limit are counted", async () => {
+  let calls = 0;
+  const engine = {
+    async *generate(): AsyncGenerator<GenerateEvent> {
+      calls++;
+      if (calls === 1) throw new AppError("busy", "full", { details: { retryAfterSeconds: 0.01 } });
+      if (calls === 2) throw new AppError("engine_lost", "gone", { details: { retryAfterSeconds: 0.01 } });
+      yield { type: "tokens", ids: [1], text: "分" };
+      const usage = { promptTokens: 1, cachedTokens: 0, completionTokens: 1 };
+      const timings = { queueMs: 0, prefillMs: 0, decodeMs: 0 };
+      yield { type: "done", reason: calls === 3 ? "length" : "stop", usage, timings };
+    },
+  };
+  const plain = { question: "", language: "zh", toPrompt, parallel: 1 } as const;
+  const summary = await summariseDocument(long, engine, { ...plain, sectionTokens: 300 });
+  assert.deepEqual([summary.text, summary.cut], ["分", 1]);
+  const stopping = scripted(() => {
+    throw new AppError("busy", "stopping", { details: { limit: "stopping" } });
+  });
+  await assert.rejects(summariseDocument(long, stopping, { ...plain, sectionTokens: 300 }), { code: "busy" });
+});
+
 test("a section that fails fails the summary", async () => {
   const engine = scripted((prompt) => {
     if (prompt.includes("第7页要点")) throw new AppError("device", "lost");

@@ -1,7 +1,8 @@
 // Summary of a document of any length: sections are summarised on their own (as a batch the engine runs side by side), the summaries
 // merged, level by level, until one remains. Page marks travel along, so the summary can cite. Nothing is skipped: a section that
 // fails fails the summary.
-import { AppError } from "../base/errors.ts";
+import { setTimeout } from "node:timers/promises";
+import { AppError, toAppError } from "../base/errors.ts";
 import { type Engine, type GenerateRequest, plainSampling } from "../engine/contract.ts";
 import { asData, documentPrompt, newNonce, withoutDelimiters } from "./citations.ts";
 import type { Document } from "./document.ts";
@@ -31,6 +32,8 @@ export interface DocumentSummary {
   pages: readonly number[];
   sections: number;
   levels: number;
+  /** Summaries, merged ones included, that met their length limit before their end. */
+  cut: number;
 }
 
 export async function summariseDocument(
@@ -47,6 +50,11 @@ export async function summariseDocument(
   const { passages } = selectRelevant(document, { question: "", budgetTokens: Number.POSITIVE_INFINITY, countTokens });
   if (passages.length === 0) throw new AppError("bad_request", `${document.name} holds no text to summarise.`);
   const sections = groupPassages(passages, sectionTokens);
+  let cut = 0;
+  const noted = ({ text, isCut }: SectionSummary): string => {
+    if (isCut) cut++;
+    return text;
+  };
   let done = 0;
   options.onProgress?.({ done, all: sections.length, stage: "sections" });
   let texts = await inParallel(sections, options, async (section) => {
@@ -54,7 +62,7 @@ export async function summariseDocument(
       question: sectionTask(options),
       language: options.language,
     });
-    const summary = await answerOf(engine, text, options);
+    const summary = noted(await answerOf(engine, text, options));
     options.onProgress?.({ done: ++done, all: sections.length, stage: "sections" });
     return summary;
   });
@@ -69,7 +77,7 @@ export async function summariseDocument(
     done = 0;
     options.onProgress?.({ done, all: groups.length, stage: "merging" });
     texts = await inParallel(groups, options, async (group) => {
-      const merged = await answerOf(engine, mergePrompt(group, options), options);
+      const merged = noted(await answerOf(engine, mergePrompt(group, options), options));
       options.onProgress?.({ done: ++done, all: groups.length, stage: "merging" });
       return merged;
     });
@@ -80,6 +88,7 @@ export async function summariseDocument(
     pages: [...new Set(passages.map((passage) => passage.page))],
     sections: sections.length,
     levels,
+    cut,
   };
 }
 
@@ -141,12 +150,41 @@ function mergePrompt(group: readonly string[], { question, language }: Summarise
 
 let nextRequest = 1;
 
+interface SectionSummary {
+  text: string;
+  isCut: boolean;
+}
+
+const mostAttempts = 3;
+const longestWaitMs = 10_000;
+
+/** A full queue empties in its own time and a lost engine comes back: hours of sections are not given up for either. */
 async function answerOf(
   engine: Pick<Engine, "generate">,
   message: string,
+  options: SummariseOptions,
+): Promise<SectionSummary> {
+  const { signal } = options;
+  for (let attempt = 1; ; attempt++) {
+    signal?.throwIfAborted();
+    try {
+      return await answerOnce(engine, message, options);
+    } catch (thrown) {
+      signal?.throwIfAborted();
+      const { code, details } = toAppError(thrown);
+      const isFull = code === "busy" && details?.limit === undefined;
+      if (!isFull && !(code === "engine_lost" && attempt < mostAttempts)) throw thrown;
+      const waitMs = Math.min(longestWaitMs, Math.max(50, Number(details?.retryAfterSeconds ?? 1) * 1000));
+      await setTimeout(waitMs, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
+    }
+  }
+}
+
+async function answerOnce(
+  engine: Pick<Engine, "generate">,
+  message: string,
   { toPrompt, summaryTokens = 600, signal }: SummariseOptions,
-): Promise<string> {
-  signal?.throwIfAborted();
+): Promise<SectionSummary> {
   const request: GenerateRequest = {
     id: `summary-${process.pid}-${nextRequest++}`,
     prompt: toPrompt(message),
@@ -155,11 +193,14 @@ async function answerOf(
     priority: "batch",
   };
   let text = "";
+  let isCut = false;
   for await (const event of engine.generate(request, signal ? { signal } : {})) {
     if (event.type === "tokens") text += event.text;
-    if (event.type === "done" && event.reason === "aborted") signal?.throwIfAborted();
+    if (event.type !== "done") continue;
+    if (event.reason === "aborted") signal?.throwIfAborted();
+    isCut = event.reason === "length";
   }
-  return text.trim();
+  return { text: text.trim(), isCut };
 }
 
 /** Keeps order; the first failure ends all. */

@@ -191,7 +191,9 @@ export class RunningAnswers implements AsyncDisposable {
       const reason = done?.reason ?? "aborted";
       conversations.endAnswer(messageId, { state: isStopped ? "stopped" : "done", reason, details });
     } catch (thrown) {
-      if (live.stop.signal.aborted && thrown === live.stop.signal.reason) {
+      // Whatever the work before the answer makes of an abort, a person has stopped it.
+      if (live.stop.signal.aborted) {
+        keep();
         const details = { ...watch?.ended({ kind: "done", ...unfinished }) };
         conversations.endAnswer(messageId, { state: "stopped", reason: "aborted", details });
         return;

@@ -113,7 +113,7 @@ export async function summarise(
       });
     const summary = summaries.get(key) ?? (await make());
     summaries.set(key, summary);
-    const statementFor = (title: string): string => summaryStatement(title, summary.sections, language);
+    const statementFor = (title: string): string => summaryStatement(title, summary, language);
     const statement = statementFor(document.name);
     file.shown = { summary, statement: statementFor };
     const givenTokens = (await api.engine.tokenize(summary.text)).length;
@@ -133,10 +133,13 @@ function summariesOf(engine: Engine): Map<string, DocumentSummary> {
   return summaries;
 }
 
-function summaryStatement(name: string, sections: number, language: "zh" | "en"): string {
-  return language === "zh"
-    ? `《${name}》太长，给模型看的是全文的摘要（分 ${sections} 部分逐一总结后合并），不是原文。`
-    : `${name} does not fit: the model was given a summary of all of it, made of ${sections} sections, not the text itself.`;
+function summaryStatement(name: string, { sections, cut }: DocumentSummary, language: "zh" | "en"): string {
+  if (language === "zh") {
+    const short = cut > 0 ? `其中 ${cut} 处摘要达到长度上限，可能不全。` : "";
+    return `《${name}》太长，给模型看的是全文的摘要（分 ${sections} 部分逐一总结后合并），不是原文。${short}`;
+  }
+  const short = cut > 0 ? ` ${cut} of the summaries met their length limit and may be incomplete.` : "";
+  return `${name} does not fit: the model was given a summary of all of it, made of ${sections} sections, not the text itself.${short}`;
 }
 
 function noRoom(room: number): AppError {
