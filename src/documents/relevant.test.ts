@@ -227,3 +227,11 @@ test("a citation with a file's name means the file of exactly that name, where t
   assert.equal(isGiven("见 [第 3 页, 补充]"), true);
   assert.equal(isGiven("见 [第 3 页]"), true);
 });
+
+test("a question that shares no word with the document gets its beginning, and is told so", () => {
+  const { passages, statement } = selectRelevant(long, { question: "xyzzy", budgetTokens: 300, language: "en" });
+  assert.equal(passages[0]?.page, 1);
+  assert.match(statement, /no passage shares a word with the question/);
+  const hit = selectRelevant(long, { question: "第7页要点", budgetTokens: 300, language: "zh" });
+  assert.match(hit.statement, /最相关/);
+});

@@ -49,8 +49,10 @@ export function selectRelevant(
     characters: missing.reduce((sum, passage) => sum + passage.text.length, 0),
     pages: [...new Set(missing.map((passage) => passage.page))],
   };
+  // Nothing in common with the question ("summarise this"): then it is the beginning that was chosen, and that is said.
+  const isBeginning = passages.every(({ score }) => score <= 0);
   const statementFor = (title: string): string =>
-    statementOf({ kept: passages.length, all: all.length, leftOut, title, language });
+    statementOf({ kept: passages.length, all: all.length, leftOut, isBeginning, title, language });
   return {
     passages,
     tokens: passages.reduce((sum, passage) => sum + passage.tokens, 0),
@@ -223,20 +225,29 @@ function statementOf({
   kept,
   all,
   leftOut,
+  isBeginning,
   title,
   language,
 }: {
   kept: number;
   all: number;
   leftOut: Selection["leftOut"];
+  isBeginning: boolean;
   title: string;
   language: "zh" | "en";
 }): string {
   if (leftOut.segments === 0) return "";
   const pages = ranges(leftOut.pages);
-  return language === "zh"
-    ? `《${title}》太长，只给模型看了最相关的 ${kept} 段（共 ${all} 段）；未给的内容涉及第 ${pages} 页，约 ${leftOut.characters} 字。`
-    : `${title} does not fit: the model was given the ${kept} most relevant of ${all} passages; what was left out is on page(s) ${pages}, about ${leftOut.characters} characters.`;
+  if (language === "zh") {
+    const given = isBeginning
+      ? `没有段落与问题用词相同，只给模型看了开头的 ${kept} 段`
+      : `只给模型看了最相关的 ${kept} 段`;
+    return `《${title}》太长，${given}（共 ${all} 段）；未给的内容涉及第 ${pages} 页，约 ${leftOut.characters} 字。`;
+  }
+  const given = isBeginning
+    ? `no passage shares a word with the question, so the model was given the first ${kept} of ${all} passages`
+    : `the model was given the ${kept} most relevant of ${all} passages`;
+  return `${title} does not fit: ${given}; what was left out is on page(s) ${pages}, about ${leftOut.characters} characters.`;
 }
 
 /** 1, 2, 3, 7 as "1–3, 7". */
