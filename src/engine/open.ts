@@ -1,6 +1,6 @@
 // Picks an engine and opens it: the only file that names the engines. `auto` takes cuda where it can run, else llama, and says
 // which and why; a GPU that is there but cannot be used is said loudly, never passed over in silence.
-import { AppError } from "../base/errors.ts";
+import { AppError, toAppError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Embedder, Engine } from "./contract.ts";
 
@@ -64,22 +64,43 @@ export async function openEngine(options: OpenEngineOptions): Promise<Engine> {
   }
 }
 
-async function openPicked(options: OpenEngineOptions): Promise<Engine> {
-  const { log, modelFile } = options;
-  const support = await cudaSupport(modelFile);
+/** What `auto` picks from. */
+export interface Choices {
+  cudaSupport: (modelFile: string) => Promise<CudaSupport>;
+  openCuda: (options: EngineOptions) => Promise<Engine>;
+  openLlama: (options: EngineOptions) => Promise<Engine>;
+}
+
+const realChoices: Choices = {
+  cudaSupport: (modelFile) => cudaSupport(modelFile),
+  openCuda: async (options) => (await cuda()).openCudaEngine(options),
+  openLlama: async (options) => (await import("./llama/llama-engine.ts")).openLlamaEngine(options),
+};
+
+/** `choices` for tests: no machine has every GPU and driver. */
+export async function openPicked(options: OpenEngineOptions, choices = realChoices): Promise<Engine> {
+  const { log } = options;
+  let support = await choices.cudaSupport(options.modelFile);
   if (support.ok) {
-    const { openCudaEngine } = await cuda();
     const reason = `Picked cuda: ${support.device} can run this model natively.`;
-    log.info("engine picked", { engine: "cuda", reason });
-    return openCudaEngine({ ...options, reason });
+    try {
+      const engine = await choices.openCuda({ ...options, reason });
+      log.info("engine picked", { engine: "cuda", reason });
+      return engine;
+    } catch (error) {
+      const { code, param, message } = toAppError(error);
+      // Some of what keeps a GPU from being used shows only in trying, such as a driver that cannot take the kernels. A setting that this engine
+      // lacks is the user's to change, and too little memory comes with what would fit.
+      if (code !== "unsupported" || param !== undefined) throw error;
+      support = { ok: false, reason: message, gpuPresent: true };
+    }
   }
   const reason = support.gpuPresent
     ? `Picked llama (slow): there is an NVIDIA GPU, but it cannot be used: ${support.reason}`
     : `Picked llama: ${support.reason}`;
   if (support.gpuPresent) log.warn("GPU not used", { reason: support.reason });
   else log.info("engine picked", { engine: "llama", reason });
-  const { openLlamaEngine } = await import("./llama/llama-engine.ts");
-  return openLlamaEngine({ ...options, reason });
+  return choices.openLlama({ ...options, reason });
 }
 
 /** Opens a GGUF for embeddings. Throws AppError: `unreadable` and `not_found` for the file, `device`. */
