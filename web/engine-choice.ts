@@ -10,10 +10,12 @@ const path = "/workspace/engine";
 /** A large model on a slow disk. */
 const longestMs = 3_600_000;
 
+export type EngineWorkKind = "model" | "settings" | "measuring";
+
 export interface EngineState {
   body?: EngineBody;
-  work?: "changing" | "measuring";
-  failure?: { code: string; message: string };
+  work?: EngineWorkKind;
+  failure?: { of: EngineWorkKind; code: string; message: string };
 }
 
 const states = new WeakMap<Workbench, Signal<EngineState>>();
@@ -44,7 +46,7 @@ export async function readEngine(workbench: Workbench): Promise<void> {
 
 /** Opens the engine anew. True when it serves so; else `failure` says why, and the one before goes on. */
 export function changeEngine(workbench: Workbench, change: Partial<EngineChoiceBody>): Promise<boolean> {
-  return work(workbench, "changing", () =>
+  return work(workbench, change.model === undefined ? "settings" : "model", () =>
     call<EngineBody>("PATCH", path, { body: change, signal: AbortSignal.timeout(longestMs) }),
   );
 }
@@ -55,11 +57,7 @@ export function measureEngine(workbench: Workbench): Promise<boolean> {
   );
 }
 
-async function work(
-  workbench: Workbench,
-  kind: NonNullable<EngineState["work"]>,
-  ask: () => Promise<EngineBody>,
-): Promise<boolean> {
+async function work(workbench: Workbench, kind: EngineWorkKind, ask: () => Promise<EngineBody>): Promise<boolean> {
   const state = stateOf(workbench);
   if (state.value.work !== undefined) return false;
   const { failure: _, ...before } = state.value;
@@ -71,7 +69,7 @@ async function work(
     if (!(error instanceof ApiError)) throw error;
     const { code, message } = error;
     const { work: __, ...rest } = state.value;
-    state.value = { ...rest, failure: { code, message } };
+    state.value = { ...rest, failure: { of: kind, code, message } };
     return false;
   }
 }

@@ -40,7 +40,7 @@ export const engineEn = {
   useModel: "Use this",
   engineKept: "The engine goes on as before.",
   engineFailures: {
-    device_failed: "There is not enough memory for this.",
+    device_failed: "The engine could not open it: there is too little memory, or the file is damaged.",
     unreadable: "The model's file is damaged or not what its name says.",
     unsupported: "This engine cannot do that.",
     not_found: "The model is not there.",
@@ -50,6 +50,12 @@ export const engineEn = {
     engine_lost: "The engine did not open.",
     internal_error: "The engine did not open.",
   } as Record<string, string>,
+  pullFailures: {
+    download: "It could not be fetched: the network or the hub failed. What has come is kept.",
+    storage: "It could not be written to the disk. What has come is kept.",
+    conflict: "It is being fetched already.",
+  } as Record<string, string>,
+  pullFailed: "It could not be fetched.",
   measureTitle: "Speed on this machine",
   measureNone: "Not measured yet: it takes some seconds, while nothing else is written.",
   measureOther: (model: string, kvType: string) => `The last measurement was of ${model} with ${kvType}.`,
@@ -103,7 +109,7 @@ export const engineZh: typeof engineEn = {
   useModel: "使用",
   engineKept: "引擎照原样继续运行。",
   engineFailures: {
-    device_failed: "内存不够。",
+    device_failed: "引擎打不开它：内存不够，或者文件已损坏。",
     unreadable: "模型文件已损坏，或者名不副实。",
     unsupported: "这个引擎做不到。",
     not_found: "模型不在这里。",
@@ -113,6 +119,12 @@ export const engineZh: typeof engineEn = {
     engine_lost: "引擎没能打开。",
     internal_error: "引擎没能打开。",
   },
+  pullFailures: {
+    download: "下载失败：网络或模型站出了问题。已下载的部分会保留。",
+    storage: "无法写入磁盘。已下载的部分会保留。",
+    conflict: "已经在下载了。",
+  },
+  pullFailed: "下载失败。",
   measureTitle: "本机速度",
   measureNone: "还没有测过：测一次需要几秒，期间不写别的回答。",
   measureOther: (model, kvType) => `上次测的是 ${model}（${kvType}）。`,

@@ -31,6 +31,11 @@ export class Calls {
     return this.#open.size;
   }
 
+  /** Of them, those that generate. */
+  get requests(): number {
+    return [...this.#open.values()].filter(({ message }) => message.type === "generate").length;
+  }
+
   [Symbol.iterator](): Iterator<Call> {
     return this.#open.values();
   }

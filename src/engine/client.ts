@@ -158,7 +158,7 @@ class ProcessEngine implements EngineClient, Embedder {
     const { totals, lastFailure: _, ...current } = this.#status;
     const state = this.#state;
     const isServing = state === "ready";
-    const waiting = isServing ? current.queuedRequests : this.#calls.size;
+    const waiting = isServing ? current.queuedRequests : this.#calls.requests;
     return {
       ...current,
       state,

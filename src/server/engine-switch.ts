@@ -115,7 +115,7 @@ export class EngineSwitch {
     } catch (thrown) {
       const error = toAppError(thrown);
       if (error.code === "conflict" || error.code === "busy") throw error; // another change is under way, or Quern stops
-      throw new AppError(error.code, `${error.message} Quern goes on as before.`, {
+      throw new AppError(error.code, `${error.message.replace(/[.\s]*$/, ".")} Quern goes on as before.`, {
         ...(error.hint === undefined ? {} : { hint: error.hint }),
         ...(error.details === undefined ? {} : { details: error.details }),
         cause: error,

@@ -153,7 +153,7 @@ function LargerContext({ workbench, budget }: { workbench: Workbench; budget: Bu
           {memory === undefined ? t.raiseContextPlain(tokenWords(tokens)) : t.raiseContext(tokenWords(tokens), memory)}
         </Button>
       </div>
-      <EngineWork workbench={workbench} state={state} />
+      <EngineWork workbench={workbench} state={state} of={["settings"]} />
     </>
   );
 }

@@ -7,6 +7,7 @@ import {
   contextSteps,
   conversationBytes,
   type EngineState,
+  type EngineWorkKind,
   hasRoom,
   measuredNow,
   measureEngine,
@@ -67,23 +68,25 @@ export function EngineForm({ workbench }: { workbench: Workbench }): ReactElemen
           {isChanged && running > 0 && work === undefined && <span className="hint">{t.runningGets(running)}</span>}
         </div>
       )}
-      <EngineWork workbench={workbench} state={state} />
+      <EngineWork workbench={workbench} state={state} of={["settings", "measuring"]} />
       <Measurement workbench={workbench} state={state} />
     </section>
   );
 }
 
-/** A change that is under way, or why there is none. */
+/** A change of these kinds that is under way, or why there is none. */
 export function EngineWork({
   workbench,
   state: { work, failure },
+  of,
 }: {
   workbench: Workbench;
   state: EngineState;
+  of: readonly EngineWorkKind[];
 }): ReactElement | undefined {
   const t = useStrings();
   const { live } = useSignal(workbench.engine.view);
-  if (work === "changing") {
+  if (work !== undefined && work !== "measuring" && of.includes(work)) {
     const loaded = live?.engine.state === "loading" ? live.engine.loadProgress : undefined;
     return (
       <div className="pull" role="status">
@@ -92,7 +95,7 @@ export function EngineWork({
       </div>
     );
   }
-  if (failure === undefined) return;
+  if (failure === undefined || !of.includes(failure.of)) return;
   return (
     <p className="field-error" role="alert">
       {t.sentences([t.engineFailures[failure.code] ?? t.errors[failure.code] ?? t.errors.unexpected, t.engineKept])}{" "}

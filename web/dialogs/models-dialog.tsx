@@ -9,7 +9,7 @@ import { Button, Dialog } from "../ui/controls.tsx";
 import { bytes } from "../ui/format.ts";
 import { showToast } from "../ui/toasts.tsx";
 import type { Workbench } from "../workbench.ts";
-import { EngineForm } from "./engine-form.tsx";
+import { EngineForm, EngineWork } from "./engine-form.tsx";
 
 interface ListedModel {
   id: string;
@@ -31,7 +31,8 @@ const isOpen = (state: PullBody["state"]): boolean => state === "waiting" || sta
 export function ModelsDialog({ workbench, onClose }: { workbench: Workbench; onClose: () => void }): ReactElement {
   const t = useStrings();
   const { live } = useSignal(workbench.engine.view);
-  const { body: engine, work } = useEngine(workbench);
+  const state = useEngine(workbench);
+  const { body: engine, work } = state;
   const [body, setBody] = useState<ModelsBody>();
   const [asked, setAsked] = useState<readonly PullBody[]>([]);
   const pulls = live?.pulls ?? [];
@@ -64,6 +65,7 @@ export function ModelsDialog({ workbench, onClose }: { workbench: Workbench; onC
               <Model
                 key={model.id}
                 model={model}
+                isReady={live?.engine.state === "ready"}
                 pull={pulls.find(({ modelId }) => modelId === model.id)}
                 failure={asked.findLast(({ modelId, state }) => modelId === model.id && state === "failed")?.error}
                 onPull={() =>
@@ -86,6 +88,7 @@ export function ModelsDialog({ workbench, onClose }: { workbench: Workbench; onC
               />
             ))}
           </ul>
+          <EngineWork workbench={workbench} state={state} of={["model"]} />
         </>
       )}
       <EngineForm workbench={workbench} />
@@ -95,6 +98,7 @@ export function ModelsDialog({ workbench, onClose }: { workbench: Workbench; onC
 
 function Model({
   model,
+  isReady,
   pull,
   failure,
   onPull,
@@ -103,6 +107,8 @@ function Model({
   onUse,
 }: {
   model: ListedModel;
+  /** Of the engine: until then its model is being loaded. */
+  isReady: boolean;
   pull: PullBody | undefined;
   failure: PullBody["error"];
   onPull: () => void;
@@ -123,7 +129,9 @@ function Model({
       <div className="model-words">
         <div>
           <strong>{id}</strong>{" "}
-          <span className={isLoaded ? "tag loaded" : "tag"}>{isLoaded ? t.modelLoaded : t.modelStates[state]}</span>
+          <span className={isLoaded ? "tag loaded" : "tag"}>
+            {isLoaded ? (isReady ? t.modelLoaded : t.engineStates.loading) : t.modelStates[state]}
+          </span>
         </div>
         <p className="hint">
           {state === "partial" ? `${bytes(presentBytes)} / ` : ""}
@@ -132,7 +140,10 @@ function Model({
         {pull && <PullProgress pull={pull} />}
         {failure && (
           <p className="field-error" role="alert">
-            {failure.message} {failure.hint}
+            {t.pullFailures[failure.code] ?? t.pullFailed}{" "}
+            <small lang="en">
+              {failure.message} {failure.hint}
+            </small>
           </p>
         )}
       </div>
