@@ -38,7 +38,7 @@ const peers: Record<string, number> = {
 };
 const rows: { name: string; value: number; unit: string; peer?: number }[] = [];
 function report(name: string, value: number, unit: string): void {
-  const peer = peers[name];
+  const peer = facts.layers === 36 ? peers[name] : undefined; // measured with the 4B shape
   rows.push({ name, value: Number(value.toPrecision(5)), unit, ...(peer === undefined ? {} : { peer }) });
   console.log(
     `${name.padEnd(24)} ${value.toFixed(3).padStart(12)} ${unit}${peer === undefined ? "" : `   (llama.cpp ${peer})`}`,
@@ -56,10 +56,15 @@ function clocks(when: string): void {
   }
 }
 
+const facts = modelFactsOf(readGguf(options.model));
+const longTokens = wanted.has("24gb") ? 262_144 : 140_000;
+if (facts.trainedContextTokens < longTokens && (wanted.delete("long") || wanted.delete("24gb"))) {
+  console.log(`# without long contexts: the model holds ${facts.trainedContextTokens} tokens`);
+}
 const started = performance.now();
 const { runner, device, shape } = await openCudaRunner({
   modelFile: options.model,
-  contextTokens: wanted.has("24gb") ? 262_144 : wanted.has("long") ? 140_000 : 16_384,
+  contextTokens: wanted.has("24gb") || wanted.has("long") ? longTokens : 16_384,
   parallel: wanted.has("24gb") ? 1 : 32,
   ...(options.memory ? { memoryBytes: Number(options.memory) } : {}),
 });
@@ -72,8 +77,9 @@ console.log(
 );
 
 const settings = { sampling: { ...plainSampling, temperature: 0 }, seed: 1, drawn: 0, recentTokens: new Int32Array(0) };
+const idsBelow = Math.min(150_000, facts.vocabularyTokens - 500);
 const ids = (count: number, salt = 0): Int32Array =>
-  Int32Array.from({ length: count }, (_, index) => ((index + salt) * 7919 + 13) % 150_000);
+  Int32Array.from({ length: count }, (_, index) => ((index + salt) * 7919 + 13) % idsBelow);
 
 /** Gives a slot its own pages from `firstPage` on. */
 function openSlot(
