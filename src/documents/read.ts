@@ -115,7 +115,7 @@ export async function readDocument(source: ReadSource, options: ReadOptions = {}
       cause,
     });
   });
-  const pages = options.clean === false ? draft.pages : cleanPages(draft.pages);
+  const pages = options.clean === false ? draft.pages.map(withNothingRemoved) : cleanPages(draft.pages);
   const document = assemble({ name, kind: draft.kind, pages: pages.map(finishedPage), warnings });
   if (document.text.length > limits.characters)
     throw new AppError(
@@ -153,6 +153,10 @@ function doubtful(name: string, page: DraftPage): Warning {
     message: `${name}, page ${page.number}: recognised with ${percent} % confidence; check the text.`,
     page: page.number,
   };
+}
+
+function withNothingRemoved(page: DraftPage): DraftPage {
+  return { ...page, segments: page.segments.map(({ removed: _removed, ...kept }) => kept as DraftSegment) };
 }
 
 function finishedPage(page: DraftPage): Document["pages"][number] {

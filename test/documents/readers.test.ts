@@ -1,6 +1,7 @@
 // What each reader makes of a good file of its kind.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { restore } from "../../src/documents/clean.ts";
 import {
   type Document,
   type Segment,
@@ -332,7 +333,30 @@ test("DOCX: clause numbers that Word counts, formulas and comments are kept", as
   const body = `${clause("付款")}${paragraphXml("中间的一段")}${clause("交货")}${formula}`;
   const numbering =
     '<w:numbering xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:abstractNum w:abstractNumId="0"><w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="chineseCounting"/><w:lvlText w:val="第%1条"/></w:lvl></w:abstractNum><w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num></w:numbering>';
-  const document = await read("a.docx", makeDocx(body, { extra: { "word/numbering.xml": numbering } }));
-  for (const wanted of ["第一条 付款", "第二条 交货", "c^2"])
+  const comments =
+    '<w:comments xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:comment w:id="0" w:author="A" w:initials="A"><w:p><w:r><w:t>请核对</w:t></w:r></w:p></w:comment></w:comments>';
+  const commented = `${body}<w:p><w:r><w:t>尾款</w:t></w:r><w:r><w:commentReference w:id="0"/></w:r></w:p>`;
+  const extra = { "word/numbering.xml": numbering, "word/comments.xml": comments };
+  const document = await read("a.docx", makeDocx(commented, { extra }));
+  assert.ok(!document.text.includes("↑"), document.text);
+  for (const wanted of ["第一条 付款", "第二条 交货", "c^2", "尾款[A1]", "请核对"])
     assert.ok(document.text.includes(wanted), `${wanted} is missing in ${document.text}`);
+});
+
+test("DOCX: running heads are kept as removed, can be put back, and stay when nothing is to be cleaned", async () => {
+  const head =
+    '<w:hdr xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:p><w:r><w:t>合同编号 HT-42</w:t></w:r></w:p></w:hdr>';
+  const pageNumber = head.replace("合同编号 HT-42", "1");
+  const bytes = makeDocx(paragraphXml("正文"), {
+    extra: { "word/header1.xml": head, "word/header2.xml": head, "word/footer1.xml": pageNumber },
+  });
+  const document = await read("a.docx", bytes);
+  assert.equal(document.text.trim(), "正文");
+  assert.deepEqual(
+    segmentsOf(document).map((segment) => segment.removed),
+    ["running_header", undefined],
+  );
+  assert.ok(restore(document, { page: 1, segment: 0 }).text.includes("HT-42"));
+  const whole = await readDocument({ bytes }, { name: "a.docx", clean: false });
+  assert.ok(whole.text.includes("合同编号 HT-42"));
 });

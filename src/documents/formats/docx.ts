@@ -7,6 +7,7 @@ import { type Draft, flowPage, type ReadContext } from "../reader.ts";
 import { withFormulas } from "./docx-math.ts";
 import { withNumbers } from "./docx-numbering.ts";
 import { htmlSegments, pictureScheme } from "./html.ts";
+import { scanMarkup } from "./markup.ts";
 import { Pictures } from "./pictures.ts";
 import { unpackZip, type ZipEntries } from "./zip.ts";
 
@@ -29,7 +30,8 @@ export async function readDocx(bytes: Uint8Array, context: ReadContext): Promise
         }),
       },
     );
-    html = converted.value;
+    // mammoth's arrows back from a note to its place are not the document's text.
+    html = converted.value.replaceAll(/\s?<a href="#[^"]{0,200}-ref-[^"]{0,200}">↑<\/a>/g, "");
   } catch (cause) {
     context.signal.throwIfAborted();
     throw new AppError("unreadable", `${name} is damaged: Word's own structure is missing or broken.`, {
@@ -43,7 +45,8 @@ export async function readDocx(bytes: Uint8Array, context: ReadContext): Promise
       `${name} holds ${html.length} characters of text and structure; the limit is ${limits.characters}.`,
     );
   pictures.warn();
-  const segments = htmlSegments(html, { page: 1, limit: limits.cells, pictures: found });
+  const body = htmlSegments(html, { page: 1, limit: limits.cells, pictures: found });
+  const segments = [...runningText(entries, "header"), ...body, ...runningText(entries, "footer")];
   const isMixed = found.some((each) => each.length > 0);
   for (const chart of chartCount(entries))
     warn({ code: "left_out", message: `${name} contains ${chart} chart(s), whose figures were not read.` });
@@ -71,6 +74,31 @@ function utf8(data: Uint8Array | undefined): string {
     if (error instanceof TypeError) return "";
     throw error;
   }
+}
+
+/** Text of the document's running heads or feet, each once; taken out like those of a PDF, and like them it can be put back. */
+function runningText(entries: ZipEntries, part: "header" | "footer"): DraftSegment[] {
+  const texts = [...entries]
+    .filter(([name]) => name.startsWith(`word/${part}`) && name.endsWith(".xml"))
+    .map(([, data]) => paragraphsIn(utf8(data)))
+    .filter((text) => /\p{L}/u.test(text));
+  return [...new Set(texts)].map((text) => ({ kind: "paragraph", page: 1, text, removed: `running_${part}` as const }));
+}
+
+/** The text of WordprocessingML without its structure. */
+function paragraphsIn(xml: string): string {
+  let text = "";
+  let isText = false;
+  // A text box stands twice, for new programs (Choice) and old ones.
+  let choices = 0;
+  for (const event of scanMarkup(xml, { isXml: true })) {
+    if (event.type === "text") text += isText && choices === 0 ? event.text : "";
+    else if (event.name === "mc:Choice") choices += event.type === "open" ? 1 : -1;
+    else if (event.name === "w:t") isText = event.type === "open" && !event.isClosed;
+    else if (event.name === "w:tab") text += " ";
+    else if (event.name === "w:p" && event.type === "close") text += "\n";
+  }
+  return text.replaceAll(/\n{2,}/g, "\n").trim();
 }
 
 /** Says what an Office file carries that the readers do not take. */
