@@ -50,7 +50,8 @@ export const analyze: Command = {
       "-o": "value",
       "--as": "value",
     });
-    const [file, question] = words;
+    const [file, ...asked] = words;
+    const question = asked.length === 0 ? undefined : asked.join(" ");
     if (file === undefined)
       throw new AppError("bad_request", "quern analyze needs a file.", {
         hint: "quern analyze sales.xlsx --metric 销售额 --by 品类",

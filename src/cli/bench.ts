@@ -22,7 +22,7 @@ export const bench: Command = {
   about: "Measure speed and overhead on this machine: a table, and one JSON line.",
   usage: "[--save FILE]",
   async run(context) {
-    const { values } = parseWords(context.args, { "--save": "value" });
+    const { values } = parseWords(context.args, { "--save": "value" }, { mostWords: 0 });
     const save = values.get("--save")?.at(-1);
     if (context.settings.engine === "cuda") return benchCuda(context, { commit: commit(), save });
     const result = await measure(context);

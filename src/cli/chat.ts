@@ -16,9 +16,10 @@ Ctrl-C stops an answer.`;
 export const chat: Command = {
   about: "Talk with the model in the terminal: /help, /system, /save; Ctrl-C stops the answer.",
   usage: "[--system TEXT]",
+  details: helpText.split("\n"),
   async run(context) {
     const { terminal } = context;
-    const { values } = parseWords(context.args, { "--system": "value" });
+    const { values } = parseWords(context.args, { "--system": "value" }, { mostWords: 0 });
     await using server = await connect(context);
     let system = values.get("--system")?.at(-1) ?? "";
     let messages: ChatMessage[] = [];

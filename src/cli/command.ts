@@ -33,6 +33,8 @@ export interface Command {
   about: string;
   /** What comes behind the command's name, as in `[-f FILE] "…"`. */
   usage: string;
+  /** What the options mean, for the command's own `--help`. */
+  details?: readonly string[];
   /** Exit code: 0 done, 1 failed, 2 wrong use. */
   run(context: CommandContext): Promise<number>;
 }
@@ -80,11 +82,12 @@ export function toDuration(seconds: number): string {
 
 /**
  * Splits a command's words into options and the rest. `options` maps each accepted spelling to whether a value follows.
- * Throws AppError `bad_request` naming an unknown option or a missing value.
+ * Throws AppError `bad_request` naming an unknown option, a missing value, or the first word more than `mostWords`.
  */
 export function parseWords(
   args: readonly string[],
   options: Readonly<Record<string, "value" | "switch">>,
+  { mostWords = Number.POSITIVE_INFINITY } = {},
 ): { values: Map<string, string[]>; words: string[] } {
   const values = new Map<string, string[]>();
   const words: string[] = [];
@@ -108,6 +111,12 @@ export function parseWords(
     const value = kind === "switch" ? "" : equals < 0 ? args[++index] : arg.slice(equals + 1);
     if (value === undefined) throw new AppError("bad_request", `${name} needs a value.`, { param: name });
     values.set(name, [...(values.get(name) ?? []), value]);
+  }
+  const stray = words[mostWords];
+  if (stray !== undefined) {
+    throw new AppError("bad_request", `Nothing is known to do with "${stray}".`, {
+      hint: mostWords === 0 ? "This command takes no words." : "The command's --help shows what it takes.",
+    });
   }
   return { values, words };
 }

@@ -26,7 +26,7 @@ export const doctor: Command = {
   about: "Check driver, GPU, memory, model, port and disk, and say what to do about each fault.",
   usage: "[--json]",
   async run({ settings, args, terminal }) {
-    const { values } = parseWords(args, { "--json": "switch" });
+    const { values } = parseWords(args, { "--json": "switch" }, { mostWords: 0 });
     const findings = await examine(settings);
     if (values.has("--json")) terminal.out(`${JSON.stringify(findings)}\n`);
     else {

@@ -8,7 +8,7 @@ export const key: Command = {
   about: "Make, list or remove API keys; a key is shown once and kept as a hash.",
   usage: "add NAME | list [--json] | remove NAME",
   async run({ settings, args, terminal }) {
-    const { values, words } = parseWords(args, { "--json": "switch" });
+    const { values, words } = parseWords(args, { "--json": "switch" }, { mostWords: 2 });
     const [action = "list", name] = words;
     const file = settings.apiKeyFile === "" ? path.join(settings.data, "keys") : settings.apiKeyFile;
     if (action === "list") {

@@ -46,7 +46,9 @@ export async function main(args: readonly string[]): Promise<number> {
     const command = await load();
     const options = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
     if (options.includes("--help") || options.includes("-h")) {
-      terminal.out(`quern ${named} ${command.usage}\n\n${command.about}\n\nSettings:\n${settingsHelp()}\n`);
+      const details = (command.details ?? []).map((line) => `  ${line}\n`).join("");
+      const about = `${command.about}\n${details === "" ? "" : `\n${details}`}`;
+      terminal.out(`quern ${named} ${command.usage}\n\n${about}\nSettings:\n${settingsHelp()}\n`);
       return 0;
     }
     if (options.includes("--print-settings")) {
@@ -96,6 +98,8 @@ async function help(): Promise<string> {
     "",
     "  --print-settings  shows each setting's value and where it came from",
     "  --version, --help",
+    "",
+    "Exit codes: 0 done, 1 failed, 2 wrong use, 3 the answer was cut by its token limit, 130 stopped.",
     "",
   ].join("\n");
 }

@@ -10,7 +10,7 @@ export const models: Command = {
   usage: "list [--json] | pull NAME | remove NAME",
   async run(context) {
     const { settings, terminal } = context;
-    const { values, words } = parseWords(context.args, { "--json": "switch" });
+    const { values, words } = parseWords(context.args, { "--json": "switch" }, { mostWords: 2 });
     const [action = "list", name] = words;
     if (action === "list") {
       const found = listModels(settings.data);

@@ -7,6 +7,14 @@ import { filesOf, readFiles } from "./read-files.ts";
 export const read: Command = {
   about: "Read PDF, Office, mail, text and images (with OCR) and print Markdown or JSON.",
   usage: "FILE|GLOB... [--json] [--pages] [--password TEXT] [--no-ocr] [--raw]",
+  details: [
+    "--json            pages, segments, boxes and confidence instead of Markdown; one line a file",
+    "--pages           marks where each page begins",
+    "--no-ocr          leaves scanned pages unread",
+    "--raw             keeps headers, footers and page numbers",
+    "--password TEXT   for encrypted files",
+    "The exit code is 1 when a file could not be read.",
+  ],
   async run(context) {
     const { terminal } = context;
     const { values, words } = parseWords(context.args, {

@@ -4,7 +4,7 @@ import { addAbortSignal, type Readable } from "node:stream";
 import { AppError, toAppError } from "../base/errors.ts";
 import { ranges } from "../documents/relevant.ts";
 import type { QuernBody } from "../server/api-types.ts";
-import { templatePrompt } from "../server/instruct-templates.ts";
+import { templateNames, templatePrompt } from "../server/instruct-templates.ts";
 import { type ChatMessage, follow, streamChat } from "./api-client.ts";
 import { type Command, type CommandContext, parseWords } from "./command.ts";
 import { connect } from "./connect.ts";
@@ -14,6 +14,16 @@ export const run: Command = {
   about: "Ask once and print the answer; standard input and files join the prompt.",
   usage:
     '[-t TEMPLATE | --system TEXT] [-f FILE|GLOB]... [--fit relevant|summarise] [--password TEXT] [--temperature X] [--seed N] [--max-tokens N] [--json] "…"',
+  details: [
+    `-t, --template NAME      a system prompt of Quern's: ${templateNames.join(", ")}`,
+    "--system TEXT            a system prompt of your own",
+    "-f, --file FILE|GLOB     what the question is about: documents, tables, pictures, text; as often as needed",
+    "--fit HOW                when files do not fit: refuse (the default), relevant passages, or summarise",
+    "--password TEXT          for encrypted files",
+    "--temperature X, --seed N, --max-tokens N",
+    "--json                   hold the answer to JSON",
+    "The exit code is 3 when the answer was cut by its token limit.",
+  ],
   async run(context) {
     const { values, words } = parseWords(context.args, {
       "-f": "value",

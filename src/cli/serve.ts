@@ -1,6 +1,5 @@
 // `quern serve`: runs until it is stopped. The first Ctrl-C lets running answers finish; a second one ends at once.
 import { once } from "node:events";
-import { AppError } from "../base/errors.ts";
 import { pullHint, qwen3Instruct } from "../models/catalogue.ts";
 import { type Command, parseWords, type Terminal } from "./command.ts";
 import { openService, type Service } from "./service.ts";
@@ -10,9 +9,7 @@ export const serve: Command = {
   usage: "",
   async run(context) {
     const { terminal, signal } = context;
-    const { words } = parseWords(context.args, {});
-    if (words.length > 0)
-      throw new AppError("bad_request", `quern serve takes no words, and got "${words.join(" ")}".`);
+    parseWords(context.args, {}, { mostWords: 0 });
     const start = performance.now();
     const service = await openService({
       ...context,

@@ -39,9 +39,20 @@ test("--help lists every command, and each command has a help of its own", async
   assert.equal(help.code, 0);
   assert.ok(help.out.startsWith("quern run "), help.out);
   assert.match(help.out, /--port N/);
+  assert.match(help.out, /-t, --template NAME .*写周报[\s\S]*exit code is 3/);
+  assert.match(out, /Exit codes: 0 done/);
   const unknown = await quern(["sevre"]);
   assert.equal(unknown.code, 2);
   assert.match(unknown.err, /no command sevre/);
+});
+
+test("a word that a command has no use for is refused, not passed over", async () => {
+  const commands = ["serve", "chat", "doctor", "bench", "models remove quern-mini", "key list laptop"];
+  const ended = await Promise.all(commands.map((command) => quern([...command.split(" "), "stray"])));
+  for (const [index, { code, err }] of ended.entries()) {
+    assert.equal(code, 2, `${commands[index]}: ${err}`);
+    assert.match(err, /Nothing is known to do with "stray"/);
+  }
 });
 
 test("a Node that is too old gets a sentence, not a syntax error", async () => {
