@@ -4,6 +4,8 @@
 // as JavaScript values would take a gigabyte and could not be handed to another thread without copying. Rows and columns count
 // from 0 here; addresses ("Sheet1!C17") count as spreadsheets do.
 
+import { AppError } from "../base/errors.ts";
+
 export const cellKind = { blank: 0, number: 1, text: 2, boolean: 3, date: 4, error: 5 } as const;
 export type CellKind = (typeof cellKind)[keyof typeof cellKind];
 
@@ -174,8 +176,12 @@ export interface GridExtras {
   turnedFrom?: TurnedFrom;
 }
 
+/** Cells that one sheet may fill: a file of this many takes some 3 GiB while it is read. */
+export const cellLimit = 16_000_000;
+
 export class GridBuilder {
   readonly #columns: ColumnBuilder[] = [];
+  #cells = 0;
   readonly #formulas = new Map<number, string>();
   #rowCount = 0;
 
@@ -238,6 +244,10 @@ export class GridBuilder {
   }
 
   #column(row: number, column: number): ColumnBuilder {
+    if (++this.#cells > cellLimit)
+      throw new AppError("too_large", `A sheet has more than ${cellLimit / 1e6} million cells; that is the limit.`, {
+        hint: "Leave out columns, or split the file by period.",
+      });
     if (row >= this.#rowCount) this.#rowCount = row + 1;
     return this.#at(column);
   }

@@ -1,6 +1,10 @@
 // DuckDB in memory, one database an analysis. Texts never enter SQL: a text column is stored as label numbers, columns are named by
-// their ids (c0, c1), and every value from a user is bound. The database cannot reach files or the network, and its settings are
-// locked before the first query.
+// their ids (c0, c1), and every value from a user is bound. The database cannot reach files or the network, its settings are locked
+// before the first query, and beyond its share of memory it works in a folder of its own, which goes with it.
+import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import {
   DOUBLE,
   type DuckDBConnection,
@@ -26,25 +30,41 @@ const vectorRows = 2048;
 export class Store implements Disposable {
   readonly #instance: DuckDBInstance;
   readonly #connection: DuckDBConnection;
+  readonly #folder: string;
+  /** Queries and loads under way: closing under them would leave their callers waiting for ever. */
+  #running = 0;
+  #isClosed = false;
 
-  private constructor(instance: DuckDBInstance, connection: DuckDBConnection) {
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, folder: string) {
     this.#instance = instance;
     this.#connection = connection;
+    this.#folder = folder;
   }
 
-  static async open({ threads = 2, memoryMiB = 2048 }: { threads?: number; memoryMiB?: number } = {}): Promise<Store> {
+  static async open({ threads = 2, memoryMiB = 1024 }: { threads?: number; memoryMiB?: number } = {}): Promise<Store> {
+    const folder = path.join(os.tmpdir(), `quern-analysis-${randomUUID()}`);
     const instance = await DuckDBInstance.create(":memory:", {
       threads: String(threads),
       memory_limit: `${memoryMiB}MiB`,
+      temp_directory: folder,
+      max_temp_directory_size: "4GiB",
       enable_external_access: "false",
     });
     const connection = await instance.connect();
     await connection.run("set lock_configuration = true");
-    return new Store(instance, connection);
+    return new Store(instance, connection, folder);
   }
 
   /** Makes the table `table.id` with a record number `r` and one column per table column. Gives the event loop a turn now and then. */
   async load(table: Table, onProgress?: (fraction: number) => void): Promise<void> {
+    return this.#working(() =>
+      this.#load(table, onProgress).catch((cause: unknown) => {
+        throw failed(cause);
+      }),
+    );
+  }
+
+  async #load(table: Table, onProgress?: (fraction: number) => void): Promise<void> {
     const name = safeId(table.id);
     const columns = table.columns.map((column) => `${safeId(column.id)} ${isNumber(column) ? "DOUBLE" : "INTEGER"}`);
     await this.#connection.run(`create or replace table ${name} (r INTEGER, ${columns.join(", ")})`);
@@ -65,13 +85,18 @@ export class Store implements Disposable {
       if (start % (vectorRows * 16) === 0) {
         onProgress?.(start / table.recordCount);
         await new Promise((resolve) => setImmediate(resolve));
+        if (this.#isClosed) throw closed();
       }
     }
     appender.closeSync();
   }
 
   /** Runs one query; an aborted signal interrupts it and throws the signal's reason. */
-  async query({ sql, values }: Query, signal?: AbortSignal): Promise<SqlRow[]> {
+  async query(query: Query, signal?: AbortSignal): Promise<SqlRow[]> {
+    return this.#working(() => this.#query(query, signal));
+  }
+
+  async #query({ sql, values }: Query, signal?: AbortSignal): Promise<SqlRow[]> {
     signal?.throwIfAborted();
     // An interrupt before DuckDB has begun to run is lost, so it is repeated until the query ends.
     let again: NodeJS.Timeout | undefined;
@@ -89,25 +114,52 @@ export class Store implements Disposable {
       return reader.getRows().map((row) => row.map(toNumber));
     } catch (cause) {
       signal?.throwIfAborted();
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      if (/out of memory/i.test(reason)) {
-        throw new AppError("too_large", "The table needs more memory than an analysis may take.", {
-          hint: "Leave out columns or filter the rows before uploading.",
-          cause,
-        });
-      }
-      throw new AppError("internal", `A query failed: ${reason}`, { cause });
+      if (this.#isClosed) throw closed();
+      throw failed(cause);
     } finally {
       clearInterval(again);
       signal?.removeEventListener("abort", interrupt);
     }
   }
 
+  /** Ends what is under way; the database is closed when the last of it has ended. */
   [Symbol.dispose](): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#running === 0) this.#close();
+    else this.#connection.interrupt();
+  }
+
+  async #working<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw closed();
+    this.#running++;
+    try {
+      return await work();
+    } finally {
+      this.#running--;
+      if (this.#isClosed && this.#running === 0) this.#close();
+    }
+  }
+
+  #close(): void {
     this.#connection.closeSync();
     this.#instance.closeSync();
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
+
+function failed(cause: unknown): AppError {
+  if (cause instanceof AppError) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return /out of memory|could not allocate/i.test(reason)
+    ? new AppError("too_large", "The table needs more memory than an analysis may take.", {
+        hint: "Leave out columns or filter the rows before uploading.",
+        cause,
+      })
+    : new AppError("internal", `A query failed: ${reason}`, { cause });
+}
+
+const closed = (): AppError => new AppError("internal", "The workbook was closed while it was being analysed.");
 
 const isNumber = (column: Column): boolean => column.type === "number";
 
