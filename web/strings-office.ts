@@ -52,6 +52,7 @@ const en = {
     merging: (done: number, all: number) => `Merging the summaries: ${done} of ${all} done`,
   },
   citationOf: (page: string) => `Open page ${page}`,
+  moreSegments: (count: number) => `Show more (${count} not shown; the model reads them all)`,
   noSuchPage: (page: number, pages: number) =>
     `There is no page ${page} in this document, which has ${pages === 1 ? "one page" : `${pages} pages`}. This is its beginning.`,
   citationDoubt: "This page was not given to the model",
@@ -200,6 +201,7 @@ const zh: OfficeStrings = {
     merging: (done, all) => `正在合并摘要：已完成 ${done} / ${all}`,
   },
   citationOf: (page) => `打开第 ${page} 页`,
+  moreSegments: (count) => `显示更多（还有 ${count} 段未显示，模型会读全部）`,
   noSuchPage: (page, pages) => `这份文件没有第 ${page} 页（共 ${pages} 页），下面是第一页。`,
   citationDoubt: "这一页没有给过模型",
   doubtful: (count) => `有 ${count} 处引用指向没有给模型的页，请核对。`,

@@ -279,6 +279,27 @@ test("files are dropped and pictures are pasted; a citation that names one of se
   await page.locator(".document-pane").getByText(officeStrings.en.noSuchPage(8, 1)).waitFor();
 });
 
+test("of a long page the beginning is shown, more on request, and the passage that is cited", { skip }, async () => {
+  const answer = (): string => "Clause 900 speaks of the penalty for lateness [p. 1].";
+  await using server = await openPageServer({ answer }, { hasOffice: true });
+  await using visited = await visit(browser, server.url);
+  const { page } = visited;
+  const clauses = Array.from({ length: 1500 }, (_, n) => `Clause ${n}: both parties keep their word.`);
+  clauses[900] = "Clause 900: the penalty for lateness is one per cent.";
+  await choose(page, "long.txt", Buffer.from(clauses.join("\n\n")));
+  await page.locator(".composer .chip:not(.upload) .chip-name").click();
+  const pane = page.locator(".document-pane");
+  await pane.getByText("Clause 399:").waitFor();
+  assert.equal(await pane.locator(".segment").count(), 400);
+  await pane.getByRole("button", { name: officeStrings.en.moreSegments(1100) }).click();
+  await pane.getByText("Clause 799:").waitFor();
+  await pane.locator(".office-head").getByRole("button", { name: strings.en.close }).click();
+  await page.locator(".composer textarea").fill("What of lateness?");
+  await page.locator(".send").click();
+  await page.locator('.message.assistant[data-state="complete"] a.citation').click();
+  await pane.locator(".segment.cited").getByText("one per cent").waitFor();
+});
+
 test("what a hostile document holds is shown as it is, and nothing of it is fetched", { skip }, async () => {
   const text =
     '# T <img src="https://evil.example/a.png"> ![x](https://evil.example/b.png?q=secret)\n\n[go](javascript:window.harmed=1) <script>window.harmed=2</script>';

@@ -142,11 +142,18 @@ interface PageProps {
   onEdit: (segment: number, edit: Partial<DocumentEdit> | undefined) => void;
 }
 
+/** A text file is one page, however long: a browser that lays out 50,000 paragraphs answers to nothing else. */
+const segmentsAtOnce = 400;
+/** What stands behind a cited passage is shown too. */
+const afterCited = 20;
+
 function PageView({ fileId, password, page, hasPicture, passage, edits, isEditable, onEdit }: PageProps): ReactElement {
   const t = useOfficeStrings();
   const cited = useMemo(() => (passage === undefined ? -1 : closestSegment(passage, page.segments)), [passage, page]);
   const [pointed, setPointed] = useState<number>();
   const texts = useRef<HTMLDivElement>(null);
+  const [wanted, setWanted] = useState(segmentsAtOnce);
+  const shownTo = Math.max(wanted, cited + afterCited);
   const shown = pointed ?? (cited >= 0 ? cited : undefined);
   useEffect(() => {
     if (cited >= 0) texts.current?.querySelector(`[data-segment="${cited}"]`)?.scrollIntoView({ block: "center" });
@@ -163,7 +170,7 @@ function PageView({ fileId, password, page, hasPicture, passage, edits, isEditab
           </p>
         )}
         {page.segments.length === 0 && <p className="hint">{t.emptyPage}</p>}
-        {page.segments.map((segment, index) => (
+        {page.segments.slice(0, shownTo).map((segment, index) => (
           <SegmentView
             // biome-ignore lint/suspicious/noArrayIndexKey: a segment is known by its place on its page
             key={index}
@@ -176,6 +183,11 @@ function PageView({ fileId, password, page, hasPicture, passage, edits, isEditab
             onEdit={(edit) => onEdit(index, edit)}
           />
         ))}
+        {page.segments.length > shownTo && (
+          <Button look="quiet" onClick={() => setWanted(shownTo + segmentsAtOnce)}>
+            {t.moreSegments(page.segments.length - shownTo)}
+          </Button>
+        )}
       </div>
     </div>
   );
