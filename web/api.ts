@@ -33,9 +33,9 @@ export async function fetchStatus(signal: AbortSignal): Promise<StatusBody> {
 
 /** Tokens of a text as the loaded model counts them. */
 export async function countTokens(text: string, signal: AbortSignal): Promise<number> {
-  const response = await request("/tokenize", { ...jsonBody({ prompt: text, parse_special: false }), signal });
-  const answer = (await response.json()) as { tokens?: unknown[]; count?: number };
-  return answer.count ?? answer.tokens?.length ?? 0;
+  const body = jsonBody({ prompt: text, parse_special: false, count_only: true });
+  const { count } = (await (await request("/tokenize", { ...body, signal })).json()) as { count: number };
+  return count;
 }
 
 /** Sends JSON, reads JSON. */
