@@ -59,7 +59,7 @@ export class Store implements Disposable {
   async load(table: Table, onProgress?: (fraction: number) => void): Promise<void> {
     return this.#working(() =>
       this.#load(table, onProgress).catch((cause: unknown) => {
-        throw failed(cause);
+        throw this.#isClosed ? closed() : failed(cause);
       }),
     );
   }
