@@ -4,6 +4,8 @@ import mammoth from "mammoth";
 import { AppError } from "../../base/errors.ts";
 import type { DraftSegment } from "../layout/runs.ts";
 import { type Draft, flowPage, type ReadContext } from "../reader.ts";
+import { chartSegments } from "./chart.ts";
+import { diagramSegments } from "./diagram.ts";
 import { withFormulas } from "./docx-math.ts";
 import { withNumbers } from "./docx-numbering.ts";
 import { htmlSegments, pictureScheme } from "./html.ts";
@@ -12,7 +14,7 @@ import { Pictures } from "./pictures.ts";
 import { unpackZip, type ZipEntries } from "./zip.ts";
 
 export async function readDocx(bytes: Uint8Array, context: ReadContext): Promise<Draft> {
-  const { name, limits, warn } = context;
+  const { name, limits } = context;
   const entries = unpackZip(bytes, { name, limitBytes: limits.unpackedBytes });
   warnOfParts(entries, context, "word/");
   const pictures = new Pictures(context);
@@ -46,10 +48,12 @@ export async function readDocx(bytes: Uint8Array, context: ReadContext): Promise
     );
   pictures.warn();
   const body = htmlSegments(html, { page: 1, limit: limits.cells, pictures: found });
-  const segments = [...runningText(entries, "header"), ...body, ...runningText(entries, "footer")];
+  const drawn = [...entries].flatMap(([part, data]) => {
+    if (/^word\/diagrams\/data\d*\.xml$/.test(part)) return diagramSegments(utf8(data), 1);
+    return /^word\/charts\/chart\d*\.xml$/.test(part) ? chartSegments(utf8(data), 1) : [];
+  });
+  const segments = [...runningText(entries, "header"), ...body, ...drawn, ...runningText(entries, "footer")];
   const isMixed = found.some((each) => each.length > 0);
-  for (const chart of chartCount(entries))
-    warn({ code: "left_out", message: `${name} contains ${chart} chart(s), whose figures were not read.` });
   const page = flowPage(1, segments);
   return { kind: "docx", pages: [isMixed ? { ...page, source: "mixed" } : page] };
 }
@@ -114,9 +118,4 @@ export function warnOfParts(entries: ZipEntries, { name, warn }: ReadContext, fo
   ).length;
   if (embedded > 0)
     warn({ code: "attachment_listed", message: `${name} carries ${embedded} embedded file(s), which were not read.` });
-}
-
-function chartCount(entries: ZipEntries): number[] {
-  const count = [...entries.keys()].filter((entry) => /^word\/charts\/chart\d*\.xml$/.test(entry)).length;
-  return count > 0 ? [count] : [];
 }

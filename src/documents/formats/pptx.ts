@@ -4,10 +4,11 @@ import { AppError } from "../../base/errors.ts";
 import type { ListItem, TableCell } from "../document.ts";
 import type { DraftSegment } from "../layout/runs.ts";
 import { type Draft, type DraftPage, flowPage, type ReadContext } from "../reader.ts";
+import { chartSegments } from "./chart.ts";
+import { diagramSegments } from "./diagram.ts";
 import { warnOfParts } from "./docx.ts";
 import { attribute, scanMarkup } from "./markup.ts";
 import { Pictures } from "./pictures.ts";
-import { tableOfRows } from "./plain.ts";
 import { unpackZip, type ZipEntries } from "./zip.ts";
 
 export async function readPptx(bytes: Uint8Array, context: ReadContext): Promise<Draft> {
@@ -45,6 +46,8 @@ export async function readPptx(bytes: Uint8Array, context: ReadContext): Promise
     const segments = slideSegments(xml, number);
     for (const target of related.filter((part) => part.includes("/charts/chart")))
       segments.push(...chartSegments(textOfEntry(entries, target) ?? "", number));
+    for (const target of related.filter((part) => /\/diagrams\/data\d*\.xml$/.test(part)))
+      segments.push(...diagramSegments(textOfEntry(entries, target) ?? "", number));
     const shown = related.filter((part) => part.startsWith("ppt/media/"));
     const before = segments.length;
     for (const part of new Set(shown)) segments.push(...(await pictures.segmentsOf(entries.get(part), number)));
@@ -258,41 +261,4 @@ function notesSegments(xml: string, page: number): DraftSegment[] {
     .flatMap((shape) => shape.paragraphs)
     .filter((paragraph) => !/^\d{1,4}$/.test(paragraph.text))
     .map((paragraph) => ({ kind: "quote", page, text: paragraph.text }));
-}
-
-/** A chart's categories and series as a table. */
-function chartSegments(xml: string, page: number): DraftSegment[] {
-  const series: { name: string; labels: string[]; values: string[] }[] = [];
-  let part = "";
-  let isValue = false;
-  for (const event of scanMarkup(xml, { isXml: true })) {
-    const current = series.at(-1);
-    if (event.type === "open") {
-      if (event.name === "c:ser") series.push({ name: "", labels: [], values: [] });
-      else if (
-        event.name === "c:tx" ||
-        event.name === "c:cat" ||
-        event.name === "c:val" ||
-        event.name === "c:xVal" ||
-        event.name === "c:yVal"
-      )
-        part = event.name;
-      else if (event.name === "c:v") isValue = true;
-    } else if (event.type === "close") {
-      if (event.name === "c:v") isValue = false;
-      else if (event.name === part) part = "";
-    } else if (isValue && current) {
-      if (part === "c:tx") current.name += event.text;
-      else if (part === "c:cat" || part === "c:xVal") current.labels.push(event.text);
-      else if (part === "c:val" || part === "c:yVal") current.values.push(event.text);
-    }
-  }
-  const [first] = series;
-  if (!first || first.values.length === 0) return [];
-  const rows = [
-    ["", ...series.map((each) => each.name)],
-    ...first.values.map((_, row) => [first.labels[row] ?? "", ...series.map((each) => each.values[row] ?? "")]),
-  ];
-  const table = tableOfRows(rows, page);
-  return table ? [table] : [];
 }
