@@ -136,7 +136,7 @@ if (options.parts) {
   const words = 1_000_000_000;
   // The KV pool is free before anything is prefilled.
   const big = runner.workspace.pool;
-  const { i32, u64 } = await import("../../src/engine/cuda/device.ts");
+  const { i32, u64 } = await import("../../src/engine/cuda/launch.ts");
   device.kernel("fill_words").launch({ grid: [1056], block: 256 }, [u64(big), i32(0x5a5a1234), u64(words)]);
   const read = (): void =>
     device

@@ -2,7 +2,6 @@
 // values, odd batches. Tolerances are relative errors of whole vectors.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { i32, u64 } from "./device.ts";
 import {
   attend,
   floatsOf,
@@ -17,6 +16,7 @@ import {
   turn,
 } from "./gpu-test-tools.ts";
 import { buckets } from "./kernels.ts";
+import { i32, u64 } from "./launch.ts";
 import { openCudaRunner } from "./open-cuda.ts";
 import { fromHalf, toHalf } from "./reference-quant.ts";
 

@@ -1,8 +1,9 @@
 // A chunk of prompt tokens as launches: all layers, nine kernels each, KV into the pages. Two sets of kernels do the large work: portable ones, and on
 // Hopper those that multiply with wgmma, where few tokens are shared out over clusters of blocks. All launches are made once: a step only
 // changes what depends on its tokens.
-import { type Argument, type Device, f32, i32, type RepeatedLaunch, struct, u64 } from "./device.ts";
+import type { Device } from "./device.ts";
 import { hasWgmma, headDim, type KernelShape, pageBytes, pageTokens, type Quantisation, unitBytes } from "./kernels.ts";
+import { type Argument, f32, i32, type RepeatedLaunch, struct, u64 } from "./launch.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
 import { splitPlaces, type Workspace } from "./workspace.ts";
 

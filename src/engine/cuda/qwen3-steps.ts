@@ -3,8 +3,7 @@
 //
 // One sequence: five kernels a layer, norms and quantisation inside the products. More: eight, because a block per sequence then does once what
 // every block would repeat.
-import type { Device, LaunchShape } from "./device.ts";
-import { type Argument, f32, i32, struct, u64 } from "./device.ts";
+import type { Device } from "./device.ts";
 import {
   attentionSharedBytes,
   type Bucket,
@@ -23,6 +22,7 @@ import {
   sampleSlices,
   segmentsOf,
 } from "./kernels.ts";
+import { type Argument, f32, i32, type LaunchShape, struct, u64 } from "./launch.ts";
 import { type PromptChunk, type PromptPart, PromptSteps } from "./prompt-steps.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
 import type { Workspace } from "./workspace.ts";

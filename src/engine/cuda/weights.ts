@@ -4,8 +4,9 @@ import { type FileHandle, open } from "node:fs/promises";
 import type { GgufTensor } from "../../models/gguf.ts";
 import type { Qwen3Shape } from "../../models/qwen3-shape.ts";
 import type { Handle } from "./bindings.ts";
-import { type Device, i32, struct } from "./device.ts";
+import type { Device } from "./device.ts";
 import { type Quantisation, unitBytes } from "./kernels.ts";
+import { i32, struct } from "./launch.ts";
 
 export interface LayerWeights {
   attentionNorm: Handle;
