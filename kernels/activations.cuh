@@ -35,19 +35,43 @@ __device__ __forceinline__ float4 sum_planes4(const float* planes, size_t stride
   return make_float4(low.x + high.x, low.y + high.y, low.z + high.z, low.w + high.w);
 }
 
-/// x = x_in + plane_sum(index); x_out = x where wanted; q8(x * rsqrt(mean(x^2) + epsilon) * gain).
+// RMSNorm of a row, eight values a thread, in pieces. Roundings are spelt out, so that every kernel that uses them gets the same bits.
+
+__device__ __forceinline__ float sum_of_squares(const float (&v)[8]) {
+  float squares = 0;
+#pragma unroll
+  for (int k = 0; k < 8; k++) squares = fmaf(v[k], v[k], squares);
+  return squares;
+}
+/// `sums`: the squares of each 256 values of the row, zero beyond it.
+__device__ __forceinline__ float norm_factor(const float* sums, int lane, float epsilon) {
+  const float total = warp_sum(lane < kBlock / 32 ? sums[lane] : 0.0f);
+  return rsqrtf(__fadd_rn(__fmul_rn(total, 1.0f / kHidden), epsilon));
+}
+__device__ __forceinline__ void normalise_quantise(float (&v)[8], const float (&gain)[8], float factor, Q8Target target, int index) {
+#pragma unroll
+  for (int k = 0; k < 8; k++) v[k] = __fmul_rn(__fmul_rn(v[k], factor), gain[k]);
+  float2 scale;
+  const uint2 packed = quantise_group8(v, scale);
+  target.store(index, packed, scale);
+}
+__device__ __forceinline__ void load_gain(float (&gain)[8], const float* from) {
+  const float4 low = __ldg(reinterpret_cast<const float4*>(from)), high = __ldg(reinterpret_cast<const float4*>(from + 4));
+  gain[0] = low.x; gain[1] = low.y; gain[2] = low.z; gain[3] = low.w;
+  gain[4] = high.x; gain[5] = high.y; gain[6] = high.z; gain[7] = high.w;
+}
+
+/// x = x_in + plane_sum(index); x_out = x where wanted; q8(norm(x) * gain).
 template <typename PlaneSum>
 __device__ __forceinline__ void norm_quantise(const float* x_in, PlaneSum plane_sum, float* x_out, const float* gain, float epsilon, Q8Target target,
                                               float* scratch) {
   static_assert(kHidden <= 8 * kBlock, "one step of eight values a thread");
   const int i = threadIdx.x * 8;
   const bool mine = i < kHidden;                       // whole warps
-  float v[8], squares = 0;
-  float4 gain_low = make_float4(0, 0, 0, 0), gain_high = gain_low;
+  float v[8] = {}, w[8] = {};
   if (mine) {
     const float4 low = __ldcg(reinterpret_cast<const float4*>(x_in + i)), high = __ldcg(reinterpret_cast<const float4*>(x_in + i + 4));
-    gain_low = __ldg(reinterpret_cast<const float4*>(gain + i));
-    gain_high = __ldg(reinterpret_cast<const float4*>(gain + i + 4));
+    load_gain(w, gain + i);
     const float4 p = plane_sum(i), q = plane_sum(i + 4);
     v[0] = low.x + p.x; v[1] = low.y + p.y; v[2] = low.z + p.z; v[3] = low.w + p.w;
     v[4] = high.x + q.x; v[5] = high.y + q.y; v[6] = high.z + q.z; v[7] = high.w + q.w;
@@ -55,22 +79,10 @@ __device__ __forceinline__ void norm_quantise(const float* x_in, PlaneSum plane_
       *reinterpret_cast<float4*>(x_out + i) = make_float4(v[0], v[1], v[2], v[3]);
       *reinterpret_cast<float4*>(x_out + i + 4) = make_float4(v[4], v[5], v[6], v[7]);
     }
-    // Spelt out, so that the compiler cannot round differently in the two places this is used.
-#pragma unroll
-    for (int k = 0; k < 8; k++) squares = fmaf(v[k], v[k], squares);
   }
-  squares = warp_sum(squares);
+  const float squares = warp_sum(sum_of_squares(v));
   if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = squares;
   __syncthreads();
-  float total = (threadIdx.x & 31) < kBlock / 32 ? scratch[threadIdx.x & 31] : 0.0f;
-  total = warp_sum(total);
-  const float r = rsqrtf(__fadd_rn(__fmul_rn(total, 1.0f / kHidden), epsilon));
-  if (mine) {
-    const float w[8] = {gain_low.x, gain_low.y, gain_low.z, gain_low.w, gain_high.x, gain_high.y, gain_high.z, gain_high.w};
-#pragma unroll
-    for (int k = 0; k < 8; k++) v[k] = v[k] * r * w[k];
-    float2 scale;
-    const uint2 packed = quantise_group8(v, scale);
-    target.store(i, packed, scale);
-  }
+  const float factor = norm_factor(scratch, threadIdx.x & 31, epsilon);
+  if (mine) normalise_quantise(v, w, factor, target, i);
 }

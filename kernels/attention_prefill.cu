@@ -40,8 +40,8 @@ extern "C" __global__ void __launch_bounds__(256) kv_write_prefill(const KvWrite
 #pragma unroll
   for (int i = 0; i < 4; i++) x.v[i] = from[lane + 32 * i];
   if (head < kHeads + kKvHeads) {
-    head_norm(x, head < kHeads ? args.q_gain : args.k_gain, args.epsilon, lane);
-    head_rope(x, position, args.turns, lane);
+    head_norm(x, load_head_gain(head < kHeads ? args.q_gain : args.k_gain, lane), args.epsilon);
+    head_rope(x, head_turn(position, args.turns, lane));
   }
   if (head < kHeads) {
     __half* to = args.q + (size_t)token * kQueryRows + head * kHeadDim;

@@ -69,7 +69,8 @@ export function buildKernels(into: string): Stamp {
         const defines = Object.entries(constants).map(([key, value]) => `-DSHAPE_${key}=${value}`);
         if (architecture === "sm_90a") defines.push("-DWGMMA=1");
         const raw = path.join(scratch, name);
-        const flags = ["-std=c++17", "-O3", `-arch=${architecture}`, "-ptx", "-diag-suppress=1556"];
+        const asked = process.env.QUERN_NVCC_FLAGS?.split(" ") ?? []; // such as -DTRACE_CLOCKS, for the bench
+        const flags = ["-std=c++17", "-O3", `-arch=${architecture}`, "-ptx", "-diag-suppress=1556", ...asked];
         execFileSync("nvcc", [...flags, ...defines, path.join(folder, `${part}.cu`), "-o", raw]);
         const text = withLeastVersion(readFileSync(raw, "utf8"), { architecture, scratch });
         writeFileSync(path.join(into, name), text);

@@ -40,10 +40,9 @@ extern "C" __global__ void dequantise_q6(const uint8_t* matrix, float* out, int 
 }
 
 /// x[b] = embedding of the last token of the b-th sequence's slot. Grid (batch).
-extern "C" __global__ void embed_slots(const uint8_t* embedding, const int* batch_slot, const int* slot_token, float* x, unsigned int* barrier) {
+extern "C" __global__ void embed_slots(const uint8_t* embedding, const int* batch_slot, const int* slot_token, float* x) {
   pdl_launch();
   pdl_wait();
-  if (blockIdx.x == 0 && threadIdx.x == 0) *barrier = 0;         // of decode_layers
   const int slot = batch_slot[blockIdx.x];
   const int token = slot < 0 ? 0 : __ldcg(slot_token + slot);
   for (int k = threadIdx.x; k < kHidden; k += blockDim.x) x[(size_t)blockIdx.x * kHidden + k] = q6_weight(embedding, kHidden >> 8, token, k);

@@ -11,21 +11,34 @@ constexpr int kPageTokens = 64, kPageBytes = 16640;
 /// A warp's view of one head vector: lane l holds dimensions l, l + 32, l + 64, l + 96, so both halves of a RoPE pair are its own.
 struct HeadVector { float v[4]; };
 
-__device__ __forceinline__ void head_norm(HeadVector& x, const float* gain, float epsilon, int lane) {
+__device__ __forceinline__ HeadVector load_head_gain(const float* gain, int lane) {
+  return {__ldg(gain + lane), __ldg(gain + lane + 32), __ldg(gain + lane + 64), __ldg(gain + lane + 96)};
+}
+__device__ __forceinline__ void head_norm(HeadVector& x, const HeadVector& gain, float epsilon) {
   const float r = rsqrtf(warp_sum(x.v[0] * x.v[0] + x.v[1] * x.v[1] + x.v[2] * x.v[2] + x.v[3] * x.v[3]) / kHeadDim + epsilon);
 #pragma unroll
-  for (int i = 0; i < 4; i++) x.v[i] *= r * __ldg(gain + lane + 32 * i);
+  for (int i = 0; i < 4; i++) x.v[i] *= r * gain.v[i];
 }
-/// Rotates the pairs (i, i + 64). `turns`[i] = theta^(-i / 64) / 2 pi in double: at position 262,144 a float angle would be off by 0.01.
-__device__ __forceinline__ void head_rope(HeadVector& x, int position, const double* turns, int lane) {
+/// Sine and cosine of a position for the two pairs of dimensions that a lane holds.
+struct HeadTurn { float sine[2], cosine[2]; };
+
+/// `turns`[i] = theta^(-i / 64) / 2 pi in double: at position 262,144 a float angle would be off by 0.01.
+__device__ __forceinline__ HeadTurn head_turn(int position, const double* turns, int lane) {
+  HeadTurn at;
 #pragma unroll
   for (int i = 0; i < 2; i++) {
     const double turn = position * __ldg(turns + lane + 32 * i);
-    float sine, cosine;
-    sincospif(2.0f * (float)(turn - rint(turn)), &sine, &cosine);
+    sincospif(2.0f * (float)(turn - rint(turn)), &at.sine[i], &at.cosine[i]);
+  }
+  return at;
+}
+/// Rotates the pairs (i, i + 64).
+__device__ __forceinline__ void head_rope(HeadVector& x, const HeadTurn& at) {
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
     const float a = x.v[i], b = x.v[i + 2];
-    x.v[i] = a * cosine - b * sine;
-    x.v[i + 2] = b * cosine + a * sine;
+    x.v[i] = a * at.cosine[i] - b * at.sine[i];
+    x.v[i + 2] = b * at.cosine[i] + a * at.sine[i];
   }
 }
 /// int8 with an f16 scale; q[i] belongs to dimension lane + 32 i.

@@ -146,8 +146,12 @@ export class Device implements Disposable {
   /** Memory of zeros. */
   zeros(bytes: number, about: string): Handle {
     const address = this.alloc(bytes, about);
-    this.driver.call("cuMemsetD8Async", [address, 0, Math.max(bytes, 16), this.stream], about);
+    this.fill(address, 0, Math.max(bytes, 16));
     return address;
+  }
+
+  fill(address: Handle, byte: number, bytes: number): void {
+    this.driver.call("cuMemsetD8Async", [address, byte, bytes, this.stream]);
   }
 
   free(address: Handle): void {

@@ -179,9 +179,19 @@ export function gemvSharedBytes(plan: MatrixPlan, { mostSegments }: Deal, { isHo
   return warps * depth * (slot + 8) + plan.inputs + (plan.inputs / 32) * 8 + warps * 4 + mostSegments * 64;
 }
 
-/** Shared memory of decode_layers: weights, pages, activations, results, and what attention shares. */
-export const persistentSharedBytes = (feedForward: number, resultsBytes: number): number =>
-  16 * 2 * unitBytes.q6 + 4 * pageBytes + feedForward + feedForward / 4 + resultsBytes + 10 * 1024;
+/** Threads of decode_layers: eight warps that compute and one that fetches. */
+export const persistentThreads = 288;
+export const mostPersistentLayers = 36;
+
+/** Shared memory of decode_layers: four slots of weights a computing warp, activations, the residual stream, attention and tables, results. */
+export const persistentSharedBytes = ({ feedForward, hidden }: KernelShape, mostSegments: number): number =>
+  8 * 4 * 2 * unitBytes.q4 + feedForward + feedForward / 4 + 4 * hidden + 36 * 1024 + mostSegments * 64;
+
+/** What the blocks of decode_layers tell each other in one layer. */
+export function exchangeBytes({ hidden, feedForward, heads, kvHeads }: KernelShape): number {
+  const queryRows = heads * headDim;
+  return 4 * (queryRows + 2 * kvHeads * headDim) + queryRows + queryRows / 4 + 16 * hidden + 2 * feedForward;
+}
 
 /** Shared memory of a gemm_batch_w4a8 kernel. */
 export function batchSharedBytes(plan: MatrixPlan, { tiles }: Bucket, { isHopper }: { isHopper: boolean }): number {

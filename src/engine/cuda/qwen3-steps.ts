@@ -1,7 +1,7 @@
 // The model as launches: which kernel reads what and writes where. decodeStep is what a graph captures for a batch size; prompts are
 // prompt-steps.ts. Nothing here waits for the device.
 //
-// One sequence: five kernels a layer, norms and quantisation inside the products. More: eight, because a block per sequence then does once what
+// One sequence: all layers in one kernel where the GPU has the shared memory for it, else five kernels a layer, norms and quantisation inside the products. More: eight, because a block per sequence then does once what
 // every block would repeat.
 import type { Device } from "./device.ts";
 import {
@@ -17,7 +17,9 @@ import {
   type KernelShape,
   type MatrixPlan,
   maxBatch,
+  mostPersistentLayers,
   persistentSharedBytes,
+  persistentThreads,
   sampleSharedBytes,
   sampleSlices,
   segmentsOf,
@@ -47,9 +49,9 @@ export class Qwen3Steps {
   readonly #results: { address: number; ring: number };
   readonly #layerTable: number;
   readonly #prompts: PromptSteps;
-  /** One kernel for all layers of a single sequence instead of five a layer; needs Hopper's shared memory. No faster yet. */
-  isPersistent = false;
-  /** Device memory for 8 clocks of each of a layer's five steps, for the bench; 0: none. */
+  /** One kernel for all layers of a single sequence instead of five a layer: where the GPU has Hopper's shared memory. */
+  isPersistent: boolean;
+  /** Device memory for 8 clocks of each of a layer's four products (bench/cuda/profile.ts); 0: none. */
   trace = 0;
 
   constructor(
@@ -106,13 +108,24 @@ export class Qwen3Steps {
       down_q6: matrix(plain(feedForward, hidden, "q6")),
       head: matrix(plain(hidden, vocabularyTokens, "q6"), true, headTimes),
     };
+    this.isPersistent =
+      this.#isHopper &&
+      this.#persistentBytes() <= device.facts.sharedBytes &&
+      options.weights.layers.length <= mostPersistentLayers;
+  }
+
+  #persistentBytes(): number {
+    return persistentSharedBytes(
+      this.#shape,
+      Math.max(...Object.entries(this.#matrices).map(([name, { deal }]) => (name === "head" ? 0 : deal.mostSegments))),
+    );
   }
 
   /** One token for each sequence of the decode batch, from embedding to the sampled token in its slot. */
   decodeStep(bucket: Bucket): void {
     const { x, batchSlot, slotToken } = this.#space;
     this.#launch("embed_slots", { grid: [bucket.batch], block: 256 }, [
-      ...[u64(this.#weights.embedding), u64(batchSlot), u64(slotToken), u64(x[0]), u64(this.#space.barrier)],
+      ...[u64(this.#weights.embedding), u64(batchSlot), u64(slotToken), u64(x[0])],
     ]);
     if (bucket.columns === 1 && this.isPersistent) this.#decodeLayers();
     for (const [index, layer] of this.#weights.layers.entries()) {
@@ -275,26 +288,25 @@ export class Qwen3Steps {
 
   /** All layers of one sequence in one kernel; its blocks must all be resident, one a multiprocessor. */
   #decodeLayers(): void {
-    const { x, single, barrier } = this.#space;
+    const { x, single, exchange, steps } = this.#space;
     const [first] = this.#weights.layers;
     if (!first) return;
-    const matrices = this.#matrices;
-    const all = [matrices.qkv_v4, matrices.qkv_v6, matrices.o, matrices.gate_up, matrices.down_q4, matrices.down_q6];
-    const resultsBytes = Math.max(...all.map(({ deal }) => deal.mostSegments)) * 64;
+    const { qkv_v4, qkv_v6, o, gate_up, down_q4, down_q6 } = this.#matrices;
+    const all = [qkv_v4, qkv_v6, o, gate_up, down_q4, down_q6];
     const rest = struct(
       [
-        ...[this.#layerTable, ...all.map(({ ranges }) => ranges), x[0], x[1]],
-        ...[single.qkv, single.output, single.down, single.h, barrier, this.trace],
+        ...[this.#layerTable, ...all.map(({ ranges }) => ranges), o.splits, down_q4.splits, down_q6.splits],
+        ...[x[0], single.down, exchange, steps, this.trace],
       ],
-      [i32(this.#weights.layers.length), i32(resultsBytes), this.#epsilon],
+      [i32(this.#weights.layers.length), this.#epsilon],
     );
     const attention = this.#attentionArgs(0, first, buckets[0]);
     const args = new Uint8Array(attention.length + rest.length);
     args.set(attention);
     args.set(rest, attention.length);
     const grid = [this.#device.facts.multiprocessors] as const;
-    const sharedBytes = persistentSharedBytes(this.#shape.feedForward, resultsBytes);
-    this.#launch("decode_layers", { grid, block: gemvThreads, sharedBytes, overlaps: true }, [args]);
+    const sharedBytes = this.#persistentBytes();
+    this.#launch("decode_layers", { grid, block: persistentThreads, sharedBytes, overlaps: true }, [args]);
   }
 
   /** Final norm and logits of the residual rows. `afterLayers`: the last layer's product is still in its planes. */

@@ -3,6 +3,7 @@
 import type { Handle } from "./bindings.ts";
 import type { Device } from "./device.ts";
 import {
+  exchangeBytes,
   headDim,
   type KernelShape,
   maxBatch,
@@ -44,6 +45,7 @@ export function allocateWorkspace(device: Device, shape: KernelShape, size: Work
   const all = layout(shape, size, (bytes, about) => device.zeros(bytes, about));
   // theta^(-i / 64) / 2 pi: turns per position of each pair of dimensions.
   const turns = Float64Array.from({ length: 64 }, (_, index) => size.ropeBase ** (-index / 64) / (2 * Math.PI));
+  device.fill(all.exchange, 0xff, 2 * size.layers * exchangeBytes(shape));
   return { ...all, turns: device.upload(turns, "rope") };
 }
 
@@ -96,7 +98,9 @@ function layout(shape: KernelShape, size: WorkspaceSize, take: (bytes: number, a
     masks: take(maxBatch * Math.ceil(vocabularyTokens / 32) * 4, "grammar masks"),
     changed: take(maxBatch * (recentTokens + maxBiases) * 8, "sampling"),
     counter: take(8, "sampling"),
-    barrier: take(16, "barrier"),
+    /** decode_layers: two halves of what blocks tell each other, empty (all ones) at the start, and how many steps there were. */
+    exchange: take(2 * size.layers * exchangeBytes(shape), "exchange"),
+    steps: take(4, "exchange"),
     /** Slot and mask flag of each sequence in the decode batch; then the same, and a position, for prompts that sample. */
     batchSlot: take(maxBatch * 4, "batch"),
     batchMask: take(maxBatch * 4, "batch"),
