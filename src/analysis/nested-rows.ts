@@ -42,8 +42,9 @@ const isParent = ({ parents }: NestedRows, row: number): boolean => parents.some
 
 /** The first column of texts: it names the rows. */
 function labelColumn(grid: Grid, region: Region, rows: readonly number[]): number | undefined {
+  const sample = rows.slice(0, 200);
   for (let column = region.startColumn; column <= region.endColumn; column++) {
-    const isText = rows.some((row) => cellAt(grid, row, column).kind === "text" && !isNumeric(grid, row, column));
+    const isText = sample.some((row) => cellAt(grid, row, column).kind === "text" && !isNumeric(grid, row, column));
     // Only texts that are written in a way that means something need the careful look.
     if (isText) {
       const texts = grid.columns[column]?.texts ?? [];
