@@ -15,6 +15,8 @@ interface Row {
   holds?: boolean;
   note?: string;
   peer?: number;
+  /** Where a row was measured at another commit than the rest. */
+  commit?: string;
 }
 
 interface Result {
@@ -83,6 +85,7 @@ const gpuTargets: Readonly<Record<string, readonly [">=" | "<=", number]>> = {
   decode_128k: [">=", 220],
   decode_b8: [">=", 4000],
   decode_b32: [">=", 9000],
+  ttft_512_ms: ["<=", 35],
   prefill_8k: [">=", 25_000],
   prefill_128k_s: ["<=", 20],
   ttft_shared_30k_ms: ["<=", 15],
@@ -94,22 +97,22 @@ export function gpuTable(language: "zh" | "en"): string {
   const result = resultOf("h200-cuda.json");
   if (!result) return "";
   const say = (zh: string, en: string): string => (language === "zh" ? zh : en);
-  const rows = result.rows.map(({ name, value, unit, peer }) => {
+  const rows = result.rows.map(({ name, value, unit, peer, commit }) => {
     const target = gpuTargets[name];
     const holds = target && (target[0] === ">=" ? value >= target[1] : value <= target[1]);
     const verdict = target
       ? `${target[0] === ">=" ? "≥" : "≤"} ${target[1].toLocaleString("en")} ${holds ? "✓" : say("未达到", "missed")}`
       : "";
-    return `| \`${name}\` | ${figure(value)} ${unit} | ${peer === undefined ? "" : `${figure(peer)} ${unit}`} | ${verdict} |`;
+    return `| \`${name}\` | ${figure(value)} ${unit} | ${peer === undefined ? "" : `${figure(peer)} ${unit}`} | ${verdict} | ${commit ?? result.commit} |`;
   });
   return [
     say(
-      `原生 CUDA 引擎，${result.gpu}（驱动支持 CUDA ${(Number(result.driver) / 1000).toFixed(1)}），与 Qwen3-4B 形状完全相同的随机 Q4_K_M 文件；llama.cpp 在同一块卡、同类文件上测得。命令 \`${result.command}\`，提交 ${result.commit}。`,
-      `Native CUDA engine on one ${result.gpu} (a driver of CUDA ${(Number(result.driver) / 1000).toFixed(1)}), a random Q4_K_M file of exactly the Qwen3-4B shape; llama.cpp measured on the same GPU and kind of file. Command \`${result.command}\`, commit ${result.commit}.`,
+      `原生 CUDA 引擎，${result.gpu}（驱动支持 CUDA ${(Number(result.driver) / 1000).toFixed(1)}），与 Qwen3-4B 形状完全相同的随机 Q4_K_M 文件；llama.cpp 在同一块卡、同类文件上测得。命令 \`${result.command}\`；各行在哪个提交上测得，见最后一列。`,
+      `Native CUDA engine on one ${result.gpu} (a driver of CUDA ${(Number(result.driver) / 1000).toFixed(1)}), a random Q4_K_M file of exactly the Qwen3-4B shape; llama.cpp measured on the same GPU and kind of file. Command \`${result.command}\`; the last column says at which commit a row was measured.`,
     ),
     "",
-    say("| 项目 | Quern | llama.cpp | 目标 |", "| row | Quern | llama.cpp | target |"),
-    "| --- | --- | --- | --- |",
+    say("| 项目 | Quern | llama.cpp | 目标 | 提交 |", "| row | Quern | llama.cpp | target | commit |"),
+    "| --- | --- | --- | --- | --- |",
     ...rows,
   ].join("\n");
 }
