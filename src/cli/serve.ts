@@ -37,6 +37,6 @@ function announce(terminal: Terminal, { url, engine, model }: Service, ms: numbe
   terminal.note(
     `  ${terminal.bold("This is the demonstration model")}: it knows the phrases of its own training and nothing of the world.`,
   );
-  terminal.note(`  ${model.note ?? `For real work there is ${qwen3Instruct.id}. ${pullHint(qwen3Instruct)}`}`);
+  terminal.note(`  ${model.note ?? `For real work there is ${qwen3Instruct.id}.`} ${pullHint(qwen3Instruct)}`);
   terminal.note("  Then start again.");
 }

@@ -97,7 +97,7 @@ export interface ResolvedModel {
   file: string;
   isDemonstration: boolean;
   defaults: SamplingDefaults;
-  /** Why it is not the model that `auto` would rather take, and what to do. */
+  /** Why it is not the model that `auto` would rather take. */
   note?: string;
 }
 
@@ -191,7 +191,7 @@ export function pullHint(entry: CatalogueEntry): string {
 function automatic(dataFolder: string): ResolvedModel {
   const real = listed(qwen3Instruct, dataFolder);
   if (real.state === "downloaded") return resolved(qwen3Instruct, dataFolder);
-  return { ...resolved(quernMini, dataFolder), note: `${whyNot(real)} ${pullHint(qwen3Instruct)}` };
+  return { ...resolved(quernMini, dataFolder), note: whyNot(real) };
 }
 
 function whyNot({ id, state, presentBytes, fileBytes }: ListedModel): string {

@@ -32,7 +32,7 @@ export interface StatusBody {
   uptime_seconds: number;
   engine: Omit<EngineStatus, "model"> & { model: Omit<ModelInfo, "chatTemplate"> };
   /** Present while the bundled demonstration model answers: what that means and what to do. */
-  demonstration?: { message: string; hint: string };
+  demonstration?: { message: string; hint: string; reason?: string };
   requests: { open: number; served: number; failed: number };
   defaults: SamplingDefaults;
   limits: { body_bytes: number; upload_bytes: number; per_key: number };

@@ -41,6 +41,8 @@ export interface Api {
   engine: Engine;
   template: ChatTemplate;
   defaults: ModelDefaults;
+  /** Why it is not the model that would rather be taken. */
+  note?: string | undefined;
   log: Log;
   ledger: RequestLedger;
   texts: TokenTexts;

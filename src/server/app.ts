@@ -74,6 +74,7 @@ export function createApp(options: AppOptions): Hono<ApiEnv> {
     engine,
     template,
     defaults,
+    note: options.note,
     log,
     limits,
     version,

@@ -19,6 +19,8 @@ export interface ServedModel {
   template: ChatTemplate;
   /** Sampling settings and answer limit for requests that name none: the catalogue's. */
   defaults: ModelDefaults;
+  /** Why it is not the model that would rather be taken. */
+  note?: string | undefined;
 }
 
 /** As a person chose it: 0 and "auto" leave it to the engine. */
@@ -97,7 +99,8 @@ export class EngineSwitch {
     const before = { served: this.#current, choice: this.#choice };
     // The same model is not looked for again: it may have been started from a path that is no name.
     const model = isOther ? resolveModel({ model: wanted.model, dataFolder }) : undefined;
-    const next = model ? opened(model) : { template: before.served.template, defaults: before.served.defaults };
+    const { engine: _, ...same } = before.served;
+    const next = model ? opened(model) : same;
     this.#refuseTooMuch(wanted, isOther);
     const { contextTokens, parallel, kvType } = wanted;
     const settings: EngineSettings = {
@@ -168,11 +171,11 @@ export function defaultKvType(kvTokenBytes: MemoryNeeds["kvTokenBytes"]): "f16" 
   return kvTokenBytes.f16 === undefined ? "int8" : "f16";
 }
 
-function opened({ file, defaults }: ResolvedModel): Pick<ServedModel, "template" | "defaults"> {
+function opened({ file, defaults, note }: ResolvedModel): Omit<ServedModel, "engine"> {
   const gguf = readGguf(file);
   const { chatTemplate } = modelFactsOf(gguf);
   const template = openChatTemplate(chatTemplate, { specialTokens: specialTokensOf(gguf) });
-  return { template, defaults: toModelDefaults(defaults) };
+  return { template, defaults: toModelDefaults(defaults), note };
 }
 
 const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1);

@@ -4,6 +4,7 @@
 import { AppError } from "../base/errors.ts";
 import { type Api, type ApiContext, uploadBytesOf } from "./api.ts";
 import type { HealthBody, ModelCard, ModelsBody, StatusBody } from "./api-types.ts";
+import { given } from "./fields.ts";
 
 export const demonstration = {
   message: "This is the bundled demonstration model: it shows how Quern works, and is good for nothing else.",
@@ -31,7 +32,7 @@ export function status(context: ApiContext, api: Api): Response {
     version: api.version,
     uptime_seconds: Math.round((Date.now() - api.startedAt.getTime()) / 1000),
     engine: { ...engine, model: modelFacts },
-    ...(model.isDemonstration ? { demonstration } : {}),
+    ...(model.isDemonstration ? { demonstration: { ...demonstration, ...given("reason", api.note) } } : {}),
     requests: api.ledger.counts,
     defaults: {
       temperature: sampling.temperature,

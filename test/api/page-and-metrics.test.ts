@@ -138,10 +138,12 @@ test("the log says how each request ended, and nothing of what was in it", async
 });
 
 test("the status says plainly when the demonstration model answers", async () => {
-  await using api = openTestApp({ script: { model: { id: "quern-mini", isDemonstration: true } } });
+  const note = "The real one is only partly downloaded.";
+  await using api = openTestApp({ script: { model: { id: "quern-mini", isDemonstration: true } }, note });
   const status = (await (await api.app.request("/status")).json()) as StatusBody;
   assert.match(status.demonstration?.message ?? "", /demonstration/);
   assert.match(status.demonstration?.hint ?? "", /quern models pull/);
+  assert.equal(status.demonstration?.reason, note);
   const models = (await (await api.app.request("/v1/models")).json()) as { data: { meta: { notice: string } }[] };
   assert.match(models.data[0]?.meta.notice ?? "", /demonstration/);
 });
