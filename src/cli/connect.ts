@@ -70,8 +70,13 @@ async function statusOf(
   return body as StatusBody;
 }
 
+/** Of a server of our own: a request that failed is told by the command that asked. */
 function onlyTrouble(log: Log): Log {
-  return { ...log, debug: () => undefined, info: () => undefined };
+  const quiet = (): void => undefined;
+  const warn: Log["warn"] = (event, fields) => {
+    if (event !== "request failed") log.warn(event, fields);
+  };
+  return { ...log, debug: quiet, info: quiet, warn };
 }
 
 function connection(address: ServerAddress, { engine: { model } }: StatusBody, close: () => Promise<void>): Connection {

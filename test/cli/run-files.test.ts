@@ -76,6 +76,17 @@ test("with no server there, run reads files by itself and keeps nothing of them"
   assert.equal(code, 0, err);
   assert.match(out, /付款条款：三十天。/); // the scripted engine repeats what it was asked
   assert.deepEqual(readdirSync(folder), ["a.md"]);
+  writeFileSync(path.join(folder, "long.txt"), "双方应当互相通知。\n\n".repeat(300));
+  const refused = await quern(
+    ["run", "--engine", "scripted", "--context", "1024", "--port", `${port}`, "-f", "long.txt", "付款？"],
+    { cwd: folder },
+  );
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.err,
+    /^quern: With long\.txt the prompt has \d+ tokens[\s\S]*--fit relevant/,
+    "once, and in no log line",
+  );
 });
 
 test("read prints what it can of many files, and says which it could not", async () => {
