@@ -12,6 +12,7 @@ const documentKinds: ReadonlySet<FileKind> = new Set([
   "doc",
   "rtf",
   "pptx",
+  "ppt",
   "image",
   "email",
   "html",

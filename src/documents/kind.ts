@@ -9,6 +9,7 @@ export type FileKind =
   | "docx"
   | "doc"
   | "rtf"
+  | "ppt"
   | "pptx"
   | "xlsx"
   | "xls"
@@ -29,6 +30,9 @@ const byExtension: Readonly<Record<string, FileKind>> = {
   dot: "doc",
   wps: "doc",
   rtf: "rtf",
+  ppt: "ppt",
+  pps: "ppt",
+  dps: "ppt",
   pptx: "pptx",
   pptm: "pptx",
   xlsx: "xlsx",
@@ -76,7 +80,8 @@ export function kindByName(name: string): FileKind | undefined {
   return byExtension[extension] ?? (codeExtensions.has(extension) ? "code" : undefined);
 }
 
-const readable = "Readable: PDF, DOCX, DOC, RTF, PPTX, XLSX, XLS, CSV, JSON, HTML, Markdown, text, EML and images.";
+const readable =
+  "Readable: PDF, DOCX, DOC, RTF, PPTX, PPT, XLSX, XLS, CSV, JSON, HTML, Markdown, text, EML and images.";
 
 /** The kind by content. Throws `unsupported` for what no reader takes, naming what it seems to be. */
 export function kindByContent(bytes: Uint8Array, name: string): FileKind {
@@ -127,10 +132,14 @@ function kindOfZip(bytes: Uint8Array, name: string): FileKind {
   });
 }
 
-/** The old Office container: DOC and XLS are read; an encrypted new format hides in it too; old PowerPoint is not read. */
+/** The old Office container: an encrypted new format hides in it too. */
 function kindOfCompound(bytes: Uint8Array, name: string): FileKind {
   const wide = (text: string): string => [...text].map((letter) => `${letter}\0`).join("");
-  const text = latin1(bytes, 0, Math.min(bytes.length, 4 * 2 ** 20));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // The names of its streams stand in its directory, which may lie anywhere; its header says where it begins.
+  const directory =
+    bytes.length < 512 ? 0 : (view.getUint32(0x30, true) + 1) * 2 ** Math.min(16, view.getUint16(0x1e, true));
+  const text = latin1(bytes, 0, Math.min(bytes.length, 4 * 2 ** 20)) + latin1(bytes, directory, directory + 64 * 1024);
   if (text.includes(wide("EncryptedPackage"))) {
     const named = kindByName(name);
     if (named === "xlsx" || named === "xls") return "xlsx";
@@ -141,12 +150,14 @@ function kindOfCompound(bytes: Uint8Array, name: string): FileKind {
   }
   if (text.includes(wide("Workbook")) || text.includes(wide("Book"))) return "xls";
   if (text.includes(wide("WordDocument"))) return "doc";
-  const old = text.includes(wide("PowerPoint Document"))
-    ? "an old PowerPoint file (PPT)"
-    : "an Outlook message or another old Office file";
-  throw new AppError("unsupported", `${name} is ${old}, which Quern does not read.`, {
-    hint: "Save it as PPTX, DOCX or PDF.",
-  });
+  if (text.includes(wide("PowerPoint Document"))) return "ppt";
+  throw new AppError(
+    "unsupported",
+    `${name} is an Outlook message or another old Office file, which Quern does not read.`,
+    {
+      hint: "Save it as DOCX, PPTX, EML or PDF.",
+    },
+  );
 }
 
 function isImage(bytes: Uint8Array, head: string): boolean {

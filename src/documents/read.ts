@@ -12,6 +12,7 @@ import { readEmail } from "./formats/email.ts";
 import { readHtml } from "./formats/html.ts";
 import { readImage } from "./formats/image.ts";
 import { readCode, readCsv, readJson, readMarkdown, readText } from "./formats/plain.ts";
+import { readPpt } from "./formats/ppt.ts";
 import { readPptx } from "./formats/pptx.ts";
 import { readRtf } from "./formats/rtf.ts";
 import { readXlsFile, readXlsxFile } from "./formats/sheet.ts";
@@ -50,6 +51,7 @@ const readers: Readonly<Record<FileKind, Reader>> = {
   docx: readDocx,
   doc: readDoc,
   rtf: readRtf,
+  ppt: readPpt,
   pptx: readPptx,
   xlsx: readXlsxFile,
   xls: readXlsFile,
@@ -133,6 +135,7 @@ const sentenceName: Readonly<Record<FileKind, string>> = {
   docx: "a Word document",
   doc: "an old Word document",
   rtf: "an RTF document",
+  ppt: "an old PowerPoint presentation",
   pptx: "a PowerPoint presentation",
   xlsx: "an Excel workbook",
   xls: "an Excel workbook",

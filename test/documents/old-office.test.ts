@@ -1,13 +1,14 @@
-// DOC, RTF and what stands beside them. report.doc was saved by LibreOffice from HTML: a heading, a paragraph, a list, a table whose first
+// DOC, PPT, RTF and what stands beside them. report.doc was saved by LibreOffice from HTML: a heading, a paragraph, a list, a table whose first
 // cell spans two rows, a last paragraph.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import test from "node:test";
 import { CFB } from "@e965/xlsx";
+import { AppError } from "../../src/base/errors.ts";
 import { type Document, segmentsOf } from "../../src/documents/document.ts";
 import { readDocument } from "../../src/documents/read.ts";
-import { makeZip } from "./fixtures.ts";
+import { makeZip, seeded } from "./fixtures.ts";
 
 const report = await readFile(path.join(import.meta.dirname, "old-office/report.doc"));
 const read = (name: string, bytes: Uint8Array | string): Promise<Document> =>
@@ -49,11 +50,85 @@ test("an encrypted DOC and one from before Word 97 are refused in words of their
   await assert.rejects(read("a.doc", word(0, 0xc1)), { code: "unreadable", message: /a\.doc is damaged/ });
 });
 
-test("PPT and OpenDocument are refused with the format to save as", async () => {
-  const slides = compound({ "PowerPoint Document": Buffer.alloc(4096) });
-  await assert.rejects(read("a.ppt", slides), { code: "unsupported", message: /PPT/, hint: /PPTX/ });
+/** A record of a PPT; one that holds records is marked so. */
+function record(type: number, content: Uint8Array | readonly Uint8Array[], instance = 0): Uint8Array {
+  const body = content instanceof Uint8Array ? content : Buffer.concat(content);
+  const head = Buffer.alloc(8);
+  head.writeUInt16LE((instance << 4) | (content instanceof Uint8Array ? 0 : 15), 0);
+  head.writeUInt16LE(type, 2);
+  head.writeUInt32LE(body.length, 4);
+  return Buffer.concat([head, body]);
+}
+
+const numbers = (...values: number[]): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer);
+const wide = (type: number, text: string): Uint8Array[] => [
+  record(0x0f9f, numbers(type)),
+  record(0x0fa0, Buffer.from(text, "utf16le")),
+];
+
+/** Two slides: a title from the outline, a text box and notes; a text in Latin letters. */
+function presentation({ token = 0xe391c05f } = {}): Uint8Array {
+  const slideAtom = (notes: number): Uint8Array => record(0x03ef, numbers(0, 0, 0, 0, notes, 0));
+  const box = (...atoms: Uint8Array[]): Uint8Array => record(0xf004, [record(0xf00d, atoms)]);
+  const persist = (part: number, id: number): Uint8Array => record(0x03f3, numbers(part, 0, 0, id, 0));
+  const parts = [
+    record(0x03e8, [
+      record(0x0ff0, [persist(2, 256), ...wide(0, "季度回顾"), persist(3, 257)]),
+      record(0x0ff0, [persist(4, 300)], 2),
+    ]),
+    record(0x03ee, [slideAtom(300), box(record(0x0f9e, numbers(0))), box(...wide(4, "要点一\r要点二\u000b换行"))]),
+    record(0x03ee, [slideAtom(0), box(record(0x0f9f, numbers(4)), record(0x0fa8, Buffer.from("Second")))]),
+    record(0x03f0, [record(0x03ef, numbers(0, 0, 0, 0, 0, 0)), box(...wide(2, "讲稿"))]),
+  ];
+  const offsets: number[] = [];
+  let at = 0;
+  for (const part of parts) {
+    offsets.push(at);
+    at += part.length;
+  }
+  const directory = record(0x1772, numbers((parts.length << 20) | 1, ...offsets));
+  const edit = record(0x0ff5, numbers(0, 0, 0, at, 1, 0, 0));
+  return compound({
+    "Current User": record(0x0ff6, numbers(0x14, token, at + directory.length, 0, 0)),
+    "PowerPoint Document": Buffer.concat([...parts, directory, edit]),
+  });
+}
+
+test("PPT: a page a slide, titles from the outline, text boxes, notes", async () => {
+  const document = await read("a.ppt", presentation());
+  assert.deepEqual(
+    document.pages.map((page) =>
+      page.segments.map((segment) => `${segment.kind} ${"text" in segment && segment.text}`),
+    ),
+    [["heading 季度回顾", "paragraph 要点一", "paragraph 要点二\n换行", "quote 讲稿"], ["paragraph Second"]],
+  );
+});
+
+test("an encrypted or damaged PPT, OpenDocument and Outlook's letters are refused in words of their own", async () => {
+  const locked = presentation({ token: 0xf3d1c4df });
+  await assert.rejects(read("a.ppt", locked), { code: "unsupported", message: /a\.ppt is encrypted/ });
+  const empty = compound({ "Current User": Buffer.alloc(64), "PowerPoint Document": Buffer.alloc(64) });
+  await assert.rejects(read("a.ppt", empty), { code: "unreadable", message: /a\.ppt is damaged/ });
   const odt = makeZip({ mimetype: "application/vnd.oasis.opendocument.text", "content.xml": "<x/>" });
   await assert.rejects(read("a.odt", odt), { code: "unsupported", message: /OpenDocument/, hint: /DOCX/ });
+  const letter = compound({ "__properties_version1.0": Buffer.alloc(64) });
+  await assert.rejects(read("a.msg", letter), { code: "unsupported", message: /Outlook/, hint: /EML/ });
+});
+
+test("damaged copies of a PPT end in a document or a clear refusal", async () => {
+  const random = seeded(7);
+  const good = presentation();
+  for (let run = 0; run < 80; run++) {
+    const bytes = Buffer.from(good);
+    for (let change = 0; change < 6; change++)
+      bytes[512 + Math.floor(random() * (bytes.length - 512))] = Math.floor(random() * 256);
+    await read("a.ppt", bytes).catch((error: unknown) => {
+      assert.ok(
+        error instanceof AppError && error.code !== "internal" && error.message.includes("a.ppt"),
+        String(error),
+      );
+    });
+  }
 });
 
 test("RTF: GBK by font, Unicode with its substitute, headings, tables; groups without text are left out", async () => {

@@ -1,10 +1,10 @@
 // Old Word files (DOC, Word 97 and later; WPS writes the same): the text in its pieces, paragraphs with their styles, tables. What the
 // format holds beside that (pictures, numbers that Word counts, text boxes) is named in warnings.
 // The format: https://learn.microsoft.com/openspecs/office_file_formats/ms-doc
-import { CFB } from "@e965/xlsx";
 import { AppError } from "../../base/errors.ts";
 import type { DraftSegment } from "../layout/runs.ts";
 import { type Draft, flowPage, type ReadContext } from "../reader.ts";
+import { CompoundFile } from "./compound.ts";
 import { paragraph } from "./html.ts";
 import { tableOfRows } from "./plain.ts";
 
@@ -26,8 +26,8 @@ interface Properties {
 const plain: Properties = { headingLevel: 0, isInTable: false, isRowEnd: false, isCounted: false };
 
 export async function readDoc(bytes: Uint8Array, { name, limits, signal, warn }: ReadContext): Promise<Draft> {
-  const container = CFB.read(bytes, { type: "buffer" }) as unknown;
-  const main = streamOf(container, "/WordDocument");
+  const file = new CompoundFile(bytes);
+  const main = file.stream("WordDocument");
   if (main.byteLength < 0x200 || main.getUint16(0, true) !== 0xa5ec) throw damaged(name);
   if (main.getUint16(2, true) < 0xc1)
     throw new AppError("unsupported", `${name} was written by Word 95 or older, which Quern does not read.`, {
@@ -39,7 +39,7 @@ export async function readDoc(bytes: Uint8Array, { name, limits, signal, warn }:
       hint: "Open it with its password and save it without one.",
       details: { needsPassword: true },
     });
-  const table = streamOf(container, flags & 0x0200 ? "/1Table" : "/0Table");
+  const table = file.stream(flags & 0x0200 ? "1Table" : "0Table");
   const letters = lettersOf(main, table, name);
   if (letters.length > limits.characters)
     throw new AppError("too_large", `${name} holds ${letters.length} characters; the limit is ${limits.characters}.`);
@@ -73,12 +73,6 @@ function damaged(name: string): AppError {
   return new AppError("unreadable", `${name} is damaged: Word's own structure is missing or broken.`, {
     hint: "Open it in Word or WPS and save it again.",
   });
-}
-
-function streamOf(container: unknown, path: string): DataView {
-  const content: unknown = CFB.find(container, path)?.content;
-  const bytes = Array.isArray(content) || content instanceof Uint8Array ? Uint8Array.from(content) : new Uint8Array();
-  return new DataView(bytes.buffer);
 }
 
 interface Letter {
