@@ -5,26 +5,24 @@ import { fileURLToPath } from "node:url";
 import OpenAI from "openai";
 import { silentLog } from "../../src/base/log.ts";
 import { openEngineClient } from "../../src/engine/client.ts";
+import type { EngineSettings } from "../../src/engine/open.ts";
 import { errorOf, openTestApp, type TestApp } from "./test-app.ts";
 
 const file = fileURLToPath(new URL("../../models/quern-mini/quern-mini-q4_k_m.gguf", import.meta.url));
 let served: TestApp;
+const settings: EngineSettings = {
+  engine: "scripted",
+  modelFile: "",
+  modelId: "scripted",
+  isDemonstration: false,
+  contextTokens: 2048,
+  parallel: 2,
+  queueLimit: 4,
+  kvType: "auto",
+  threads: 1,
+};
 before(async () => {
-  const engine = await openEngineClient(
-    {
-      engine: "scripted",
-      modelFile: "",
-      modelId: "scripted",
-      isDemonstration: false,
-      contextTokens: 2048,
-      parallel: 2,
-      queueLimit: 4,
-      kvType: "auto",
-      threads: 1,
-      embeddingFile: file,
-    },
-    { log: silentLog },
-  );
+  const engine = await openEngineClient({ ...settings, embeddingFile: file }, { log: silentLog });
   served = openTestApp({ engine, embedder: engine, checkHost: false });
 });
 after(() => served[Symbol.asyncDispose]());
@@ -122,4 +120,12 @@ test("without an embedding model the door says how to get one", async () => {
   const error = await errorOf(response);
   assert.deepEqual([response.status, error.code], [400, "unsupported"]);
   assert.match(error.hint ?? "", /--embedding-model/);
+});
+
+test("an engine without one says so; a file that is none keeps the engine from opening, by its name", async () => {
+  await using engine = await openEngineClient(settings, { log: silentLog });
+  await assert.rejects(engine.embed(["a"]), { code: "unsupported" });
+  const open = (embeddingFile: string) => openEngineClient({ ...settings, embeddingFile }, { log: silentLog });
+  await assert.rejects(open("/nowhere/none.gguf"), { code: "not_found", message: /none\.gguf/ });
+  await assert.rejects(open(fileURLToPath(import.meta.url)), { code: "unreadable", message: /embeddings\.test\.ts/ });
 });
