@@ -1,8 +1,9 @@
 // How many unsupported numbers reach the reader, over 200 seeded workbooks:
+//   node bench/analysis/narration.ts                  both engines
 //   node bench/analysis/narration.ts lying            the scripted engine that lies on purpose
 //   node bench/analysis/narration.ts mini             quern-mini through llama.cpp
 // How many and from which seed on may follow: `… mini 10 110`.
-// The delivered text is judged by independent-check.ts, against truth computed from the rows. Ends in one JSON line.
+// The delivered text is judged by independent-check.ts, against truth computed from the rows. Ends in one JSON line an engine.
 import { writeXlsx } from "hucre/xlsx";
 import { OpenWorkbook } from "../../src/analysis/analyse.ts";
 import { silentLog } from "../../src/base/log.ts";
@@ -74,21 +75,21 @@ export async function measureNarration(
   return figures;
 }
 
+async function measured(which: string, count: number, first: number): Promise<NarrationFigures> {
+  if (which === "lying") return measureNarration((seed) => openLyingEngine(seed), { count, closes: true, first });
+  if (which !== "mini") throw new RangeError(`no engine ${which}: lying, mini`);
+  const { openMini } = await import("./mini-engine.ts");
+  await using engine = await openMini(silentLog);
+  return await measureNarration(() => engine, { count, closes: false, first });
+}
+
 if (import.meta.main) {
-  const which = process.argv[2] ?? "lying";
-  const count = Number(process.argv[3] ?? 200);
-  const first = Number(process.argv[4] ?? 1);
-  const started = performance.now();
-  let figures: NarrationFigures;
-  if (which === "mini") {
-    const { openMini } = await import("./mini-engine.ts");
-    const engine = await openMini(silentLog);
-    figures = await measureNarration(() => engine, { count, closes: false, first });
-    await engine[Symbol.asyncDispose]();
-  } else figures = await measureNarration((seed) => openLyingEngine(seed), { count, closes: true, first });
-  const { examples, ...rest } = figures;
-  for (const example of examples) process.stdout.write(`${example}\n`);
-  process.stdout.write(
-    `${JSON.stringify({ bench: "analysis-narration", engine: which, ...rest, seconds: Math.round((performance.now() - started) / 100) / 10 })}\n`,
-  );
+  const [wanted, count = "200", first = "1"] = process.argv.slice(2);
+  for (const which of wanted === undefined ? ["lying", "mini"] : [wanted]) {
+    const started = performance.now();
+    const { examples, ...figures } = await measured(which, Number(count), Number(first));
+    for (const example of examples) process.stdout.write(`${example}\n`);
+    const seconds = Math.round((performance.now() - started) / 100) / 10;
+    process.stdout.write(`${JSON.stringify({ bench: "analysis-narration", engine: which, ...figures, seconds })}\n`);
+  }
 }

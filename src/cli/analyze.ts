@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Analysis } from "../analysis/analyse.ts";
 import { openTables } from "../analysis/open-tables.ts";
-import type { Aggregation, Comparison, Filter, PlanInput } from "../analysis/plan.ts";
+import type { Aggregation, Comparison, Filter, Order, PlanInput } from "../analysis/plan.ts";
 import { languageOf } from "../analysis/words.ts";
 import { AppError } from "../base/errors.ts";
 import { type DeliverableFormat, deliver, deliverableFormats } from "../deliverables/deliver.ts";
@@ -34,7 +34,7 @@ const formatOfEnding: Readonly<Record<string, DeliverableFormat>> = {
 export const analyze: Command = {
   about: "Compute an analysis of a workbook; the numbers come from code, the words from the model and are checked.",
   usage:
-    'FILE ["question"] [--metric NAME] [--filter NAME=VALUE]... [--by NAME]... [--compare 环比|同比|plan] [--aggregate sum|average|…] [--table NAME] [--language zh|en] [--no-model] [--json] [-o FILE]... [--as FORMAT]',
+    'FILE ["question"] [--metric NAME] [--filter NAME=VALUE]... [--by NAME]... [--compare 环比|同比|plan] [--aggregate sum|average|…] [--top N] [--order largest|smallest] [--table NAME] [--language zh|en] [--no-model] [--json] [-o FILE]... [--as FORMAT]',
   async run(context) {
     const { terminal } = context;
     const { values, words } = parseWords(context.args, {
@@ -43,6 +43,8 @@ export const analyze: Command = {
       "--by": "value",
       "--compare": "value",
       "--aggregate": "value",
+      "--top": "value",
+      "--order": "value",
       "--table": "value",
       "--language": "value",
       "--no-model": "switch",
@@ -119,10 +121,15 @@ function planOf(values: ReadonlyMap<string, readonly string[]>): PlanInput {
     return { column: text.slice(0, at), is: "in", values: text.slice(at + 1).split("|") };
   });
   const [metric, aggregation, breakdown] = [one("--metric"), one("--aggregate"), values.get("--by")];
+  const [top, order] = [one("--top"), one("--order")];
+  if (top !== undefined && !/^[1-9]\d?$/.test(top))
+    throw new AppError("bad_request", `--top ${top} is not a number from 1 to 99.`, { param: "--top" });
   return {
     ...(metric === undefined ? {} : { metric }),
-    // checkPlan refuses a name that is no aggregation.
+    // checkPlan refuses a name that is no aggregation or no order.
     ...(aggregation === undefined ? {} : { aggregation: aggregation as Aggregation }),
+    ...(top === undefined ? {} : { top: Number(top) }),
+    ...(order === undefined ? {} : { order: order as Order }),
     ...(filters.length === 0 ? {} : { filters }),
     ...(breakdown === undefined ? {} : { breakdown }),
     ...(comparison === undefined ? {} : { kind: "change", comparison }),
