@@ -7,12 +7,12 @@ import type { ChatMessage } from "../models/chat-template.ts";
 import { compute, type Result } from "./aggregate.ts";
 import { type BuildOptions, buildTables } from "./build-tables.ts";
 import { type Chart, type ChartKind, chartOf } from "./chart.ts";
-import type { CheckContext } from "./check-numbers.ts";
+import { checkContext } from "./check-context.ts";
 import { checkPlan } from "./check-plan.ts";
 import { unitOfPlan } from "./fact-writer.ts";
 import { type Fact, factsOf } from "./facts.ts";
 import { type NarrationReport, narrate, type Sentence } from "./narrate.ts";
-import { daysFromText, type Plan, type PlanInput } from "./plan.ts";
+import type { Plan, PlanInput } from "./plan.ts";
 import { mainMetric } from "./plan-defaults.ts";
 import { askForPlan } from "./plan-from-model.ts";
 import { notUnderstood, readQuestion } from "./plan-from-question.ts";
@@ -22,9 +22,10 @@ import { readWorkbookOffThread } from "./read-off-thread.ts";
 import { type RowTable, type Workbook, type WorkbookNote, workbookFromRows } from "./read-workbook.ts";
 import { type Reconciliation, reconcile } from "./reconcile.ts";
 import { Store } from "./store.ts";
-import { columnNamed, type Table } from "./table.ts";
-import { shifted, timeColumn, yearBefore } from "./time.ts";
-import { type Language, languageOf, type Words } from "./words.ts";
+import type { Table } from "./table.ts";
+import { summaryOf, type TableSummary } from "./table-summary.ts";
+import { timeColumn } from "./time.ts";
+import { type Language, languageOf } from "./words.ts";
 
 export interface WorkbookInput extends BuildOptions {
   name: string;
@@ -33,32 +34,6 @@ export interface WorkbookInput extends BuildOptions {
   tables?: readonly RowTable[];
   signal?: AbortSignal;
   onProgress?: (stage: "read" | "type" | "load" | "check", fraction: number) => void;
-}
-
-export interface ColumnSummary {
-  id: string;
-  name: string;
-  header: string;
-  /** Made by Quern from other columns, not read from one. */
-  isMade: boolean;
-  type: string;
-  role: string;
-  unit: string;
-  distinct: number;
-  missing: number;
-  decisions: readonly Words[];
-  /** The commonest few labels, for menus. */
-  labels: readonly string[];
-}
-
-export interface TableSummary {
-  id: string;
-  name: string;
-  sheet: string;
-  range: string;
-  records: number;
-  columns: readonly ColumnSummary[];
-  decisions: readonly Words[];
 }
 
 export interface AnalysisRequest {
@@ -299,73 +274,6 @@ function overview(table: Table): PlanInput {
     }
   }
   return table.columns.some((column) => column.role === "dimension") ? { kind: "ranking" } : { kind: "total" };
-}
-
-export function checkContext({
-  plan,
-  table,
-  facts,
-  result,
-}: {
-  plan: Plan;
-  table: Table;
-  facts: readonly Fact[];
-  result: Result;
-}): CheckContext {
-  const dimensions = table.columns.filter(
-    (column) => column.type === "text" && (column.role === "dimension" || plan.breakdown.includes(column.name)),
-  );
-  const filterValues = plan.filters.flatMap((filter) =>
-    "values" in filter && filter.is === "in" ? filter.values : [],
-  );
-  const column = plan.period === undefined ? undefined : columnNamed(table, plan.period.column);
-  const starts: number[] = [];
-  if (plan.period?.start !== undefined) {
-    const start = daysFromText(plan.period.start);
-    starts.push(
-      start,
-      plan.comparison === "year_ago" ? yearBefore(start, plan.period.grain) : shifted(start, plan.period.grain, -1),
-    );
-  }
-  starts.push(...facts.flatMap((fact) => fact.periods));
-  const change =
-    result.kind === "change" ? result.change : result.kind === "price_volume" ? result.split.change : undefined;
-  return {
-    facts,
-    names: [...table.columns.flatMap((one) => [one.name, one.header]), ...table.titles],
-    members: dimensions.flatMap((one) => one.labels.slice(0, 5000)),
-    wholeNames: filterValues,
-    periods: [...new Set(starts)].map((start) => ({
-      start,
-      grain: plan.period?.grain ?? "month",
-      hasYear: column?.hasYear ?? true,
-    })),
-    direction: change === undefined ? undefined : Math.sign(change),
-  };
-}
-
-export function summaryOf(table: Table): TableSummary {
-  return {
-    id: table.id,
-    name: table.name,
-    sheet: table.sheet,
-    range: table.range,
-    records: table.recordCount,
-    decisions: table.decisions,
-    columns: table.columns.map((column) => ({
-      id: column.id,
-      name: column.name,
-      header: column.header,
-      isMade: column.sheetColumn === undefined,
-      type: column.type,
-      role: column.role,
-      unit: column.unit.symbol,
-      distinct: column.labels.length,
-      missing: column.missingCount,
-      decisions: column.decisions,
-      labels: column.labels.slice(0, 200),
-    })),
-  };
 }
 
 /** One analysis of one file, from bytes to `done`. */
