@@ -47,7 +47,7 @@ async function read<T>(path: string): Promise<T> {
 
 async function newest(): Promise<{ conversation: ConversationHead; messages: WorkspaceMessage[] }> {
   const { conversations } = await read<{ conversations: ConversationHead[] }>("/workspace/conversations?limit=50");
-  const head = conversations.toSorted((a, b) => b.updatedAt - a.updatedAt)[0];
+  const head = conversations.toSorted((a, b) => b.createdAt - a.createdAt)[0];
   return read(`/workspace/conversations/${head?.id}`);
 }
 
@@ -195,9 +195,9 @@ for (const [locale, language] of [
         await over.getByRole("button", { name: t.summarise }).waitFor();
         faults.over = await faultsOf(page);
         await page.locator(".send[disabled]").waitFor();
-        await over.getByRole("button", { name: t.raiseContextPlain("4K").slice(0, -2) }).click();
+        await over.getByRole("button", { name: t.raiseContextPlain(`${before / 512}K`) }).click();
         await over.waitFor({ state: "hidden" });
-        assert.equal(service.engine.status().contextTokens, 4096);
+        assert.equal(service.engine.status().contextTokens, 2 * before);
         await page.locator(".send:not([disabled])").waitFor();
         await field.fill("");
       },
@@ -364,8 +364,13 @@ for (const [locale, language] of [
         "text/html": "<table><tr><td>a<td>b|c</tr><tr><td>1<td>2</tr></table>",
       });
       await holds(page, "| a | b\\|c |\n| --- | --- |\n| 1 | 2 |\n\n");
+      await field.fill("");
+      await field.pressSequentially("so: ");
+      await pasteInto(page, { "text/html": "<table><tr><td>a<td>b</tr><tr><td>1<td>2</tr></table>" });
+      await holds(page, "so: \n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n\n");
       await page.keyboard.press("Control+z");
-      await holds(page, "");
+      await holds(page, "so: ");
+      await field.fill("");
       await drop(page, "notes.txt", "dropped words");
       await page.locator(".composer .chip").getByText("notes.txt").waitFor();
       await ask(page, question);
@@ -392,7 +397,8 @@ for (const [locale, language] of [
 /** Waits until the message reads so. */
 async function holds(page: Page, text: string): Promise<void> {
   const field = page.locator(".composer textarea");
-  while ((await field.inputValue()) !== text) await page.waitForTimeout(20);
+  for (let tries = 0; tries < 250 && (await field.inputValue()) !== text; tries++) await page.waitForTimeout(20);
+  assert.equal(await field.inputValue(), text);
 }
 
 /** A file let go above the page. */

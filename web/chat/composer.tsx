@@ -112,8 +112,9 @@ export function Composer({
       void addFiles(files);
     } else if (table !== undefined && !isLongPaste(table)) {
       event.preventDefault();
-      // As typing would: undo takes it back.
-      document.execCommand("insertText", false, text === "" ? `${table}\n\n` : `\n\n${table}\n\n`);
+      const added = text === "" ? `${table}\n\n` : `\n\n${table}\n\n`;
+      // As typing would, so that undo takes it back; where the browser has no place for it, at the end.
+      if (!document.execCommand("insertText", false, added)) change({ text: `${text}${added}` });
     } else if (isLongPaste(words)) {
       event.preventDefault();
       const count = attachments.filter(({ isPasted }) => isPasted).length + 1;
