@@ -3,5 +3,6 @@
 #include "repack.cu"
 #include "gemv_w4a8.cu"
 #include "gemm_batch_w4a8.cu"
+#include "attention_decode.cu"
 #include "decode_layers.cu"
 #include "sample.cu"

@@ -1,0 +1,112 @@
+// What a block of decode_layers shares: slots for the weights and pages on their way, activations, tables.
+#pragma once
+#include "attention_pieces.cuh"
+
+#if HOPPER || !defined(__CUDA_ARCH__)
+
+struct LayerArgs {
+  const uint8_t* qkv;
+  const uint8_t* value;
+  const uint8_t* output;
+  const uint8_t* gate_up;
+  const uint8_t* down;
+  const float* attention_gain;
+  const float* q_gain;
+  const float* k_gain;
+  const float* feed_forward_gain;
+  uint8_t* pool;
+  unsigned long long types;          // bit 0: values are Q6, bit 1: down is Q6
+};
+
+// As many consumers as chains of attention: a warp has a page's keys and values in its four slots. More warps would not multiply faster (two per
+// scheduler keep it issuing) and would leave each too few registers.
+constexpr int kConsumers = kChains, kConsumerThreads = 32 * kConsumers;
+constexpr int kSlots = 4, kSlotBytes = kSegmentBytes<kQ4>;         // a segment of Q4, a unit of Q6, or half of a page's keys or values
+static_assert(kUnitBytes<kQ6> <= kSlotBytes && kPageBytes / 4 + 256 <= kSlotBytes, "slots hold every piece");
+constexpr int kPersistentBlock = kConsumerThreads + 32, kMostLayers = 36;
+// Where a step's time goes, for bench/cuda/profile.ts: a build with QUERN_NVCC_FLAGS=-DTRACE_CLOCKS notes one block's clocks.
+#ifdef TRACE_CLOCKS
+#define MARK(place) do { if (args.trace && blockIdx.x == gridDim.x - 3 && threadIdx.x == 0) args.trace[(index * 4 + step) * 8 + place] = clock64(); } while (0)
+#else
+#define MARK(place)
+#endif
+
+/// Barrier of the consumers; the producer takes no part.
+__device__ __forceinline__ void consumers_sync() { asm volatile("bar.sync 1, %0;" ::"n"(kConsumerThreads) : "memory"); }
+__device__ __forceinline__ void barrier_arrive(uint64_t* bar) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(bar)) : "memory");
+}
+__device__ __forceinline__ void barrier_expect(uint64_t* bar, uint32_t bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(bar)), "r"(bytes) : "memory");
+}
+__device__ __forceinline__ void copy_to(void* shared, const void* global, uint32_t bytes, uint64_t* bar) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(shared)),
+               "l"(__cvta_generic_to_global(global)), "r"(bytes), "r"(shared_address(bar))
+               : "memory");
+}
+
+/// Everything the block shares. Its address is a constant, so nothing of it needs a register for long: what spills to local memory here costs a
+/// trip to level 2 each time, since shared memory leaves level 1 almost nothing.
+struct Slot { __align__(128) uint8_t bytes[kSlotBytes]; };
+
+/// A block's share of one kind of matrix. Segment i of the share is segment (start + i) % segments of its row.
+struct Share {
+  int from_a, count_a, from_b, count, start, segments;
+  int tile_a, tiles_a, tile_b, tiles;
+};
+
+struct Block {
+  Slot slots[kConsumers][kSlots];
+  __align__(16) int8_t xq[kFeedForward];
+  __align__(16) float2 xs[kFeedForward / 32];
+  __align__(16) float residual[kHidden];
+  AttentionShared attention;
+  HeadTurn turns[32];
+  // What all layers need is fetched once: a pointer that has to come from level 2 first costs every step a microsecond.
+  LayerArgs layers[kMostLayers];
+  Context context;
+  Share shares[6];
+  uint64_t full[kConsumers][kSlots], empty[kConsumers][kSlots];
+  float scratch[kBlock / 32];
+  uint8_t has_second_plane[3][kHidden / 16];                         // row tiles of the output and the two kinds of down
+  __align__(16) float results[];                                     // [segments of the block][16]
+};
+static_assert(sizeof(Block) <= kConsumers * kSlots * kSlotBytes + kFeedForward * 5 / 4 + 4 * kHidden + 36 * 1024, "persistentSharedBytes counts on it");
+
+/// The producer's lane for a warp: waits for room for that warp's n-th piece and asks for it.
+__device__ __forceinline__ void fetch(Block& s, int warp, int& n, const uint8_t* from, int bytes, const uint8_t* more = nullptr, int more_bytes = 0) {
+  const int slot = n % kSlots;
+  uint64_t* full = &s.full[warp][slot];
+  uint8_t* to = s.slots[warp][slot].bytes;
+  if (n >= kSlots) barrier_wait(&s.empty[warp][slot], (n / kSlots - 1) & 1);
+  barrier_expect(full, bytes + more_bytes);
+  copy_to(to, from, bytes, full);
+  if (more_bytes) copy_to(to + bytes, more, more_bytes, full);
+  n++;
+}
+/// A consumer warp: its n-th piece, when it is there.
+__device__ __forceinline__ const uint8_t* piece(Block& s, int warp, int n) {
+  barrier_wait(&s.full[warp][n % kSlots], (n / kSlots) & 1);
+  return s.slots[warp][n % kSlots].bytes;
+}
+__device__ __forceinline__ void release(Block& s, int warp, int lane, int& n) {
+  __syncwarp();
+  if (lane == 0) barrier_arrive(&s.empty[warp][n % kSlots]);
+  n++;
+}
+
+__device__ __forceinline__ Share share_of(int4 range, int segments) {
+  Share s;
+  s.from_a = range.x;
+  s.count_a = range.y - range.x;
+  s.from_b = range.z;
+  s.count = s.count_a + range.w - range.z;
+  s.segments = segments;
+  s.start = s.count_a > 0 ? range.x % segments : 0;
+  s.tile_a = range.x / segments;
+  s.tiles_a = s.count_a > 0 ? (range.y - 1) / segments - s.tile_a + 1 : 0;
+  s.tile_b = range.z / segments;
+  s.tiles = s.tiles_a + (range.w > range.z ? (range.w - 1) / segments - s.tile_b + 1 : 0);
+  return s;
+}
+#endif
