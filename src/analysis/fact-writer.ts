@@ -1,7 +1,7 @@
 // What every fact is written with: numbers in the metric's unit together with their role, the words for the subject, and the formula.
 import type { Citations, CitedCells } from "./cells.ts";
 import type { FactNumber, Role } from "./facts.ts";
-import { formatNumber, formatPercent, formatQuantity } from "./format-number.ts";
+import { formatNumber, formatPercent, formatQuantity, roundTo } from "./format-number.ts";
 import type { Plan } from "./plan.ts";
 import { comparedPeriods, filterWords, metricWords } from "./plan-in-words.ts";
 import { columnNamed, type Table } from "./table.ts";
@@ -38,7 +38,8 @@ export class FactWriter {
   quantity(role: Role, value: number, isSigned = false): FactNumber {
     // The difference of two percentages is in percentage points, not in percent.
     if (this.unit.kind === "percent" && (role === "change" || role === "part")) {
-      const points = formatNumber(value, { unit: "points", decimals: 1, isSigned });
+      const decimals = roundTo(value * 100, 1) % 1 === 0 ? 0 : 1;
+      const points = formatNumber(value, { unit: "points", decimals, isSigned });
       return {
         role,
         value,
@@ -47,6 +48,12 @@ export class FactWriter {
       };
     }
     return { role, value, unit: this.unit, text: formatQuantity(value, this.unit, this.language, isSigned) };
+  }
+
+  /** How far a value moved: as a rate, or in percentage points where the values are percentages themselves. */
+  move(from: number, to: number, rate: number | undefined): FactNumber | undefined {
+    if (this.unit.kind === "percent") return this.quantity("change", to - from, true);
+    return rate === undefined ? undefined : this.percent("rate", rate, true);
   }
 
   percent(role: Role, value: number, isSigned = false): FactNumber {

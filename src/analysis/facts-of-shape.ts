@@ -16,7 +16,7 @@ export function trendDrafts(result: Result & { kind: "trend" }, context: FactCon
   const [firstValue, lastValue, highValue, lowValue] = [first, last, highest, lowest].map((point) =>
     writer.quantity("other", point.value),
   );
-  const change = growth === undefined ? undefined : writer.percent("rate", growth, true);
+  const change = writer.move(first.value, last.value, growth);
   const periods = result.points.map((point) => point.start);
   const verb =
     result.shape.direction === "flat"
@@ -52,8 +52,12 @@ export function trendDrafts(result: Result & { kind: "trend" }, context: FactCon
     if (!Number.isNaN(layer.values[0]) && !Number.isNaN(layer.values.at(-1)))
       drafts.push(layerDraft(layer, { first, last, name, context, points: result.points }));
   const latest = result.points.at(-1);
-  if (latest?.growth !== undefined && result.points.length > 2) {
-    const recent = writer.percent("rate", latest.growth, true);
+  const beforeLatest = result.points.at(-2);
+  const recent =
+    latest?.growth === undefined || beforeLatest === undefined
+      ? undefined
+      : writer.move(beforeLatest.value, latest.value, latest.growth);
+  if (latest !== undefined && recent !== undefined && result.points.length > 2) {
     drafts.push({
       subject: "",
       sentence: writer.say(
@@ -106,7 +110,7 @@ function layerDraft(
   const member = label === "" ? otherLabel(writer.language, memberCount) : label;
   const [from, to] = [values[0] ?? 0, values.at(-1) ?? 0].map((value) => writer.quantity("other", value));
   const [before, now] = [values[0] ?? 0, values.at(-1) ?? 0];
-  const rate = before > 0 ? writer.percent("rate", (now - before) / before, true) : undefined;
+  const rate = writer.move(before, now, before > 0 ? (now - before) / before : undefined);
   const pace = rate === undefined ? "" : rate.text.replace(/^[+-]/, "");
   const verb =
     now === before

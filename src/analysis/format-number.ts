@@ -68,7 +68,8 @@ function inMagnitude(base: number, unit: Unit, language: Language): { amount: nu
     return { amount: base / unit.scale, magnitude: "" };
   if (language === "zh") {
     if (base >= 99_995_000) return { amount: base / 1e8, magnitude: "亿" };
-    if (base >= 100_000) return { amount: base / 1e4, magnitude: "万" };
+    // A column in 万元 keeps its 万 for small values too.
+    if (base >= (unit.scale >= 1e4 ? 1000 : 100_000)) return { amount: base / 1e4, magnitude: "万" };
     return { amount: base, magnitude: "" };
   }
   if (base >= 999_950_000) return { amount: base / 1e9, magnitude: " billion" };

@@ -61,6 +61,13 @@ export function readQuestion(question: string, table: Table, previous?: Plan): Q
 function spokenIn(rest: Remaining, table: Table, question: string): Spoken {
   const limits = takeLimits(rest, table);
   const members = takeMembers(rest, table);
+  // A column called 完成率 or 同比 is that column, not a wish for a comparison.
+  const named = takeColumns(
+    rest,
+    metricsOf(table).filter(
+      ({ name, isPlan }) => !isPlan && comparisonWords.some(([, words]) => name.match(words) !== null),
+    ),
+  );
   const comparison = comparisonWords.find(([, pattern]) => rest.take(pattern).length > 0)?.[0];
   const counted = takeCounted(rest, table);
   const aggregation = takeAggregation(rest);
@@ -72,7 +79,7 @@ function spokenIn(rest: Remaining, table: Table, question: string): Spoken {
   const isSmallest = rest.take(smallestWords).length > 0;
   const isLargest = rest.take(largestWords).length > 0;
   const isContrast = rest.take(contrastWords).length > 0 || isEither;
-  const metrics = takeColumns(rest, metricsOf(table));
+  const metrics = [...named, ...takeColumns(rest, metricsOf(table))];
   const dimensions = takeColumns(
     rest,
     table.columns.filter((column) => column.role === "dimension" || column.role === "id"),

@@ -69,7 +69,7 @@ export const comparisonWords: readonly (readonly [Comparison, RegExp])[] = [
   ],
   [
     "plan",
-    /(与|和|对比|相比|比|较)?(计划|目标|预算)(对比|相比|完成率?|达成率?|差异|差距|差多少)?|完成率|达成率|(vs\.?|versus|against|compared (to|with)|below|above) (the )?(plan|target|budget)|(plan|target|budget) (variance|attainment)/giu,
+    /(与|和|对比|相比|比|较)?(计划|目标|预算)(对比|相比|完成率?|达成率?|差异|差距|差多少)?|完成率|达成率|完成(情况|度|进度)|(vs\.?|versus|against|compared (to|with)|below|above) (the )?(plan|target|budget)|(plan|target|budget) (variance|attainment)/giu,
   ],
   [
     "previous",

@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import iconv from "iconv-lite";
+import { OpenWorkbook } from "../../src/analysis/analyse.ts";
 import { decimalMark, parseNumber } from "../../src/analysis/parse-number.ts";
 import { checkQuality } from "../../src/analysis/quality.ts";
 import { Store } from "../../src/analysis/store.ts";
+import { collect } from "./collect.ts";
 import { column, csvTable, shown, tableOf } from "./workbooks.ts";
 
 test("negative in brackets inside and outside the currency, 元 and 万元 mixed", async () => {
@@ -181,4 +183,46 @@ test("a price for each piece is a price: averaged, not added up", async () => {
     ],
   });
   assert.deepEqual([column(table, "成本").unit.symbol, column(table, "成本").role], ["元/台", "ratio"]);
+});
+
+test("a rate moves in percentage points, and a column in 万元 keeps its 万", async () => {
+  using workbook = await OpenWorkbook.open({
+    name: "b",
+    tables: [
+      {
+        name: "b",
+        rows: [
+          ["月份", "区域", "毛利率", "利润（万元）"],
+          ["2025-06", "华东", "20%", -30],
+          ["2025-07", "华东", "24%", -5],
+          ["2025-06", "华南", "10%", 50],
+          ["2025-07", "华南", "8%", 60],
+        ],
+      },
+    ],
+  });
+  const text = async (question: string): Promise<string> =>
+    (await collect(workbook.analyse({ question, language: "zh" }))).text.join("");
+  assert.match(await text("毛利率趋势"), /毛利率的平均值上升1个百分点，从15%到16%/);
+  assert.match(await text("毛利率环比"), /华东贡献2个百分点/);
+  assert.match(await text("7月各区域利润"), /华东为-5万元/);
+});
+
+test("a column called 完成率 is asked for by its name; without one it is a comparison with plan", async () => {
+  const rows = [
+    ["区域", "计划", "实际", "完成率"],
+    ["华东", 100, 90, "90%"],
+    ["华南", 50, 60, "120%"],
+  ];
+  const planOf = async (question: string, table: (string | number)[][]) => {
+    using workbook = await OpenWorkbook.open({ name: "b", tables: [{ name: "b", rows: table }] });
+    return (await collect(workbook.analyse({ question, language: "zh" }))).analysis.plan;
+  };
+  const named = await planOf("完成率最低的区域", rows);
+  assert.deepEqual([named.kind, named.metric, named.order], ["ranking", "完成率", "smallest"]);
+  const compared = await planOf(
+    "各区域完成率",
+    rows.map((row) => row.slice(0, 3)),
+  );
+  assert.deepEqual([compared.kind, compared.comparison, compared.planMetric], ["change", "plan", "计划"]);
 });
