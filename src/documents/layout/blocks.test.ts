@@ -88,6 +88,11 @@ test("the lines of a form and the clauses of a contract stay apart, a clause's s
   assert.deepEqual(found, [...lines.slice(0, 4), `${lines[4]}${lines[5]}`, lines[6]]);
 });
 
+test("a line of prose that begins like a clause does not begin one", () => {
+  const lines = ["乙方逾期交货的应当按照本合同", "第三条的规定向甲方支付违约金"];
+  assert.deepEqual(segments(lines.map((line, index) => run(line, 60, 100 + index * 16))).map(text), [lines.join("")]);
+});
+
 test("a line that ends before the margin although the next word would have fitted ends its paragraph", () => {
   const found = segments([
     run("这一行写到了右边的页边所以后面还有一行", 60, 100),

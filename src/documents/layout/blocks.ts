@@ -133,11 +133,14 @@ function startsBlock(line: Line, before: Line, { usualStep, left, right, hasMarg
   if (isProgram) return step > Math.max(usualStep, size * 1.1) * 3.2;
   if (step > Math.max(usualStep, size * 1.1) * 1.3) return true;
   const text = textOf(line);
-  if (markerOf(text) || noteMarkerOf(line, text) || isClause(text)) return true;
+  if (markerOf(text) || noteMarkerOf(line, text)) return true;
   const endedEarly = before.right < right - size * 2.5;
+  const endsSentence = /[。．.!?！？：:；;]["”’』」）)]?$/.test(textOf(before));
+  // "按照本合同 / 第三条的规定": a line of prose may begin like a clause.
+  if (isClause(text) && (endedEarly || endsSentence || /^第\S{2,6}\s/.test(text))) return true;
   if (isField(text) && (endedEarly || isField(textOf(before)))) return true;
   if (hasMargin && before.right + firstWordWidth(line) < right - size * 1.5) return true;
-  if (endedEarly && /[。．.!?！？：:；;]["”’』」）)]?$/.test(textOf(before))) return true;
+  if (endedEarly && endsSentence) return true;
   // First line indented, as in books: this line stands right of the block's margin and the one before reached the edge or ended early.
   const margin = markerOf(textOf(first)) ? before.left : left;
   const isIndented = line.left - margin > size * 1.2 && line.left - margin < size * 6;
