@@ -101,10 +101,17 @@ interface Fault {
   nodes: { html: string; failureSummary: string }[];
 }
 
-/** Serious faults of accessibility on what is shown. */
+/** Serious faults of accessibility on what is shown. A fault is looked at twice: what is just fading in or out is none. */
 export async function faultsOf(page: Page): Promise<string[]> {
   // evaluate() runs past the page's Content-Security-Policy; the policy itself stays as it is.
   if (!(await page.evaluate("'axe' in globalThis"))) await page.evaluate(`${axe}; undefined`);
+  const first = await seriousFaults(page);
+  if (first.length === 0) return first;
+  await page.waitForTimeout(1000);
+  return seriousFaults(page);
+}
+
+async function seriousFaults(page: Page): Promise<string[]> {
   const { violations } = (await page.evaluate('axe.run({ resultTypes: ["violations"] })')) as { violations: Fault[] };
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
