@@ -93,7 +93,7 @@ export async function readDocument(source: ReadSource, options: ReadOptions = {}
     name,
     limits,
     signal,
-    progress: options.onProgress ?? (() => undefined),
+    progress: forwardOnly(options.onProgress),
     warn: (warning) => warnings.push(warning),
     ...(options.password === undefined ? {} : { password: options.password }),
   };
@@ -128,6 +128,16 @@ export async function readDocument(source: ReadSource, options: ReadOptions = {}
   for (const page of pages)
     if (page.source === "ocr" && page.confidence < lowConfidence) warnings.push(doubtful(name, page));
   return document;
+}
+
+/** Pages are read side by side; who watches sees the count go up only. */
+function forwardOnly(report: ReadOptions["onProgress"]): ReadContext["progress"] {
+  let furthest = 0;
+  return (progress) => {
+    if (progress.page < furthest) return;
+    furthest = progress.page;
+    report?.(progress);
+  };
 }
 
 const sentenceName: Readonly<Record<FileKind, string>> = {

@@ -123,6 +123,21 @@ test("a noisy scan that lies on its side, askew, inside a PDF is turned, levelle
   assert.ok((document.pages[0]?.turnedBy ?? 0) % 180 === 90);
 });
 
+test("the progress of a scanned document only goes up, although its pages are read side by side", async () => {
+  const bytes = await image("scan-on-its-side.jpg");
+  const { width, height } = await sharp(bytes).metadata();
+  const page = { jpeg: { bytes, width, height } };
+  const pages: number[] = [];
+  const onProgress = (progress: { page: number }): number => pages.push(progress.page);
+  const document = await readDocument({ bytes: makePdf([page, page]) }, { name: "scan.pdf", onProgress });
+  assert.equal(new Set(document.pages.map((each) => each.segments.length)).size, 1);
+  assert.deepEqual(
+    pages,
+    pages.toSorted((a, b) => a - b),
+  );
+  assert.equal(pages.at(-1), 2);
+});
+
 test("a document is read in a process of its own, once, and kept by its content", async () => {
   const folder = path.join(tmpdir(), `quern-cache-${process.pid}`);
   try {
