@@ -1,6 +1,6 @@
 // Documents in the workspace's conversations: read like file parts of any client, kept with the answer, carried by export and import.
 import assert from "node:assert/strict";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import test from "node:test";
@@ -10,6 +10,7 @@ import type { AnswerUpdateBody, BudgetBody, WorkspaceMessage } from "../../src/s
 import { OfficeDoor } from "../../src/server/office/office-door.ts";
 import { openWorkspaceDoor } from "../../src/server/workspace/workspace-door.ts";
 import { openTestApp, sseEvents, until } from "../api/test-app.ts";
+import { encryptedPdf } from "../documents/encrypted-pdf.ts";
 
 test("a question with a document: read, answered, cited, exported and brought in again", async () => {
   const prompts: string[] = [];
@@ -142,3 +143,46 @@ test("a long document is summarised as the answer's first part: told section by 
 
 const aborted = (signal: AbortSignal | undefined): Promise<void> =>
   new Promise((resolve) => signal?.addEventListener("abort", () => resolve(), { once: true }));
+
+test("the password of a document opens it for the answers, and is written nowhere", async () => {
+  const prompts: string[] = [];
+  const engine = openScriptedEngine({
+    answer: (_request, prompt) => {
+      prompts.push(prompt);
+      return "Secret [p. 1].";
+    },
+  });
+  const dataFolder = mkdtempSync(path.join(os.tmpdir(), "quern-password-"));
+  await using workspace = openWorkspaceDoor({ engine, log: silentLog, dataFolder, hub: "", gpu: "none" });
+  await using office = new OfficeDoor({ files: workspace.workspace.files, dataFolder });
+  await using served = openTestApp({ engine, workspace, office, checkHost: false });
+  const { id } = workspace.workspace.files.add(Buffer.from(encryptedPdf), {
+    name: "secret.pdf",
+    mediaType: "application/pdf",
+  });
+  const { conversation } = (await (await served.post("/workspace/conversations", {})).json()) as {
+    conversation: { id: string };
+  };
+  const ask = async (attachments: unknown[]): Promise<void> => {
+    const asked = await served.post(`/workspace/conversations/${conversation.id}/messages`, {
+      ...{ text: "What does it say?", attachments, answer: {} },
+    });
+    assert.equal(asked.status, 201, await asked.clone().text());
+    const { answer } = (await asked.json()) as { answer: WorkspaceMessage };
+    await (await served.app.request(`/workspace/messages/${answer.id}/events`)).text();
+  };
+  await ask([{ id, document: { kind: "pdf", pages: 1, tokens: 3, password: "geheim" } }]);
+  assert.match(prompts.at(-1) ?? "", /Secret text/);
+  await ask([]);
+  assert.match(prompts.at(-1) ?? "", /Secret text/, "known for the questions that follow");
+  const told = [
+    `/workspace/conversations/${conversation.id}/messages`,
+    `/workspace/conversations/${conversation.id}/export?format=json`,
+  ];
+  for (const address of told) assert.doesNotMatch(await (await served.app.request(address)).text(), /geheim/, address);
+  for (const file of readdirSync(dataFolder, { recursive: true, withFileTypes: true })) {
+    if (!file.isFile()) continue;
+    const bytes = readFileSync(path.join(file.parentPath, file.name));
+    assert.equal(bytes.includes("geheim"), false, `${file.name} holds the password`);
+  }
+});

@@ -9,6 +9,7 @@ import { shortCount } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
 import { useOfficeStrings } from "../use-office-strings.ts";
 import { closestSegment } from "./closest-segment.ts";
+import { passwordFor } from "./file-passwords.ts";
 import { pagePicture, readFile } from "./office-api.ts";
 import { lowConfidence, type OfficeView, officeView } from "./office-view.ts";
 import { SegmentView } from "./segment-view.tsx";
@@ -19,7 +20,7 @@ export function DocumentPane({ view }: { view: Extract<OfficeView, { kind: "docu
   const t = useOfficeStrings();
   const common = useStrings();
   const { file, onEdits } = view;
-  const { password } = file.document;
+  const password = file.document.password ?? passwordFor(file.fileId);
   const [pristine, setPristine] = useState<DocumentBody>();
   const [trouble, setTrouble] = useState<string>();
   const [number, setNumber] = useState(view.page);

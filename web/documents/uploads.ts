@@ -3,6 +3,7 @@
 import type { AttachedDocument } from "../../src/server/api-types.ts";
 import { ApiError, fetchStatus } from "../api.ts";
 import { Signal } from "../signal.ts";
+import { keepPassword } from "./file-passwords.ts";
 import { readFile, uploadFile } from "./office-api.ts";
 import { lowConfidence } from "./office-view.ts";
 
@@ -84,6 +85,7 @@ export class Upload {
             this.state.value = { phase: "reading", page, pages, isRecognising: step === "recognising" };
           },
         });
+        if (password !== undefined) keepPassword(id, password);
         return {
           id,
           name: filename,

@@ -12,6 +12,7 @@ import { toText } from "../body.ts";
 import { type ParseOptions, parseChatRequest } from "../chat.ts";
 import { Fields, given } from "../fields.ts";
 import type { FileUse } from "../office/file-draft.ts";
+import { withPassword } from "./file-passwords.ts";
 import type { MessageDetails } from "./wire.ts";
 
 export interface Turn {
@@ -95,7 +96,9 @@ export function fileOverflowOf(branch: readonly Message[]): MessageDetails["file
 function partsOf(workspace: Workspace, message: Message): string | ContentPart[] {
   const { attachments = [] } = message.details as MessageDetails;
   const text = contentOf(workspace, message);
-  const files = attachments.flatMap(({ id, document }) => (document ? [filePart(id, document)] : []));
+  const files = attachments.flatMap(({ id, document }) =>
+    document ? [filePart(id, withPassword(workspace, id, document))] : [],
+  );
   return files.length === 0 ? text : [...files, { type: "text", text }];
 }
 

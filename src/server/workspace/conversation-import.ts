@@ -6,6 +6,7 @@ import type { AttachedDocument, ConversationSettings } from "../api-types.ts";
 import { refuse } from "../errors.ts";
 import { Fields, given } from "../fields.ts";
 import { fileFormat, fileVersion } from "./conversation-export.ts";
+import { withoutPassword } from "./file-passwords.ts";
 import type { MessageDetails } from "./wire.ts";
 import { asActor, type WorkspaceHandler } from "./workspace-door.ts";
 import { fieldsOf, lineCountOf, parseDocument, parseId, parseSettings } from "./workspace-fields.ts";
@@ -91,7 +92,7 @@ function parseMessage(fields: Fields): IncomingMessage {
     const document = parseDocument(attachment.object("document"));
     if (document) {
       const bytes = Buffer.from(attachment.required("data", attachment.string("data")), "base64");
-      return { name, bytes, lineCount: 0, isPasted: false, document };
+      return { name, bytes, lineCount: 0, isPasted: false, document: withoutPassword(document) };
     }
     const text = attachment.required("text", attachment.string("text"));
     const isPasted = attachment.boolean("isPasted") ?? false;

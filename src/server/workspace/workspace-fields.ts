@@ -7,6 +7,7 @@ import type { AttachedDocument, AttachmentHead, ConversationSettings } from "../
 import { parseJsonFields } from "../body.ts";
 import { refuse } from "../errors.ts";
 import { Fields, given } from "../fields.ts";
+import { rememberPassword, withoutPassword } from "./file-passwords.ts";
 
 const idPattern = /^[\w-]{8,64}$/;
 const temperatureChoices = ["auto", "precise", "balanced", "creative", "custom"] as const;
@@ -71,7 +72,9 @@ export function parseAttachments(fields: Fields): ((workspace: Workspace) => Att
       const fileId = attachment.required("id", attachment.string("id"));
       return (workspace) => {
         const file = workspace.files.get(fileId);
-        return { id: fileId, name: name ?? file.name, bytes: file.bytes, lineCount: 0, isPasted: false, document };
+        rememberPassword(workspace, fileId, document);
+        const head = { id: fileId, name: name ?? file.name, bytes: file.bytes, lineCount: 0, isPasted: false };
+        return { ...head, document: withoutPassword(document) };
       };
     }
     if (text === undefined) {
