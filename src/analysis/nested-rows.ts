@@ -85,6 +85,9 @@ function isSumOf(grid: Grid, row: number, children: readonly number[], region: R
   return sums > 0;
 }
 
+/** "一、", "(二)", "3." before a heading. */
+export const numbering = /^(?:第?[一二三四五六七八九十]+[章节、.．]|[(（][一二三四五六七八九十\d]+[)）]|\d+[、.．])\s*/;
+
 const mayHoldSections = (grid: Grid, region: Region, rows: readonly number[]): boolean =>
   width(region) >= 3 && rows[0] !== undefined && isLone(grid, rows[0], region);
 
@@ -103,5 +106,7 @@ function sectionsOf(grid: Grid, region: Region, rows: readonly number[]): number
     if (next === undefined || isLone(grid, next, region) || isBlank(grid, next, region.startColumn)) return [];
     lone.push(row);
   }
-  return lone.length >= 2 ? lone : [];
+  // Unnumbered, they are headings only if each stands over some records: a product without figures is none.
+  const areNumbered = lone.every((row) => numbering.test(textAt(grid, row, region.startColumn).trim()));
+  return lone.length >= 2 && (areNumbered || rows.length - lone.length >= 2 * lone.length) ? lone : [];
 }

@@ -1,10 +1,10 @@
-// Headings between the records ("一、手机", then its products), and groups that stand above their members with the sum of them, as a column of their own, so that one can ask for the parts they name.
+// Headings between the records ("一、手机", then its products), and groups that stand above their members with the sum of them, as a
+// column of their own, so that one can ask for the parts they name.
 import type { TableLayout } from "./detect-tables.ts";
 import type { Grid } from "./grid.ts";
+import { numbering } from "./nested-rows.ts";
 import type { Column } from "./table.ts";
 import { plainUnit } from "./unit.ts";
-
-const numbering = /^(?:第?[一二三四五六七八九十]+[章节、.．]|[(（][一二三四五六七八九十\d]+[)）]|\d+[、.．])\s*/;
 
 /** Undefined where the layout has no headings, or not every record stands below one. */
 export function sectionColumn(

@@ -8,7 +8,7 @@ import { docxBytes } from "./docx.ts";
 import { markdownText } from "./markdown.ts";
 import { outlineText } from "./outline.ts";
 import { pptxBytes } from "./pptx.ts";
-import { type Report, reportOf, reportOfMarkdown } from "./report.ts";
+import { type Report, reportOf, reportOfMarkdown, type TableWidth } from "./report.ts";
 import { shortPost } from "./short-post.ts";
 import { wechatHtml } from "./wechat.ts";
 import { xlsxBytes } from "./xlsx.ts";
@@ -38,6 +38,8 @@ const kinds: Record<DeliverableFormat, readonly [extension: string, mediaType: s
   csv: ["csv", "text/csv; charset=utf-8"],
 };
 
+const widths: Partial<Record<DeliverableFormat, TableWidth>> = { csv: "sheet", wechat: "phone" };
+
 /** Makes one file. `limit` is the most characters of a short post. Throws AppError `bad_request` when the source cannot become it. */
 export async function deliver(
   source: DeliverableSource,
@@ -51,7 +53,7 @@ export async function deliver(
     });
   const report =
     "analysis" in source
-      ? reportOf(source.analysis, { isForPaper: format !== "csv" })
+      ? reportOf(source.analysis, { width: widths[format] ?? "page" })
       : reportOfMarkdown(source.markdown, source);
   if (report.sections.length === 0)
     throw new AppError("bad_request", "There is nothing to make a file of.", {

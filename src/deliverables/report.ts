@@ -45,11 +45,11 @@ export function headingOf(name: keyof typeof heads, language: Language): string 
   return heads[name][language];
 }
 
-export function reportOf(analysis: Analysis, { isForPaper = true }: { isForPaper?: boolean } = {}): Report {
+export function reportOf(analysis: Analysis, { width = "page" }: { width?: TableWidth } = {}): Report {
   const { language, sentences, findings, facts } = analysis;
   const zh = language === "zh";
   const texts = sentences.map(({ text }) => text);
-  const table = memberTable(analysis, { isForPaper });
+  const table = memberTable(analysis, { width });
   const pulls = facts
     .filter((fact) => fact.subject !== "" && fact.numbers.some(({ role, value }) => role === "part" && value < 0))
     .map((fact) => fact.sentence);
@@ -107,18 +107,22 @@ export function reportOf(analysis: Analysis, { isForPaper = true }: { isForPaper
   };
 }
 
+/** Where a table is to stand. */
+export type TableWidth = "sheet" | "page" | "phone";
+
 /**
- * The members as a table of numbers; undefined where a result has none. On paper a table of two dimensions is written in the unit of its
- * chart (万元, million), or its numbers would not fit their columns; sheets keep every digit.
+ * The members as a table of numbers; undefined where a result has none. Sheets keep every digit; what would not fit its columns, a table of
+ * two dimensions on a page and any table on a phone, is written in the unit of its chart (万元, million).
  */
 export function memberTable(
   { result, plan, language, charts, table }: Analysis,
-  { isForPaper = false }: { isForPaper?: boolean } = {},
+  { width = "sheet" }: { width?: TableWidth } = {},
 ): ReportTable | undefined {
   const zh = language === "zh";
   const [chart] = charts;
   const hasLayers = (result.kind === "ranking" || result.kind === "trend") && result.layers !== undefined;
-  const isScaled = isForPaper && hasLayers && chart !== undefined && chart.divisor > 0 && !chart.isPercent;
+  const isTight = width === "phone" || (width === "page" && hasLayers);
+  const isScaled = isTight && chart !== undefined && chart.divisor > 0 && !chart.isPercent;
   const scale = isScaled ? chart : undefined;
   const own = plan.aggregation === "count" ? "" : (table.columns.find(({ name }) => name === plan.metric)?.unit ?? "");
   const symbol = scale?.unit ?? own;

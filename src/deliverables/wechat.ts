@@ -45,6 +45,15 @@ function tableHtml({ header, rows }: ReportTable): string {
   return `<table style="width:100%;border-collapse:collapse;margin:0 0 16px;"><tbody><tr>${header.map((value, index) => cell("th", value, index)).join("")}</tr>${rows.map((row) => `<tr>${row.map((value, index) => cell("td", value, index)).join("")}</tr>`).join("")}</tbody></table>`;
 }
 
+/** 1,230万元, 12.3 million yuan, $12.3 million. */
+function inUnit(value: number, unit: string): string {
+  const text = value.toLocaleString("en-US", { maximumFractionDigits: 2 });
+  const [, sign, rest = ""] = /^([$€£])\s*(.*)$/.exec(unit) ?? [];
+  if (sign !== undefined)
+    return `${value < 0 ? "-" : ""}${sign}${text.replace("-", "")}${rest === "" ? "" : ` ${rest}`}`;
+  return `${text}${/^[A-Za-z]/.test(unit) ? " " : ""}${unit}`;
+}
+
 function chartBars({ title, categories, series, unit }: Chart): string {
   // A post has room for one bar a category: of several series their sum, which the table beside it parts again.
   const values = categories.map((_, index) => series.reduce((sum, one) => sum + (one.values[index] ?? 0), 0));
@@ -53,7 +62,7 @@ function chartBars({ title, categories, series, unit }: Chart): string {
   const bars = categories.slice(0, 20).map((category, index) => {
     const value = values[index] ?? 0;
     const width = Math.max(1, Math.round((100 * Math.abs(value)) / most));
-    return `<section style="margin:0 0 8px;"><p style="margin:0 0 2px;font-size:13px;color:${ink};">${escapeHtml(neutral(category))} <span style="color:#8a9099;">${escapeHtml(value.toLocaleString("en-US", { maximumFractionDigits: 2 }))}${escapeHtml(unit)}</span></p><section style="width:${width}%;height:12px;background-color:${value < 0 ? "#c0504d" : accent};"><br></section></section>`;
+    return `<section style="margin:0 0 8px;"><p style="margin:0 0 2px;font-size:13px;color:${ink};">${escapeHtml(neutral(category))} <span style="color:#8a9099;">${escapeHtml(inUnit(value, unit))}</span></p><section style="width:${width}%;height:12px;background-color:${value < 0 ? "#c0504d" : accent};"><br></section></section>`;
   });
   return `<section style="margin:16px 0;padding:12px;border:1px solid #e3e8ed;"><p style="margin:0 0 10px;font-size:14px;font-weight:bold;color:${ink};">${escapeHtml(title)}</p>${bars.join("")}</section>`;
 }

@@ -126,6 +126,19 @@ test("headings between the records become a column", async () => {
   assert.deepEqual(shown(column(table, "额")), [2, 4, 6]);
 });
 
+test("records without figures are no headings", async () => {
+  const table = await tableOf({
+    rows: [
+      ["产品", "销量", "额"],
+      ["A", null, null],
+      ["B", 3, 4],
+      ["C", null, null],
+      ["D", 5, 6],
+    ],
+  });
+  assert.deepEqual(shown(column(table, "产品")), ["A", "B", "C", "D"]);
+});
+
 test("metrics in rows and months in columns are turned, each metric with its own unit, each cell with its address", async () => {
   const bytes = await xlsx({
     name: "表",
