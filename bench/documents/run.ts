@@ -57,7 +57,7 @@ const table = [
   ),
 ].join("\n");
 const minutes = (performance.now() - started) / 60_000;
-const head = `${machine}; commit ${commit}, ${new Date().toISOString().slice(0, 10)}; ${minutes.toFixed(1)} minutes; load when it began: ${load.toFixed(1)}.`;
+const head = `${isQuick ? "Fewer pages (`--quick`). " : ""}${machine}; commit ${commit}, ${new Date().toISOString().slice(0, 10)}; ${minutes.toFixed(1)} minutes; load when it began: ${load.toFixed(1)}.`;
 console.log(`${table}\n\n${head}`);
 if (process.argv.includes("--write")) {
   const file = path.join(import.meta.dirname, "../../docs/documents.md");
