@@ -33,19 +33,15 @@ export async function serverRow(): Promise<Row[]> {
       most = Math.max(most, await treeBytes(server.pid ?? 0));
     };
     const memory = setInterval(look, 250);
-    const waits: number[] = [];
-    const asked: Promise<void>[] = [];
-    const health = setInterval(() => asked.push(timeOfHealth(url, waits)), 20);
+    // The same without a document tells what of it is the machine's.
+    const calm = await whileAsking(url, () => pause(3000));
     const start = performance.now();
-    const pages = await upload(url, bytes, "long.pdf");
+    const { result: pages, waits } = await whileAsking(url, () => upload(url, bytes, "long.pdf"));
     const took = (performance.now() - start) / 1000;
-    clearInterval(health);
     clearInterval(memory);
-    await Promise.all(asked);
     await look();
     if (pages !== count) throw new Error(`${pages} of ${count} pages were read`);
-    const sorted = waits.toSorted((a, b) => a - b);
-    const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+    const at = (share: number): number => quantile(waits, share);
     const megabytes = (most - idle) / 1e6;
     return [
       {
@@ -56,11 +52,11 @@ export async function serverRow(): Promise<Row[]> {
         values: { megabytes, seconds: took, pages: count },
       },
       {
-        what: `\`/health\` while the ${count}-page PDF is read (${sorted.length} requests)`,
-        measured: `p99 ${at(0.99).toFixed(0)} ms, median ${at(0.5).toFixed(1)} ms, worst ${at(1).toFixed(0)} ms`,
+        what: `\`/health\` while the ${count}-page PDF is read (${waits.length} requests)`,
+        measured: `p99 ${at(0.99).toFixed(0)} ms, median ${at(0.5).toFixed(1)} ms, worst ${at(1).toFixed(0)} ms; without a document p99 ${quantile(calm.waits, 0.99).toFixed(0)} ms`,
         bar: "p99 < 50 ms",
         isMet: at(0.99) < 50,
-        values: { p99Ms: at(0.99), medianMs: at(0.5), worstMs: at(1), requests: sorted.length },
+        values: { p99Ms: at(0.99), medianMs: at(0.5), worstMs: at(1), requests: waits.length },
       },
     ];
   } finally {
@@ -68,6 +64,24 @@ export async function serverRow(): Promise<Row[]> {
     await new Promise((resolve) => (server.exitCode === null ? server.once("exit", resolve) : resolve(undefined)));
     await rm(data, { recursive: true, force: true });
   }
+}
+
+/** Asks for /health every 20 ms until the work is done; milliseconds of each answer, the quickest first. */
+async function whileAsking<T>(url: string, work: () => Promise<T>): Promise<{ result: T; waits: number[] }> {
+  const waits: number[] = [];
+  const asked: Promise<void>[] = [];
+  const health = setInterval(() => asked.push(timeOfHealth(url, waits)), 20);
+  try {
+    return { result: await work(), waits };
+  } finally {
+    clearInterval(health);
+    await Promise.all(asked);
+    waits.sort((a, b) => a - b);
+  }
+}
+
+function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
 
 async function timeOfHealth(url: string, into: number[]): Promise<void> {
