@@ -42,8 +42,7 @@ const packages = [
 ];
 /** Of a package, what a program reads. */
 const isRead = (file: string): boolean =>
-  !/(^|\/)(cjs|types|tests?|docs?)(\/|$)/.test(file) &&
-  (/\.(c?js|mjs|json|node)$/.test(file) || !/\.\w+$/.test(file));
+  !/(^|\/)(cjs|types|tests?|docs?)(\/|$)/.test(file) && (/\.(c?js|mjs|json|node)$/.test(file) || !/\.\w+$/.test(file));
 /** Not replaced: its engine is asked for by name, and then says that it is not installed. */
 const optional = ["node-llama-cpp"];
 
