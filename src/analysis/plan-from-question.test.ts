@@ -111,6 +111,13 @@ const more: readonly (readonly [string, Partial<Plan>])[] = [
   ["华东和华南的销售额月度趋势", { kind: "trend", breakdown: ["区域"] }],
   ["有多少个产品", { kind: "total", aggregation: "distinct", metric: "产品" }],
   ["how many 产品 are there", { aggregation: "distinct", metric: "产品" }],
+  ["哪个月销售额最高", { kind: "trend", period: { column: "月份", grain: "month" } }],
+  ["手机在华东卖了多少台", { kind: "total", metric: "销量" }],
+  ["手机卖了多少钱", { kind: "total", metric: "销售额" }],
+  ["非手机品类的销售额", { filters: [{ column: "品类", is: "not_in", values: ["手机"] }] }],
+  ["小米 vs 荣耀的销售额", { kind: "ranking", breakdown: ["产品"] }],
+  ["what percent of sales is 华东", { kind: "ranking", breakdown: ["区域"], filters: [] }],
+  ["why is 5月 lower than 4月 in 华北", { kind: "change", comparison: "previous" }],
   ["哪个区域增长最快", { kind: "change", breakdown: ["区域"] }],
 ];
 for (const [question, expected] of more) {
@@ -189,7 +196,13 @@ for (const language of ["zh", "en"] as const) {
   });
 }
 
-for (const question of ["华东的利润是多少", "各门店的客流量", "预测明年的销售额", "what is the churn by 区域"]) {
+for (const question of [
+  "手机卖了多少箱",
+  "华东的利润是多少",
+  "各门店的客流量",
+  "预测明年的销售额",
+  "what is the churn by 区域",
+]) {
   test(`not understood, and said so: ${question}`, () => assert.ok(readQuestion(question, sales).unknown.length > 0));
 }
 

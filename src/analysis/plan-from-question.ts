@@ -7,7 +7,7 @@ import { narrow } from "./narrow.ts";
 import type { Grain } from "./parse-time.ts";
 import type { Filter, Order, Plan, PlanInput, PlanKind, PlanPeriod } from "./plan.ts";
 import { mainMetric, metricsOf } from "./plan-defaults.ts";
-import { takeColumns, takeLimits, takeMembers } from "./question-names.ts";
+import { takeByUnit, takeColumns, takeLimits, takeMembers } from "./question-names.ts";
 import { type PeriodReading, planPeriod, takePeriods } from "./question-period.ts";
 import {
   comparisonWords,
@@ -72,7 +72,7 @@ function spokenIn(rest: Remaining, table: Table, question: string): Spoken {
   const counted = takeCounted(rest, table);
   const aggregation = takeAggregation(rest);
   const isEither = /哪[个家一]|谁|\bwhich\b/iu.test(rest.text);
-  const isShare = /占比|占多少|比重|份额|\bshares?\b/iu.test(rest.text);
+  const isShare = /占比|占多少|比重|份额|\bshares?\b|\bpercent(age)? of\b/iu.test(rest.text);
   const isWhy = /为什么|为啥|为何|怎么回事|\bwhy\b/iu.test(rest.text);
   const kinds = kindWords.filter(([, pattern]) => rest.take(pattern).length > 0).map(([kind]) => kind);
   const top = takeTop(rest);
@@ -80,6 +80,7 @@ function spokenIn(rest: Remaining, table: Table, question: string): Spoken {
   const isLargest = rest.take(largestWords).length > 0;
   const isContrast = rest.take(contrastWords).length > 0 || isEither;
   const metrics = [...named, ...takeColumns(rest, metricsOf(table))];
+  if (metrics.length === 0) metrics.push(...takeByUnit(rest, metricsOf(table)));
   const dimensions = takeColumns(
     rest,
     table.columns.filter((column) => column.role === "dimension" || column.role === "id"),
@@ -295,8 +296,13 @@ function takeTop(rest: Remaining): number | undefined {
 const smallestStart = /^(最|倒数|末|bottom|worst|lowest|smallest|best|highest|largest)/i;
 
 function takeTrendGrain(question: string): Grain | undefined {
-  if (/按月|逐月|[每各]个?月|月度|\b(by|per|each|every) month|month by month|monthly/i.test(question)) return "month";
-  if (/按季|逐季|[每各]个?季|季度趋势|\b(by|per|each|every) quarter|quarter by quarter|quarterly/i.test(question))
+  if (/按月|逐月|[每各哪]一?个?月|which month|月度|\b(by|per|each|every) month|month by month|monthly/i.test(question))
+    return "month";
+  if (
+    /按季|逐季|[每各哪]一?个?季|which quarter|季度趋势|\b(by|per|each|every) quarter|quarter by quarter|quarterly/i.test(
+      question,
+    )
+  )
     return "quarter";
   if (/按周|[每各]周|\b(by|per|each|every) week|weekly/i.test(question)) return "week";
   if (/按半年|by half-year/i.test(question)) return "half";

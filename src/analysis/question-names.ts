@@ -58,7 +58,7 @@ function takeNamesBefore(rest: Remaining, mentioned: readonly Candidate[]): void
 }
 
 const excluding =
-  /除去|除了?|不看|不要|别看|去掉|撇开|不考虑|不含|不包括|不包含|不算|不计|排除|剔除|不是|excluding|exclude|except(?:\s+for)?|other than|without|but not|not including|\bnot\b/giu;
+  /除去|除了?|非|不看|不要|别看|去掉|撇开|不考虑|不含|不包括|不包含|不算|不计|排除|剔除|不是|excluding|exclude|except(?:\s+for)?|other than|without|but not|not including|\bnot\b/giu;
 const joints = /^[\s、,，和与及或]*(?:and\s|or\s)?\s*/iu;
 
 /** "除了华东、华南以外": the values right behind the word. */
@@ -86,12 +86,14 @@ function takeExcluded(rest: Remaining, mentioned: readonly Candidate[]): Map<str
 /** "小米" finds 小米 14 系列 when it begins one value only. */
 function takeBrands(rest: Remaining, candidates: readonly Candidate[], inside: Map<string, string[]>): void {
   const brands = Map.groupBy(candidates, ({ column, text }) => `${column.id}\0${text.split(/[\s\-_]/)[0]}`);
+  const named = new Set(inside.keys());
   for (const [key, group] of brands) {
     const [first] = group;
     const brand = key.slice(key.indexOf("\0") + 1);
     const isUnique = first !== undefined && group.length === 1 && brand.length >= 2 && brand !== first.text;
-    if (isUnique && !inside.has(first.column.name) && rest.takeLiteral(brand))
-      inside.set(first.column.name, [first.label]);
+    // Beside a value in full, its first word elsewhere is more likely a part of another name.
+    if (!isUnique || named.has(first.column.name) || !rest.takeLiteral(brand)) continue;
+    inside.set(first.column.name, [...(inside.get(first.column.name) ?? []), first.label]);
   }
 }
 
@@ -108,6 +110,19 @@ export function takeLimits(rest: Remaining, table: Table): Filter[] {
     }
   }
   return limits;
+}
+
+/** "卖了多少台": the figure that is counted in 台; 多少钱 is money. Nothing is taken when no figure is in that unit. */
+export function takeByUnit(rest: Remaining, metrics: readonly Column[]): Column[] {
+  const found = /(?:多少|几)\s*(钱|[\p{Script=Han}a-z]{1,3}?)(?![\p{Script=Han}a-z])/iu.exec(rest.text);
+  const unit = found?.[1];
+  if (found === null || unit === undefined) return [];
+  const column = metrics.find(
+    ({ unit: own, isPlan }) => !isPlan && (unit === "钱" ? own.kind === "money" : own.symbol === unit),
+  );
+  if (column === undefined) return [];
+  rest.blot(found.index, found.index + found[0].length);
+  return [column];
 }
 
 /** The columns named, in the order of their names in the question. */

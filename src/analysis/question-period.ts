@@ -1,6 +1,6 @@
 // Periods in a question: "2025年第三季度", "Q3", "7月", 本月, last quarter. Those without a year and the relative ones count from the latest data.
 // Two of them are a comparison: "Q3 vs Q2".
-import { type Grain, parsePeriod } from "./parse-time.ts";
+import { type Grain, parseDate, parsePeriod } from "./parse-time.ts";
 import { type Comparison, dateText, type PlanPeriod } from "./plan.ts";
 import type { Remaining } from "./remaining.ts";
 import type { Column } from "./table.ts";
@@ -42,6 +42,7 @@ const months =
 const quarterOrHalf = "第?\\s*[一二三四1-4]\\s*季度?|q[1-4]|[上下]半年|h[12](?!\\d)";
 const named = new RegExp(
   [
+    `(?:19|20)\\d{2}\\s*[年\\-/.]\\s*\\d{1,2}\\s*[月\\-/.]\\s*\\d{1,2}(?!\\d)\\s*日?`,
     // A year may stand before or after: 2025年第三季度, Q3 2025, the third quarter of 2025.
     `(?:(?:19|20)\\d{2}\\s*年?\\s*[-/]?\\s*)?(?:${quarterOrHalf})(?:\\s*(?:of\\s+)?(?:19|20)\\d{2})?`,
     `\\b(?:first|second|third|fourth)\\s+(?:quarter|half)(?:\\s+(?:of\\s+)?(?:19|20)\\d{2})?`,
@@ -137,6 +138,8 @@ function spokenPeriod(text: string, column: Column): SpokenPeriod | undefined {
     .replace(/^(q[1-4]|h[12])\s*((?:19|20)\d{2})$/i, "$2$1")
     .replace(/^((?:19|20)\d{2})(?:全年|年全年)?$/, "$1年")
     .replace(/年全年$/, "年");
+  const day = column.hasYear === false ? undefined : parseDate(plain);
+  if (day !== undefined) return { grain: "day", start: day };
   const period = parsePeriod(plain);
   if (period === undefined) return undefined;
   if (period.hasYear || column.hasYear === false)

@@ -54,13 +54,16 @@ export const kindWords: readonly (readonly [PlanKind, RegExp])[] = [
   ],
   [
     "trend",
-    /走势|变化趋势|趋势|逐季度?|每个?季度|各月|各季度?|各年|各周|按月|按季度?|按周|按天|按日|按年|逐月|每月|每周|每天|月度|trends?|over time|by month|by quarter|by week|by day|by year|(per|each|every) (month|quarter|week|day|year)|month by month|quarter by quarter|evolution|yearly|annual(ly)?|monthly|weekly|daily|quarterly/giu,
+    /走势|变化趋势|趋势|逐季度?|每个?季度|各月|各季度?|各年|各周|哪个?月|哪一个?月|哪个季度?|which (month|quarter)|按月|按季度?|按周|按天|按日|按年|逐月|每月|每周|每天|月度|trends?|over time|by month|by quarter|by week|by day|by year|(per|each|every) (month|quarter|week|day|year)|month by month|quarter by quarter|evolution|yearly|annual(ly)?|monthly|weekly|daily|quarterly/giu,
   ],
-  ["ranking", /排名|排行榜?|排序|占比|占多少|份额|构成|比重|shares?|ranking|rank(ed)?|breakdown|break down/giu],
+  [
+    "ranking",
+    /(what )?percent(age)? of|排名|排行榜?|排序|占比|占多少|份额|构成|比重|shares?|ranking|rank(ed)?|breakdown|break down/giu,
+  ],
 ];
 
 export const moveWords =
-  /增长率?|增加|上升|上涨|提升|提高|下降|下滑|下跌|减少|降低|涨|跌|grow(th|n)?|grew|increased?|decreased?|declined?|fell|fall|rose|rise|drop(ped)?|up|down/giu;
+  /增长率?|增加|上升|上涨|提升|提高|下降|下滑|下跌|减少|降低|涨|跌|grow(th|n)?|grew|increased?|decreased?|declined?|fell|fall|rose|rise|drop(ped)?|up|down|lower|higher|than/giu;
 
 export const comparisonWords: readonly (readonly [Comparison, RegExp])[] = [
   [

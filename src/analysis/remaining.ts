@@ -39,6 +39,8 @@ export class Remaining {
     const edge = (sign: string): string =>
       /[\p{Script=Latin}\p{N}]/u.test(sign) ? "(?![\\p{Script=Latin}\\p{N}])" : "";
     const start = /[\p{Script=Latin}\p{N}]/u.test(literal[0] ?? "") ? "(?<![\\p{Script=Latin}\\p{N}])" : "";
-    return this.take(new RegExp(`${start}${escaped}s?${edge(literal.at(-1) ?? "")}`, "giu")).length > 0;
+    // Plurals: products, cities.
+    const body = /[a-z]y$/i.test(literal) ? `(?:${escaped}s?|${escaped.slice(0, -1)}ies)` : `${escaped}s?`;
+    return this.take(new RegExp(`${start}${body}${edge(literal.at(-1) ?? "")}`, "giu")).length > 0;
   }
 }

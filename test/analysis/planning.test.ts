@@ -104,6 +104,11 @@ test("quern-mini under the schema, through the real engine, never gives a plan t
     );
 });
 
+test("a day is a period like the others", async () => {
+  const { period } = await byRules("2025年9月15日各区域的销售额", table);
+  assert.deepEqual([period?.grain, period?.start], ["day", "2025-09-15"]);
+});
+
 test("the questions of the bench are read by the rules as they were when measured", async () => {
   const verdicts = await Promise.all(
     questions.map(async ([question, wanted]) => [question, await judged(async () => byRules(question, table), wanted)]),
