@@ -64,7 +64,7 @@ for (const [locale, language] of [
     await page.getByText(t.demoTitle).waitFor();
     await page.getByText(t.demoText).waitFor();
     await page.getByText(/quern models pull qwen3-4b-instruct-2507/).waitFor();
-    await page.getByText("npm start").waitFor();
+    await page.locator(".notice.demo").getByRole("button", { name: t.models }).waitFor();
     await ask(page, "hello"); // above a conversation it makes itself small, and stays
     await page.getByText(t.demoText).waitFor({ state: "hidden" });
     await page.getByText(t.demoTitle).waitFor();
@@ -98,7 +98,10 @@ for (const [locale, language] of [
     const occupy = async (): Promise<void> => {
       const body = JSON.stringify({ messages: [{ role: "user", content: "busy" }], stream: true });
       const headers = { "content-type": "application/json" };
-      await fetch(`${server.url}/v1/chat/completions`, { method: "POST", headers, body, signal: others.signal });
+      const at = `${server.url}/v1/chat/completions`;
+      const { body: read } = await fetch(at, { method: "POST", headers, body, signal: others.signal });
+      // An answer that nobody reads is let go when memory is collected.
+      void read?.pipeTo(new WritableStream()).catch(() => undefined);
     };
     await occupy();
     await using visited = await visit(browser, server.url, { locale });
