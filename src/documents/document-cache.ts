@@ -39,7 +39,7 @@ export class DocumentCache {
     const isFirst = running === undefined;
     if (running === undefined) {
       running = this.#workers.read({ bytes }, options).then(async (document) => {
-        await this.#store(key, JSON.stringify(document));
+        await this.#store(key, document);
         return document;
       });
       this.#running.set(key, running);
@@ -76,7 +76,7 @@ export class DocumentCache {
 
   /** Keeps a person's corrections in place of what was read. */
   async replace(hash: string, options: WorkerReadOptions, document: Document): Promise<void> {
-    await this.#store(this.#keyOf(hash, options), JSON.stringify(document));
+    await this.#store(this.#keyOf(hash, options), document);
   }
 
   #keyOf(hash: string, { ocr = true, clean = true, limits = {}, password, name = "" }: WorkerReadOptions): string {
@@ -102,9 +102,21 @@ export class DocumentCache {
     }
   }
 
-  #store(key: string, text: string): Promise<void> {
-    return write(this.#fileOf(key), text);
+  #store(key: string, document: Document): Promise<void> {
+    return write(this.#fileOf(key), jsonOf(document));
   }
+}
+
+const pagesAtOnce = 20;
+
+/** The document as JSON, piece by piece: between the writes of a long one the server answers others. */
+function* jsonOf({ pages, ...rest }: Document): Generator<string> {
+  yield `${JSON.stringify(rest).slice(0, -1)},"pages":[`;
+  for (let from = 0; from < pages.length; from += pagesAtOnce) {
+    const some = JSON.stringify(pages.slice(from, from + pagesAtOnce)).slice(1, -1);
+    yield from === 0 ? some : `,${some}`;
+  }
+  yield "]}";
 }
 
 function isDocument(value: unknown): value is Document {
@@ -124,7 +136,7 @@ function absent(error: unknown): undefined {
 }
 
 /** Through a temporary file, so that a crash leaves no half entry. */
-async function write(file: string, data: string | Uint8Array): Promise<void> {
+async function write(file: string, data: Uint8Array | Iterable<string>): Promise<void> {
   const temporary = `${file}.${process.pid}.${Date.now()}`;
   try {
     makeFolder(path.dirname(file));

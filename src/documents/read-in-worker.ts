@@ -8,7 +8,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { constants, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { AppError } from "../base/errors.ts";
-import type { Document } from "./document.ts";
+import type { Document, Page } from "./document.ts";
 import type { ReadOptions, ReadProgress, ReadSource } from "./read.ts";
 import type { RasterRequest, WorkerReply, WorkerRequest } from "./worker.ts";
 
@@ -159,6 +159,7 @@ export class ReadWorkers implements AsyncDisposable {
   ): Promise<WorkerReply> {
     const id = this.#nextId++;
     let lastPage = 0;
+    const pages: Page[] = [];
     return new Promise((resolve, reject) => {
       const fail = (error: unknown): void => {
         finish();
@@ -200,8 +201,12 @@ export class ReadWorkers implements AsyncDisposable {
           onProgress?.(message.progress);
           return;
         }
+        if (message.type === "pages") {
+          pages.push(...message.pages);
+          return;
+        }
         finish();
-        resolve(message);
+        resolve(message.type === "document" ? { ...message, document: { ...message.document, pages } } : message);
       };
       const finish = (): void => {
         clearTimeout(timer);

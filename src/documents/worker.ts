@@ -2,6 +2,7 @@
 // and native libraries included, and ends itself beyond the cap; read-in-worker.ts makes a sentence of that.
 
 import { readFile } from "node:fs/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import sharp from "sharp";
 import { AppError, type ErrorData, toAppError } from "../base/errors.ts";
 import type { Document } from "./document.ts";
@@ -30,11 +31,14 @@ export type WorkerRequest =
 
 export type WorkerReply =
   | { type: "progress"; progress: ReadProgress }
+  /** A part of a document's pages: all of a long one in one message would hold up the server that takes it apart. */
+  | { type: "pages"; pages: Document["pages"] }
   | { type: "document"; document: Document }
   | { type: "image"; png: Uint8Array }
   | { type: "failed"; error: ErrorData };
 
 const memoryCheckMs = 200;
+const pagesAtOnce = 20;
 
 if (process.send !== undefined && process.env.QUERN_READER_MEMORY_BYTES !== undefined) {
   const memoryBytes = Number(process.env.QUERN_READER_MEMORY_BYTES);
@@ -56,7 +60,11 @@ async function answer(message: { id: number } & WorkerRequest): Promise<void> {
         ...message.options,
         onProgress: (progress) => send({ type: "progress", progress }),
       });
-      send({ type: "document", document });
+      for (let from = 0; from < document.pages.length; from += pagesAtOnce) {
+        send({ type: "pages", pages: document.pages.slice(from, from + pagesAtOnce) });
+        await turn();
+      }
+      send({ type: "document", document: { ...document, pages: [] } });
     } else send({ type: "image", png: await renderPage(message.source, message.request) });
   } catch (error) {
     send({ type: "failed", error: toAppError(error).toData() });

@@ -175,6 +175,24 @@ const long = makePdf(
   })),
 );
 
+test("a long document comes from its process and from the cache as it was read", async () => {
+  const folder = path.join(tmpdir(), `quern-long-${process.pid}`);
+  try {
+    await using workers = new ReadWorkers();
+    const cache = new DocumentCache({ folder, workers });
+    const bytes = makePdf(
+      Array.from({ length: 45 }, (_, page) => ({ texts: [{ text: `Page ${page}`, x: 60, y: 80 }] })),
+    );
+    const here = await readDocument({ bytes }, { name: "long.pdf" });
+    assert.deepEqual((await cache.read(bytes, { name: "long.pdf" })).document, here);
+    const kept = await cache.read(bytes, { name: "long.pdf" });
+    assert.ok(kept.isFromCache);
+    assert.deepEqual(kept.document, here);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
 test("cancelling ends the reading at once and leaves room for the next document", async () => {
   await using workers = new ReadWorkers();
   const controller = new AbortController();
