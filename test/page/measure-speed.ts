@@ -1,6 +1,6 @@
-// Milliseconds that a person feels, in Chromium on this machine: until one can write, from a token's arrival to the screen, and of typing while
+// Milliseconds that a person feels, in Chromium on this machine: until one can write, of a long paste, from a token's arrival to the screen, and of typing while
 // an answer is written below 500 messages. Run on a quiet machine: node test/page/measure-speed.ts
-import { openBrowser, visit } from "./browser.ts";
+import { openBrowser, pasteInto, visit } from "./browser.ts";
 import { openPageServer } from "./page-server.ts";
 import { numberedWords, seenWords, watchTokens } from "./watch-tokens.ts";
 
@@ -31,6 +31,17 @@ report("load to a typed letter on the screen", ready);
 
 await using visited = await visit(browser, server.url);
 const { page } = visited;
+await page.evaluate(`{
+  document.querySelector(".composer textarea").addEventListener("paste", () => {
+    const from = performance.now();
+    requestAnimationFrame(() => setTimeout(() => (globalThis.pastedMs = performance.now() - from)));
+  }, true);
+}`);
+await pasteInto(page, {
+  "text/plain": Array.from({ length: 20_000 }, (_, n) => `line ${n} of a long paste`).join("\n"),
+});
+await page.locator(".composer .chip").waitFor();
+report("20,000 pasted lines to the end of their frame", [await page.evaluate<number>("globalThis.pastedMs")]);
 const { conversations } = server.door.workspace;
 const { id } = conversations.create({ title: "Long one" });
 let parentId: string | undefined;
