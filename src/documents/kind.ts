@@ -207,8 +207,8 @@ function isBinary(bytes: Uint8Array): boolean {
   return control > sample.length * 0.1;
 }
 
+/** A stretch of the bytes, as far as it lies within them. */
 function latin1(bytes: Uint8Array, from: number, to: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + from, Math.max(0, Math.min(to, bytes.length) - from)).toString(
-    "latin1",
-  );
+  const part = bytes.subarray(Math.min(from, bytes.length), Math.min(to, bytes.length));
+  return Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString("latin1");
 }
