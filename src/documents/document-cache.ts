@@ -6,6 +6,7 @@ import path from "node:path";
 import { AppError } from "../base/errors.ts";
 import { makeFolder } from "../base/make-folder.ts";
 import type { Document } from "./document.ts";
+import { documentJson } from "./document-json.ts";
 import type { ReadWorkers, WorkerReadOptions } from "./read-in-worker.ts";
 
 /** Raised whenever readers give other results for the same bytes. */
@@ -103,20 +104,8 @@ export class DocumentCache {
   }
 
   #store(key: string, document: Document): Promise<void> {
-    return write(this.#fileOf(key), jsonOf(document));
+    return write(this.#fileOf(key), documentJson(document));
   }
-}
-
-const pagesAtOnce = 20;
-
-/** The document as JSON, piece by piece: between the writes of a long one the server answers others. */
-function* jsonOf({ pages, ...rest }: Document): Generator<string> {
-  yield `${JSON.stringify(rest).slice(0, -1)},"pages":[`;
-  for (let from = 0; from < pages.length; from += pagesAtOnce) {
-    const some = JSON.stringify(pages.slice(from, from + pagesAtOnce)).slice(1, -1);
-    yield from === 0 ? some : `,${some}`;
-  }
-  yield "]}";
 }
 
 function isDocument(value: unknown): value is Document {

@@ -1,7 +1,9 @@
 // POST /v1/documents: reads a file and gives back what was found, without asking the model anything. JSON has every page and segment with
 // its place; Markdown is what a model would be given. `edits` are applied, `tokens` counts what is left for the loaded model. With `stream` the
 // pages read so far are told while it goes.
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { toMarkdown } from "../../documents/document.ts";
+import { documentJson } from "../../documents/document-json.ts";
 import type { ReadProgress } from "../../documents/reader.ts";
 import { answerWith } from "../answer-sink.ts";
 import type { DocumentBody } from "../api-types.ts";
@@ -34,7 +36,7 @@ export const readDocumentRoute: OfficeHandler = async (context, api, office) => 
     const tokens = wantsTokens ? (await api.engine.tokenize(document.text)).length : undefined;
     const content =
       format === "markdown"
-        ? { markdown: toMarkdown(document, { pageMarks: true }) }
+        ? { markdown: toMarkdown(document, { pageMarks: true }), document: undefined }
         : { document: document satisfies DocumentBody };
     return { sha256: hash, from_cache: isFromCache, ...given("tokens", tokens), ...content };
   };
@@ -46,5 +48,18 @@ export const readDocumentRoute: OfficeHandler = async (context, api, office) => 
       ),
     );
   }
-  return answerWith(sinkOf(context, api), async (sink) => context.json(await read(sink.signal)));
+  return answerWith(sinkOf(context, api), async (sink) => {
+    const { document, ...rest } = await read(sink.signal);
+    if (!document) return context.json(rest);
+    // A long answer lets others have theirs between its pieces.
+    sink.open(200, { "content-type": "application/json" });
+    sink.write(`${JSON.stringify(rest).slice(0, -1)},"document":`);
+    for (const piece of documentJson(document)) {
+      await sink.write(piece);
+      await nextTurn();
+    }
+    sink.write("}");
+    sink.end();
+    return undefined;
+  });
 };
