@@ -1,8 +1,13 @@
-// Takes pictures of a running Quern, for the README and for looking at: `npm run screenshots -- http://127.0.0.1:7860`. With `--all`
+// Takes pictures of Quern, for the README and for looking at: `npm run screenshots`, of one started for it on the bundled model with an empty
+// workspace, or `npm run screenshots -- http://127.0.0.1:7860`, of one that runs. With `--all FOLDER`
 // every screen in both languages, light and dark, wide and narrow, into the folder that follows; else the README's two. Every answer in
 // them is the model's own, to the templates' own examples.
-import { mkdirSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import type { Page } from "playwright-core";
 import { builtInTemplates } from "../../src/workspace/template-list.ts";
@@ -10,12 +15,33 @@ import { type Strings, strings } from "../../web/strings.ts";
 import { openBrowser, visit } from "./browser.ts";
 
 const { values, positionals } = parseArgs({ options: { all: { type: "string" } }, allowPositionals: true });
-const url = positionals[0];
-if (url === undefined) throw new Error("Give the address of a running Quern, such as http://127.0.0.1:7860");
 const folder = values.all ?? path.join(import.meta.dirname, "../../docs/images");
 mkdirSync(folder, { recursive: true });
 
 const shownTemplates = 4;
+
+/** A Quern of its own, gone with its data when the pictures are taken. */
+async function openOwn(): Promise<AsyncDisposable & { url: string }> {
+  const data = mkdtempSync(path.join(os.tmpdir(), "quern-pictures-"));
+  const root = path.join(import.meta.dirname, "../..");
+  const words = ["scripts/quern.js", "serve", "--port", "0", "--data", data, "--model", "quern-mini"];
+  const server = spawn(process.execPath, words, { cwd: root, stdio: ["ignore", "ignore", "pipe"] });
+  const ended = once(server, "exit");
+  for await (const line of createInterface({ input: server.stderr })) {
+    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(line)?.[0];
+    if (url === undefined) continue;
+    server.stderr.resume();
+    return {
+      url,
+      async [Symbol.asyncDispose]() {
+        server.kill();
+        await ended;
+        rmSync(data, { recursive: true, force: true });
+      },
+    };
+  }
+  throw new Error("Quern ended before it served.");
+}
 
 /** One conversation from each of the first templates; those that are there already stay. */
 async function fill(page: Page, t: Strings, language: "zh" | "en"): Promise<void> {
@@ -99,6 +125,9 @@ async function screens(page: Page, t: Strings, take: (name: string) => Promise<v
   await close(page);
 }
 
+const [given] = positionals;
+await using own = given === undefined ? await openOwn() : undefined;
+const url = given ?? own?.url ?? "";
 await using browser = await openBrowser();
 for (const [language, locale, colorScheme] of [
   ["en", "en-US", "light"],
