@@ -12,6 +12,7 @@ import { plainSampling } from "../../src/engine/contract.ts";
 import { openScriptedEngine } from "../../src/engine/scripted/scripted-engine.ts";
 import { openChatTemplate } from "../../src/models/chat-template.ts";
 import { createApp } from "../../src/server/app.ts";
+import { listen } from "../../src/server/listen.ts";
 import { OfficeDoor } from "../../src/server/office/office-door.ts";
 import { openWorkspace } from "../../src/workspace/workspace.ts";
 import { openTestApp } from "../api/test-app.ts";
@@ -282,4 +283,23 @@ test("the picture of an encrypted file's page is for who knows the password, als
   assert.equal((await picture()).status, 401);
   assert.equal((await picture({ "quern-password": "falsch" })).status, 403);
   assert.equal((await picture({ "quern-password": "100%" })).status, 400);
+});
+
+test("over a connection a document leaves in pieces, whole, with the headers of every answer", async () => {
+  const id = await upload(`${"段落。\n\n".repeat(3000)}`, "long.txt");
+  const listening = await listen(app, { host: "127.0.0.1", port: 0 });
+  try {
+    const response = await fetch(`${listening.url}/v1/documents`, {
+      method: "POST",
+      body: JSON.stringify({ file_id: id }),
+      headers: { "content-type": "application/json", "x-request-id": "piecewise-1" },
+    });
+    assert.equal(response.status, 200);
+    assert.equal(response.headers.get("x-request-id"), "piecewise-1");
+    assert.equal(response.headers.get("x-content-type-options"), "nosniff");
+    const { document } = (await response.json()) as { document: { text: string; pages: { segments: unknown[] }[] } };
+    assert.equal(document.pages.flatMap(({ segments }) => segments).length, 3000);
+  } finally {
+    await listening.close();
+  }
 });

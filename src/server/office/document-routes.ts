@@ -52,7 +52,7 @@ export const readDocumentRoute: OfficeHandler = async (context, api, office) => 
     const { document, ...rest } = await read(sink.signal);
     if (!document) return context.json(rest);
     // A long answer lets others have theirs between its pieces.
-    sink.open(200, { "content-type": "application/json" });
+    sink.open(200, { "content-type": "application/json", ...context.var.commonHeaders });
     sink.write(`${JSON.stringify(rest).slice(0, -1)},"document":`);
     for (const piece of documentJson(document)) {
       await sink.write(piece);
