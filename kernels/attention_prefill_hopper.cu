@@ -144,15 +144,7 @@ extern "C" __global__ void __launch_bounds__(kHopperFlashThreads, 1) attention_p
 #pragma unroll
       for (int i = 0; i < 32; i++) top[i >> 1 & 1] = fmaxf(top[i >> 1 & 1], s[i]);
       float shrink[2], subtract[2];
-#pragma unroll
-      for (int r = 0; r < 2; r++) {
-        top[r] = fmaxf(top[r], __shfl_xor_sync(~0u, top[r], 1));
-        top[r] = fmaxf(top[r], __shfl_xor_sync(~0u, top[r], 2));
-        shrink[r] = exp2_fast(maximum[r] - top[r]);
-        maximum[r] = top[r];
-        subtract[r] = top[r] <= -1e29f ? 0.0f : top[r];      // a row that has seen nothing yet must not count its masked tokens as 1
-        sum[r] *= shrink[r];
-      }
+      advance_softmax(top, maximum, sum, shrink, subtract);
       uint32_t p[4][4];                                 // left sides of the second product, four steps of 16 tokens
 #pragma unroll
       for (int i = 0; i < 8; i++) {

@@ -58,14 +58,28 @@ __device__ __forceinline__ void barrier_init_done() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 #endif
 }
-/// One thread asks the copy engine for `bytes` (a multiple of 16); `bar` flips its phase when they are there.
-__device__ __forceinline__ void bulk_copy(void* shared, const void* global, uint32_t bytes, uint64_t* bar) {
+__device__ __forceinline__ void barrier_arrive(uint64_t* bar) {
+#if HOPPER
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(bar)) : "memory");
+#endif
+}
+/// Announces bytes without copying them: several copies then complete on one barrier.
+__device__ __forceinline__ void barrier_expect(uint64_t* bar, uint32_t bytes) {
 #if HOPPER
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(bar)), "r"(bytes) : "memory");
+#endif
+}
+__device__ __forceinline__ void bulk_copy_announced(void* shared, const void* global, uint32_t bytes, uint64_t* bar) {
+#if HOPPER
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(shared)),
                "l"(__cvta_generic_to_global(global)), "r"(bytes), "r"(shared_address(bar))
                : "memory");
 #endif
+}
+/// One thread asks the copy engine for `bytes` (a multiple of 16); `bar` flips its phase when they are there.
+__device__ __forceinline__ void bulk_copy(void* shared, const void* global, uint32_t bytes, uint64_t* bar) {
+  barrier_expect(bar, bytes);
+  bulk_copy_announced(shared, global, bytes, bar);
 }
 __device__ __forceinline__ void barrier_wait(uint64_t* bar, uint32_t parity) {
 #if HOPPER
@@ -76,17 +90,6 @@ __device__ __forceinline__ void barrier_wait(uint64_t* bar, uint32_t parity) {
                  : "r"(shared_address(bar)), "r"(parity)
                  : "memory");
   }
-#endif
-}
-
-/// Asks level 2 for this block's share of memory that a later kernel will read. Nobody waits for it.
-__device__ __forceinline__ void prefetch_share(const uint8_t* from, uint32_t bytes) {
-#if HOPPER
-  if (bytes == 0 || threadIdx.x >= 32) return;
-  const uint32_t blocks = gridDim.x * gridDim.y * gridDim.z, block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
-  const uint32_t piece = ((bytes / (blocks * 32) + 15) & ~15u), at = (block * 32 + threadIdx.x) * piece;
-  if (at + 16 > bytes) return;
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(from + at)), "r"(min(piece, (bytes - at) & ~15u)) : "memory");
 #endif
 }
 

@@ -33,17 +33,6 @@ constexpr int kPersistentBlock = kConsumerThreads + 32, kMostLayers = 36;
 
 /// Barrier of the consumers; the producer takes no part.
 __device__ __forceinline__ void consumers_sync() { asm volatile("bar.sync 1, %0;" ::"n"(kConsumerThreads) : "memory"); }
-__device__ __forceinline__ void barrier_arrive(uint64_t* bar) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(bar)) : "memory");
-}
-__device__ __forceinline__ void barrier_expect(uint64_t* bar, uint32_t bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(bar)), "r"(bytes) : "memory");
-}
-__device__ __forceinline__ void copy_to(void* shared, const void* global, uint32_t bytes, uint64_t* bar) {
-  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(shared)),
-               "l"(__cvta_generic_to_global(global)), "r"(bytes), "r"(shared_address(bar))
-               : "memory");
-}
 
 /// Everything the block shares. Its address is a constant, so nothing of it needs a register for long: what spills to local memory here costs a
 /// trip to level 2 each time, since shared memory leaves level 1 almost nothing.
@@ -80,8 +69,8 @@ __device__ __forceinline__ void fetch(Block& s, int warp, int& n, const uint8_t*
   uint8_t* to = s.slots[warp][slot].bytes;
   if (n >= kSlots) barrier_wait(&s.empty[warp][slot], (n / kSlots - 1) & 1);
   barrier_expect(full, bytes + more_bytes);
-  copy_to(to, from, bytes, full);
-  if (more_bytes) copy_to(to + bytes, more, more_bytes, full);
+  bulk_copy_announced(to, from, bytes, full);
+  if (more_bytes) bulk_copy_announced(to + bytes, more, more_bytes, full);
   n++;
 }
 /// A consumer warp: its n-th piece, when it is there.

@@ -147,11 +147,9 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
 #if HOPPER
     if (threadIdx.x == 0) {
       uint64_t* bar = stage_bars + (n & 1);
-      asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(bar)), "r"(kValues + kScaleBytes) : "memory");
-      asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(stage)),
-                   "l"(__cvta_generic_to_global(q)), "r"(kValues), "r"(shared_address(bar)) : "memory");
-      asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(stage + kValues)),
-                   "l"(__cvta_generic_to_global(s)), "r"(kScaleBytes), "r"(shared_address(bar)) : "memory");
+      barrier_expect(bar, kValues + kScaleBytes);
+      bulk_copy_announced(stage, q, kValues, bar);
+      bulk_copy_announced(stage + kValues, s, kScaleBytes, bar);
     }
 #else
     for (int i = threadIdx.x * 16; i < kValues; i += kBatchBlock * 16) *reinterpret_cast<uint4*>(stage + i) = __ldcg(reinterpret_cast<const uint4*>(q + i));

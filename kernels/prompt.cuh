@@ -17,3 +17,17 @@ template <int INPUTS> __device__ __forceinline__ size_t prompt_at(int token, int
   return (size_t)token * INPUTS + input;
 #endif
 }
+
+/// Moves the running softmax of a thread's two rows on: `top` holds the largest scores the thread has seen, four threads share a row. Gives what
+/// earlier results shrink by and what scores are taken from.
+__device__ __forceinline__ void advance_softmax(float (&top)[2], float (&maximum)[2], float (&sum)[2], float (&shrink)[2], float (&subtract)[2]) {
+#pragma unroll
+  for (int r = 0; r < 2; r++) {
+    top[r] = fmaxf(top[r], __shfl_xor_sync(~0u, top[r], 1));
+    top[r] = fmaxf(top[r], __shfl_xor_sync(~0u, top[r], 2));
+    shrink[r] = exp2_fast(maximum[r] - top[r]);
+    maximum[r] = top[r];
+    subtract[r] = top[r] <= -1e29f ? 0.0f : top[r];      // a row that has seen nothing yet must not count its masked tokens as 1
+    sum[r] *= shrink[r];
+  }
+}
