@@ -1,11 +1,13 @@
 // `npm run kernels`: compiles engine.cu and prefill.cu to PTX, one file per model shape and architecture, and lowers each file's `.version` to the least
-// that ptxas still accepts, because a driver refuses PTX newer than itself whatever the instructions are. A stamp holds the hash of the
-// sources; a test re-hashes them always and recompiles where nvcc is there.
+// that ptxas still accepts, because a driver refuses PTX newer than itself whatever the instructions are. Beside each lies what ptxas makes of it, so
+// that a driver which takes machine code of this toolkit need not compile at the first start. A stamp holds the hash of the sources; a test
+// re-hashes them always and recompiles where nvcc is there.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { gunzipSync, gzipSync } from "node:zlib";
 
 const folder = import.meta.dirname;
 
@@ -24,6 +26,8 @@ export const targets = [
 export type Target = (typeof targets)[number];
 export const ptxName = (shape: string, { part, architecture }: Target): string =>
   `${shape}.${part === "engine" ? "" : `${part}.`}${architecture}.ptx`;
+/** Machine code of a PTX file, gzipped: a quarter of it. */
+export const compiledName = (ptx: string): string => ptx.replace(/\.ptx$/, ".cubin.gz");
 
 /** PTX versions from old to new; 7.0 came with CUDA 11.0 (driver 450), 8.0 with CUDA 12.0 (driver 525). */
 const ptxVersions = ["7.0", "7.4", "7.8", "8.0", "8.4", "8.8", "9.0"];
@@ -41,11 +45,14 @@ export const stampFile = path.join(folder, "ptx", "stamp.json");
 export interface Stamp {
   sources: string;
   compiler: string;
-  /** SHA-256 of each PTX file. */
+  /** SHA-256 of each PTX file, and of each file's machine code before it is compressed. */
   files: Record<string, string>;
 }
 
-const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+const sha256 = (text: string | Uint8Array): string => createHash("sha256").update(text).digest("hex");
+
+/** Of a compressed file's contents: another zlib may compress them otherwise. */
+export const compiledHash = (file: string): string => sha256(gunzipSync(readFileSync(file)));
 
 export function hasCompiler(): boolean {
   try {
@@ -75,6 +82,10 @@ export function buildKernels(into: string): Stamp {
         const text = withLeastVersion(readFileSync(raw, "utf8"), { architecture, scratch });
         writeFileSync(path.join(into, name), text);
         files[name] = sha256(text);
+        const compiled = path.join(scratch, "compiled.cubin");
+        execFileSync("ptxas", ["-O3", `-arch=${architecture}`, path.join(into, name), "-o", compiled]);
+        writeFileSync(path.join(into, compiledName(name)), gzipSync(readFileSync(compiled), { level: 9 }));
+        files[compiledName(name)] = compiledHash(path.join(into, compiledName(name)));
       }
     }
   } finally {
@@ -114,5 +125,5 @@ export function readStamp(): Stamp | undefined {
 if (process.argv[1] === import.meta.filename) {
   const stamp = buildKernels(path.join(folder, "ptx"));
   writeFileSync(stampFile, `${JSON.stringify(stamp, undefined, 2)}\n`);
-  console.log(`Built ${Object.keys(stamp.files).length} PTX files with ${stamp.compiler}.`);
+  console.log(`Built ${Object.keys(stamp.files).length / 2} PTX files and their machine code with ${stamp.compiler}.`);
 }

@@ -1,7 +1,8 @@
 // One GPU as the engine uses it: a context, one stream, memory, kernels from PTX files, events that are awaited without blocking the event
 // loop, and captured graphs. Everything that is acquired is freed with the device.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { gunzipSync } from "node:zlib";
 import { AppError } from "../../base/errors.ts";
 import { type Driver, type Handle, loadDriver, notReady } from "./bindings.ts";
 import { Kernel, LaunchConfig } from "./launch.ts";
@@ -101,14 +102,25 @@ export class Device implements Disposable {
     return Number(free[0]);
   }
 
-  /** Compiles a PTX file (the driver keeps the result for next time). Throws AppError `unsupported` when the driver is too old for it. */
+  /**
+   * Loads a PTX file's kernels: the machine code beside it where this GPU and driver take that, else compiled by the driver (seconds; it keeps the
+   * result for next time). Throws AppError `unsupported` when the driver is too old for both.
+   */
   loadKernels(file: string): void {
+    const out: [number | bigint | null] = [null];
+    const compiled = file.replace(/\.ptx$/, ".cubin.gz");
+    if (existsSync(compiled)) {
+      const code = gunzipSync(readFileSync(compiled));
+      if (this.driver.status("cuModuleLoadDataEx", out, code, 0, null, null) === 0) {
+        this.#modules.push(Number(out[0]));
+        return;
+      }
+    }
     const text = Buffer.concat([readFileSync(file), Buffer.from([0])]);
     const log = Buffer.alloc(8192);
     // CU_JIT_ERROR_LOG_BUFFER and its size.
     const options = Int32Array.of(5, 6);
     const values = BigUint64Array.of(this.driver.addressOf(log), BigInt(log.length));
-    const out: [number | bigint | null] = [null];
     const status = this.driver.status("cuModuleLoadDataEx", out, text, options.length, options, values);
     if (status !== 0) {
       const said = log.toString("utf8").replace(/\0.*$/s, "").trim();

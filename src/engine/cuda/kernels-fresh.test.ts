@@ -8,6 +8,8 @@ import path from "node:path";
 import test from "node:test";
 import {
   buildKernels,
+  compiledHash,
+  compiledName,
   hasCompiler,
   kernelShapes,
   ptxName,
@@ -29,6 +31,8 @@ test("the kernels' PTX was built from the sources in the repository", () => {
       const text = readFileSync(path.join(ptx, name), "utf8");
       assert.equal(createHash("sha256").update(text).digest("hex"), stamp.files[name], `${name} is not what was built`);
       assert.match(text, new RegExp(`^\\.target ${target.architecture}$`, "m"));
+      const compiled = compiledName(name);
+      assert.equal(compiledHash(path.join(ptx, compiled)), stamp.files[compiled], `${compiled} is not what was built`);
     }
   }
 });
