@@ -23,16 +23,32 @@ struct Q8Target {
   }
 };
 
-/// Adds the planes [0, split) and [split, count) of a split matrix product, in this order for every batch size.
-__device__ __forceinline__ float4 sum_planes4(const float* planes, size_t stride, int count, int split, size_t index) {
-  float4 low = make_float4(0, 0, 0, 0), high = low;
-#pragma unroll 4
-  for (int p = 0; p < count; p++) {
-    float4 v = __ldcg(reinterpret_cast<const float4*>(planes + p * stride + index));
-    if (p < split) { low.x += v.x; low.y += v.y; low.z += v.z; low.w += v.w; }
-    else { high.x += v.x; high.y += v.y; high.z += v.z; high.w += v.w; }
+/// Adds the planes [0, split) and [split, count) of a split matrix product, in this order for every batch size: `WIDTH` float4 from `index` on.
+/// AT_ONCE planes are asked for together, the last one again for those that do not exist: what this costs is trips to level 2.
+template <int AT_ONCE, int WIDTH>
+__device__ __forceinline__ void sum_planes(const float* planes, size_t stride, int count, int split, size_t index, float4 (&sum)[WIDTH]) {
+  float4 low[WIDTH], high[WIDTH];
+#pragma unroll
+  for (int k = 0; k < WIDTH; k++) low[k] = high[k] = make_float4(0, 0, 0, 0);
+#pragma unroll 1
+  for (int from = 0; from < count; from += AT_ONCE) {
+    float4 v[AT_ONCE][WIDTH];
+#pragma unroll
+    for (int p = 0; p < AT_ONCE; p++)
+#pragma unroll
+      for (int k = 0; k < WIDTH; k++) v[p][k] = __ldcg(reinterpret_cast<const float4*>(planes + min(from + p, count - 1) * stride + index) + k);
+#pragma unroll
+    for (int p = 0; p < AT_ONCE; p++) {
+      const bool is_low = from + p < split, is_high = !is_low && from + p < count;
+#pragma unroll
+      for (int k = 0; k < WIDTH; k++) {
+        low[k].x += is_low ? v[p][k].x : 0.0f; low[k].y += is_low ? v[p][k].y : 0.0f; low[k].z += is_low ? v[p][k].z : 0.0f; low[k].w += is_low ? v[p][k].w : 0.0f;
+        high[k].x += is_high ? v[p][k].x : 0.0f; high[k].y += is_high ? v[p][k].y : 0.0f; high[k].z += is_high ? v[p][k].z : 0.0f; high[k].w += is_high ? v[p][k].w : 0.0f;
+      }
+    }
   }
-  return make_float4(low.x + high.x, low.y + high.y, low.z + high.z, low.w + high.w);
+#pragma unroll
+  for (int k = 0; k < WIDTH; k++) sum[k] = make_float4(low[k].x + high[k].x, low[k].y + high[k].y, low[k].z + high[k].z, low[k].w + high[k].w);
 }
 
 // RMSNorm of a row, eight values a thread, in pieces. Roundings are spelt out, so that every kernel that uses them gets the same bits.
@@ -61,7 +77,7 @@ __device__ __forceinline__ void load_gain(float (&gain)[8], const float* from) {
   gain[4] = high.x; gain[5] = high.y; gain[6] = high.z; gain[7] = high.w;
 }
 
-/// x = x_in + plane_sum(index); x_out = x where wanted; q8(norm(x) * gain).
+/// x = x_in + plane_sum(index, two float4); x_out = x where wanted; q8(norm(x) * gain).
 template <typename PlaneSum>
 __device__ __forceinline__ void norm_quantise(const float* x_in, PlaneSum plane_sum, float* x_out, const float* gain, float epsilon, Q8Target target,
                                               float* scratch) {
@@ -72,9 +88,10 @@ __device__ __forceinline__ void norm_quantise(const float* x_in, PlaneSum plane_
   if (mine) {
     const float4 low = __ldcg(reinterpret_cast<const float4*>(x_in + i)), high = __ldcg(reinterpret_cast<const float4*>(x_in + i + 4));
     load_gain(w, gain + i);
-    const float4 p = plane_sum(i), q = plane_sum(i + 4);
-    v[0] = low.x + p.x; v[1] = low.y + p.y; v[2] = low.z + p.z; v[3] = low.w + p.w;
-    v[4] = high.x + q.x; v[5] = high.y + q.y; v[6] = high.z + q.z; v[7] = high.w + q.w;
+    float4 sum[2];
+    plane_sum(i, sum);
+    v[0] = low.x + sum[0].x; v[1] = low.y + sum[0].y; v[2] = low.z + sum[0].z; v[3] = low.w + sum[0].w;
+    v[4] = high.x + sum[1].x; v[5] = high.y + sum[1].y; v[6] = high.z + sum[1].z; v[7] = high.w + sum[1].w;
     if (x_out) {
       *reinterpret_cast<float4*>(x_out + i) = make_float4(v[0], v[1], v[2], v[3]);
       *reinterpret_cast<float4*>(x_out + i + 4) = make_float4(v[4], v[5], v[6], v[7]);

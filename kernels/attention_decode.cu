@@ -5,6 +5,7 @@
 
 // One page in flight per warp: two blocks then share a multiprocessor, and a short context leaves room for the neighbours' weights.
 constexpr int kAttentionWarps = 4, kAttentionDepth = 1;
+constexpr int kPlanesAtOnce = kHidden / 256 / kSegmentUnits;             // all that a batch's product makes
 using PageRing = WarpRing<kPageBytes, kAttentionDepth>;
 
 /// The pages of a warp in the order in which it needs them: of each of the block's splits, chain `warp`, then chain `warp` + 4.
@@ -56,6 +57,10 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
   // What does not hang on this step's products: gains, and the turn of RoPE.
   const HeadVector q_gain = load_head_gain(args.q_gain, lane), k_gain = load_head_gain(args.k_gain, lane);
   const HeadTurn turn = head_turn(context.position, args.turns, lane);
+  const int rows[2] = {(head * kGroup + warp) * kHeadDim, kQueryRows + min(warp, 1) * kKvRows + head * kHeadDim};
+  int split[8];
+#pragma unroll
+  for (int i = 0; i < 8; i++) split[i] = args.split ? __ldg(args.split + ((rows[i >> 2] + lane + 32 * (i & 3)) >> 4)) : 1;
   pdl_launch();
   if (!has_work) {
     // Blocks without work leave before the wait: those that have some still hold the grid back until the kernel before has ended.
@@ -71,26 +76,23 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
 
   // The new token: warp w normalises and turns query head w, then warp 0 the key and warp 1 the value.
   HeadVector vectors[2];
-  const int rows[2] = {(head * kGroup + warp) * kHeadDim, kQueryRows + min(warp, 1) * kKvRows + head * kHeadDim};
   float low[8] = {}, high[8] = {};
-  int split[8];
-#pragma unroll
-  for (int i = 0; i < 8; i++) split[i] = args.split ? args.split[(rows[i >> 2] + lane + 32 * (i & 3)) >> 4] : 1;
 #pragma unroll 1
-  for (int p = 0; p < args.plane_count; p += 2) {                            // two planes at a time: their latencies overlap
-    const float* from = args.planes + ((size_t)p * args.columns + b) * kQkvRows + lane;
-    const size_t next = p + 1 < args.plane_count ? (size_t)args.columns * kQkvRows : 0;
-    float v0[8], v1[8];
+  for (int from = 0; from < args.plane_count; from += kPlanesAtOnce) {         // their trips to level 2 overlap
+    float v[kPlanesAtOnce][8];
 #pragma unroll
-    for (int i = 0; i < 8; i++) {
-      v0[i] = __ldcg(from + rows[i >> 2] + 32 * (i & 3));
-      v1[i] = __ldcg(from + next + rows[i >> 2] + 32 * (i & 3));
-    }
+    for (int p = 0; p < kPlanesAtOnce; p++)
 #pragma unroll
-    for (int i = 0; i < 8; i++) {
-      if (p < split[i]) low[i] += v0[i]; else high[i] += v0[i];
-      if (next && p + 1 < split[i]) low[i] += v1[i]; else if (next) high[i] += v1[i];
-    }
+      for (int i = 0; i < 8; i++)
+        v[p][i] = __ldcg(args.planes + ((size_t)min(from + p, args.plane_count - 1) * args.columns + b) * kQkvRows + rows[i >> 2] + lane + 32 * (i & 3));
+#pragma unroll
+    for (int p = 0; p < kPlanesAtOnce; p++)
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        const bool is_low = from + p < split[i];
+        low[i] += is_low ? v[p][i] : 0.0f;
+        high[i] += !is_low && from + p < args.plane_count ? v[p][i] : 0.0f;
+      }
   }
 #pragma unroll
   for (int i = 0; i < 8; i++) vectors[i >> 2].v[i & 3] = low[i] + high[i];

@@ -15,12 +15,43 @@ struct BatchArgs {
   int row_blocks_a, row_blocks;
 };
 
-/// Weights of one group against NT tiles of eight sequences. FACTOR(r): scale of row g + 8r; min is subtracted by the caller.
 template <int NT> struct Accumulators { float v[NT][4][4]; };   // [sequence tile][fragment value][pair of groups]
 
+/// A warp writes the scales of a segment's weights out, once for all sequences: [unit][group][row], of Q4 {factor, -min}, of Q6 a factor for each half.
+constexpr int kSegmentScales = kSegmentUnits * 8 * 16;
+template <int TYPE> __device__ __forceinline__ void write_scales(const uint8_t* data, float2* scales, int lane) {
+  const int row = lane >> 1;
+#pragma unroll
+  for (int u = 0; u < kSegmentUnits; u++) {
+    const uint8_t* unit = data + u * kUnitBytes<TYPE>;
+    float2* to = scales + u * 128 + row;
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      const int p = 2 * (lane & 1) + i;
+      if (TYPE == kQ4) {
+        const uint4 header = *reinterpret_cast<const uint4*>(unit + 2048 + row * 16);
+        const float d = low_half(header.x), dmin = high_half(header.x);
+        const uint32_t pair = lane & 1 ? q4_pair(header, 2 + i) : q4_pair(header, i);
+        to[2 * p * 16] = make_float2(small_to_float(pair & 63) * d, -(small_to_float(pair >> 12 & 63) * dmin));
+        to[(2 * p + 1) * 16] = make_float2(small_to_float(pair >> 6 & 63) * d, -(small_to_float(pair >> 18 & 63) * dmin));
+      } else {
+        const uint32_t word = *reinterpret_cast<const uint32_t*>(unit + 3072 + row * 16 + p * 4) ^ 0x80808080u;
+        const float d = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + row * 2));
+        to[2 * p * 16] = make_float2(biased_byte<0>(word) * d, biased_byte<1>(word) * d);
+        to[(2 * p + 1) * 16] = make_float2(biased_byte<2>(word) * d, biased_byte<3>(word) * d);
+      }
+    }
+  }
+  __syncwarp();
+}
+
 template <int TYPE, int NT>
-__device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t* xq, const float2* xs, int lane, Accumulators<NT>& sums) {
+__device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t* xq, const float2* xs, float2* scales, int lane, Accumulators<NT>& sums) {
   const int g = lane >> 2, t = lane & 3;
+  write_scales<TYPE>(data, scales, lane);
+  // Q6: which half of a group this thread's inputs are in; a product instead of a selection, as in units.cuh.
+  uint32_t is_mine[2] = {t < 2, t >= 2};
+  asm volatile("" : "+r"(is_mine[0]), "+r"(is_mine[1]));
 #pragma unroll
   for (int n = 0; n < NT; n++)
 #pragma unroll
@@ -32,17 +63,7 @@ __device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t*
     const uint8_t* unit = data + u * kUnitBytes<TYPE>;
     const int8_t* q = xq + u * NT * 8 * 256 + g * 256 + t * 8;
     const float2* s = xs + u * NT * 8 * 8 + 2 * t * 8;
-    uint4 header[2];
-    float d[2];
-    if (TYPE == kQ4) {
-      header[0] = *reinterpret_cast<const uint4*>(unit + 2048 + g * 16);
-      header[1] = *reinterpret_cast<const uint4*>(unit + 2048 + (g + 8) * 16);
-    } else {
-      header[0] = *reinterpret_cast<const uint4*>(unit + 3072 + g * 16);
-      header[1] = *reinterpret_cast<const uint4*>(unit + 3072 + (g + 8) * 16);
-      d[0] = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + g * 2));
-      d[1] = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + (g + 8) * 2));
-    }
+    const float2* of_row = scales + u * 128 + g;
 #pragma unroll
     for (int p = 0; p < 4; p++) {
       const uint4 v = *reinterpret_cast<const uint4*>(unit + p * 512 + lane * 16);
@@ -51,15 +72,9 @@ __device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t*
 #pragma unroll
       for (int e = 0; e < 2; e++) {
         const int j = 2 * p + e;
+        const float2 scale[2] = {of_row[j * 16], of_row[j * 16 + 8]};             // rows g and g + 8
         if (TYPE == kQ4) {
           const Fragment a = e ? q4_fragment(v.z, v.w) : q4_fragment(v.x, v.y);
-          float factor[2], offset[2];
-#pragma unroll
-          for (int r = 0; r < 2; r++) {
-            const uint32_t pair = q4_pair(header[r], p);
-            factor[r] = small_to_float((pair >> (6 * e)) & 63) * low_half(header[r].x);
-            offset[r] = -(small_to_float((pair >> (12 + 6 * e)) & 63) * high_half(header[r].x));
-          }
 #pragma unroll
           for (int n = 0; n < NT; n++) {
             const uint2 b = *reinterpret_cast<const uint2*>(q + n * 8 * 256 + ((j ^ g) << 5));
@@ -70,32 +85,24 @@ __device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t*
             for (int i = 0; i < 4; i++) {
               const float2 sc = i & 1 ? s1 : s0;
               float& sum = sums.v[n][i][p];
-              sum = fmaf(from_magic(c[i]), factor[i >> 1] * sc.x, sum);
-              sum = fmaf(offset[i >> 1], sc.y, sum);
+              sum = fmaf(from_magic(c[i]), scale[i >> 1].x * sc.x, sum);
+              sum = fmaf(scale[i >> 1].y, sc.y, sum);
             }
           }
         } else {
           const uint32_t low = p & 1 ? (e ? low4.w : low4.z) : (e ? low4.y : low4.x);
           const Fragment a = e ? q6_fragment(v.z, v.w, low) : q6_fragment(v.x, v.y, low);
-          float factor[2][2];                                         // [row][half of the group]
-#pragma unroll
-          for (int r = 0; r < 2; r++) {
-            const uint32_t word = (p == 0 ? header[r].x : p == 1 ? header[r].y : p == 2 ? header[r].z : header[r].w) ^ 0x80808080u;
-            factor[r][0] = (e ? biased_byte<2>(word) : biased_byte<0>(word)) * d[r];
-            factor[r][1] = (e ? biased_byte<3>(word) : biased_byte<1>(word)) * d[r];
-          }
 #pragma unroll
           for (int n = 0; n < NT; n++) {
             const uint2 b = *reinterpret_cast<const uint2*>(q + n * 8 * 256 + ((j ^ g) << 5));
             const float2 s0 = s[n * 64 + (j ^ (2 * t))], s1 = s[n * 64 + 8 + (j ^ (2 * t + 1))];
 #pragma unroll
             for (int half = 0; half < 2; half++) {
-              const bool mine = (t >> 1) == half;
               int c[4] = {kMagic, kMagic, kMagic, kMagic};
-              mma_s8(c, a.a0, a.a1, a.a2, a.a3, mine ? b.x : 0, mine ? b.y : 0);
+              mma_s8(c, a.a0, a.a1, a.a2, a.a3, b.x * is_mine[half], b.y * is_mine[half]);
 #pragma unroll
               for (int i = 0; i < 4; i++)
-                sums.v[n][i][p] = fmaf(from_magic(c[i]), factor[i >> 1][half] * (i & 1 ? s1.x : s0.x), sums.v[n][i][p]);
+                sums.v[n][i][p] = fmaf(from_magic(c[i]), (half ? scale[i >> 1].y : scale[i >> 1].x) * (i & 1 ? s1.x : s0.x), sums.v[n][i][p]);
             }
           }
         }
@@ -116,7 +123,8 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
   extern __shared__ __align__(128) uint8_t shared[];
   uint8_t* slots = shared;
   uint8_t* stages = slots + kBatchWarps * kDepth * kSlot;               // two stages of a segment's activations
-  uint64_t* bars = reinterpret_cast<uint64_t*>(stages + 2 * (kValues + kScaleBytes));
+  float2* scales = reinterpret_cast<float2*>(stages + 2 * (kValues + kScaleBytes));
+  uint64_t* bars = reinterpret_cast<uint64_t*>(scales + kBatchWarps * kSegmentScales);
   uint64_t* stage_bars = bars + kBatchWarps * kDepth;
 
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
@@ -179,8 +187,8 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
     const int8_t* xq = reinterpret_cast<const int8_t*>(stage);
     const float2* xs = reinterpret_cast<const float2*>(stage + kValues);
     Accumulators<NT> sums;
-    if (TYPE_A == TYPE_B || row_block < args.row_blocks_a) batch_segment<TYPE_A, NT>(ring.slot(n), xq, xs, lane, sums);
-    else batch_segment<TYPE_B, NT>(ring.slot(n), xq, xs, lane, sums);
+    if (TYPE_A == TYPE_B || row_block < args.row_blocks_a) batch_segment<TYPE_A, NT>(ring.slot(n), xq, xs, scales + warp * kSegmentScales, lane, sums);
+    else batch_segment<TYPE_B, NT>(ring.slot(n), xq, xs, scales + warp * kSegmentScales, lane, sums);
     __syncthreads();
     load(n + kDepth);
     load_stage(n + 2);

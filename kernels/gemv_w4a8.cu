@@ -30,9 +30,9 @@ struct GemvArgs {
 };
 
 template <int TYPE>
-__device__ __forceinline__ void unit(const uint8_t* data, const int8_t* xq, const float2* xs, int lane, float& row, float& row8) {
-  if (TYPE == kQ4) unit_q4(data, xq, xs, lane, row, row8);
-  else unit_q6(data, xq, xs, lane, row, row8);
+__device__ __forceinline__ void unit(const uint8_t* data, const int8_t* xq, const float2* xs, const Columns& columns, int lane, float& row, float& row8) {
+  if (TYPE == kQ4) unit_q4(data, xq, xs, columns, lane, row, row8);
+  else unit_q6(data, xq, xs, columns, lane, row, row8);
 }
 
 /// Units in flight per warp: enough that a block's ring covers memory's latency, small enough that the next kernel's block fits beside it.
@@ -69,9 +69,7 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
 
   {
     if (PROLOGUE == kFromResidual) {
-      auto planes = [&](int i) {
-        return args.planes ? sum_planes4(args.planes, kHidden, 2, 1, i) : make_float4(0, 0, 0, 0);
-      };
+      auto planes = [&](int i, float4 (&sum)[2]) { sum_planes<2>(args.planes, kHidden, args.planes ? 2 : 0, 1, i, sum); };
       norm_quantise(args.x_in, planes, blockIdx.x == 0 ? args.x_out : nullptr, args.gain, args.epsilon, Q8Target{xq, xs, 1, 0}, scratch);
     } else if (PROLOGUE == kFromQ8) {
 #pragma unroll 1
@@ -101,6 +99,7 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
     }
     __syncthreads();
 
+    const Columns columns(lane);
     // Loops stay loops throughout, to keep the code small.
 #pragma unroll 1
     for (int n = 0, i = warp; i < count; i += kWarps) {
@@ -110,8 +109,8 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
 #pragma unroll 1
       for (int u = 0; u < kSegmentUnits; u++, n++) {
         ring.wait(n);
-        if (TYPE_A == TYPE_B || in_a) unit<TYPE_A>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, lane, row, row8);
-        else unit<TYPE_B>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, lane, row, row8);
+        if (TYPE_A == TYPE_B || in_a) unit<TYPE_A>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, columns, lane, row, row8);
+        else unit<TYPE_B>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, columns, lane, row, row8);
         __syncwarp();
         load(n + kDepth);
       }

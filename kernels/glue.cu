@@ -66,8 +66,8 @@ extern "C" __global__ void __launch_bounds__(kBlock) norm_quantise_batch(float* 
   pdl_launch();
   pdl_wait();
   const int b = blockIdx.x;
-  auto sum = [&](int i) {
-    return planes ? sum_planes4(planes + (size_t)b * kHidden, (size_t)columns * kHidden, count, split[i >> 4], i) : make_float4(0, 0, 0, 0);
+  auto sum = [&](int i, float4 (&of)[2]) {
+    sum_planes<10>(planes + (size_t)b * kHidden, (size_t)columns * kHidden, planes ? count : 0, planes ? split[i >> 4] : 0, i, of);
   };
   float* row = x + (size_t)b * kHidden;
   norm_quantise(row, sum, planes ? row : nullptr, gain, epsilon, Q8Target{q8, q8_scales, columns, b}, scratch);
@@ -82,7 +82,10 @@ extern "C" __global__ void __launch_bounds__(kRowBlock) silu_quantise_batch(cons
   const int i = (blockIdx.x * kRowBlock + threadIdx.x) * 4, b = blockIdx.y;
   if (i >= kFeedForward) return;                                     // whole warps: feed_forward is a multiple of 128
   const size_t stride = (size_t)columns * 2 * kFeedForward, at = (size_t)b * 2 * kFeedForward + (i >> 3) * 16 + (i & 7);
-  const float4 gate = sum_planes4(planes, stride, count, count, at), up = sum_planes4(planes, stride, count, count, at + 8);
+  float4 both[2][1];
+#pragma unroll
+  for (int k = 0; k < 2; k++) sum_planes<5>(planes, stride, count, count, at + 8 * k, both[k]);
+  const float4 gate = both[0][0], up = both[1][0];
   auto one = [](float a, float c) { return __half2float(__float2half_rn(fminf(fmaxf(silu(a) * c, -65504.0f), 65504.0f))); };
   float2 scale;
   const uint32_t packed = quantise_group(make_float4(one(gate.x, up.x), one(gate.y, up.y), one(gate.z, up.z), one(gate.w, up.w)), scale);

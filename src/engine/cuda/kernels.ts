@@ -30,7 +30,7 @@ export const recentTokens = 4096;
 export const maxBiases = 1024;
 export const settingsBytes = 64;
 export const resultBytes = 176;
-export const maxSplits = 32;
+export const maxSplits = 16;
 /** Threads of gemv_w4a8 and of the norms that must round like it. */
 export const gemvThreads = 512;
 
@@ -199,7 +199,8 @@ export function batchSharedBytes(plan: MatrixPlan, { tiles }: Bucket, { isHopper
   const hopperDepth = tiles === 1 ? (slot > 5000 ? 1 : 2) : tiles === 4 || slot > 5000 ? 2 : 3;
   const depth = isHopper ? hopperDepth : 1;
   const columns = tiles * 8;
-  return 8 * depth * slot + 2 * segmentUnits * columns * (256 + 64) + 8 * depth * 8 + 16;
+  const scaleBytes = 8 * segmentUnits * 8 * 16 * 8; // of each warp's segment
+  return 8 * depth * slot + 2 * segmentUnits * columns * (256 + 64) + scaleBytes + 8 * depth * 8 + 16;
 }
 
 export const attentionSharedBytes = 4 * pageBytes;
