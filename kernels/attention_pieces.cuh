@@ -13,7 +13,7 @@
 #include "kv.cuh"
 
 constexpr int kChains = 8;
-constexpr int kMaxSplits = 32, kPagesUnsplit = 16;
+constexpr int kMaxSplits = 16, kPagesUnsplit = 16;      // 16 splits of eight KV heads are as many tasks as a large GPU has multiprocessors
 constexpr int kPartial = 4 * kHeadDim + 8;                 // floats: output, maximum and sum of four heads
 
 struct AttentionArgs {

@@ -93,6 +93,18 @@ __device__ __forceinline__ void barrier_wait(uint64_t* bar, uint32_t parity) {
 #endif
 }
 
+/// Whether the phase has ended, without waiting.
+__device__ __forceinline__ bool barrier_test(uint64_t* bar, uint32_t parity) {
+  uint32_t done = 0;
+#if HOPPER
+  asm volatile("{\n.reg .pred p;\nmbarrier.test_wait.parity.shared::cta.b64 p, [%1], %2;\nselp.u32 %0, 1, 0, p;\n}"
+               : "=r"(done)
+               : "r"(shared_address(bar)), "r"(parity)
+               : "memory");
+#endif
+  return done;
+}
+
 /// A warp's own ring of DEPTH slots in shared memory. No block barrier is needed: the warp that asks is the warp that reads.
 /// Use: load(0..DEPTH-1), then for n = 0, 1, ...: wait(n), read slot(n), __syncwarp(), load(n + DEPTH). load() must be called for every n,
 /// with bytes = 0 when nothing is left, because below sm_90 the copies are counted.
@@ -134,6 +146,12 @@ template <int SLOT_BYTES, int DEPTH> struct WarpRing {
 /// Thread t holds four k in a0/a1/b0 and four in a2/a3/b1: which four is free as long as A and B agree.
 __device__ __forceinline__ void mma_s8(int (&c)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
   asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+/// The same with bytes of A as 0..255.
+__device__ __forceinline__ void mma_u8(int (&c)[4], uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
+  asm("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }

@@ -24,9 +24,10 @@ constexpr int kConsumers = kChains, kConsumerThreads = 32 * kConsumers;
 constexpr int kSlots = 4, kSlotBytes = kSegmentBytes<kQ4>;         // a segment of Q4, a unit of Q6, or half of a page's keys or values
 static_assert(kUnitBytes<kQ6> <= kSlotBytes && kPageBytes / 4 + 256 <= kSlotBytes, "slots hold every piece");
 constexpr int kPersistentBlock = kConsumerThreads + 32, kMostLayers = 36;
-// Where a step's time goes, for bench/cuda/profile.ts: a build with QUERN_NVCC_FLAGS=-DTRACE_CLOCKS notes one block's clocks.
+// Where a step's time goes, for bench/cuda/profile.ts: a build with QUERN_NVCC_FLAGS=-DTRACE_CLOCKS notes each block's clocks.
 #ifdef TRACE_CLOCKS
-#define MARK(place) do { if (args.trace && blockIdx.x == gridDim.x - 3 && threadIdx.x == 0) args.trace[(index * 4 + step) * 8 + place] = clock64(); } while (0)
+#define MARK(place) \
+  do { if (args.trace && threadIdx.x == 0) args.trace[((index * 4 + step) * 8 + place) * gridDim.x + blockIdx.x] = clock64(); } while (0)
 #else
 #define MARK(place)
 #endif
@@ -38,9 +39,9 @@ __device__ __forceinline__ void consumers_sync() { asm volatile("bar.sync 1, %0;
 /// trip to level 2 each time, since shared memory leaves level 1 almost nothing.
 struct Slot { __align__(128) uint8_t bytes[kSlotBytes]; };
 
-/// A block's share of one kind of matrix. Segment i of the share is segment (start + i) % segments of its row.
+/// A block's share of one kind of matrix. Segment i of the share is segment (start + i) % segments of its row, and a warp's next one `forth` further.
 struct Share {
-  int from_a, count_a, from_b, count, start, segments;
+  int from_a, count_a, from_b, count, start, segments, forth;
   int tile_a, tiles_a, tile_b, tiles;
 };
 
@@ -57,28 +58,18 @@ struct Block {
   Share shares[6];
   uint64_t full[kConsumers][kSlots], empty[kConsumers][kSlots];
   float scratch[kBlock / 32];
+  int limit;                                                         // pieces that may be on their way (read and written as volatile)
   uint8_t has_second_plane[3][kHidden / 16];                         // row tiles of the output and the two kinds of down
   __align__(16) float results[];                                     // [segments of the block][16]
 };
 static_assert(sizeof(Block) <= kConsumers * kSlots * kSlotBytes + kFeedForward * 5 / 4 + 4 * kHidden + 36 * 1024, "persistentSharedBytes counts on it");
 
-/// The producer's lane for a warp: waits for room for that warp's n-th piece and asks for it.
-__device__ __forceinline__ void fetch(Block& s, int warp, int& n, const uint8_t* from, int bytes, const uint8_t* more = nullptr, int more_bytes = 0) {
-  const int slot = n % kSlots;
-  uint64_t* full = &s.full[warp][slot];
-  uint8_t* to = s.slots[warp][slot].bytes;
-  if (n >= kSlots) barrier_wait(&s.empty[warp][slot], (n / kSlots - 1) & 1);
-  barrier_expect(full, bytes + more_bytes);
-  bulk_copy_announced(to, from, bytes, full);
-  if (more_bytes) bulk_copy_announced(to + bytes, more, more_bytes, full);
-  n++;
-}
 /// A consumer warp: its n-th piece, when it is there.
-__device__ __forceinline__ const uint8_t* piece(Block& s, int warp, int n) {
+__device__ __forceinline__ const uint8_t* piece(Block& s, int warp, unsigned n) {
   barrier_wait(&s.full[warp][n % kSlots], (n / kSlots) & 1);
   return s.slots[warp][n % kSlots].bytes;
 }
-__device__ __forceinline__ void release(Block& s, int warp, int lane, int& n) {
+__device__ __forceinline__ void release(Block& s, int warp, int lane, unsigned& n) {
   __syncwarp();
   if (lane == 0) barrier_arrive(&s.empty[warp][n % kSlots]);
   n++;
@@ -91,6 +82,7 @@ __device__ __forceinline__ Share share_of(int4 range, int segments) {
   s.from_b = range.z;
   s.count = s.count_a + range.w - range.z;
   s.segments = segments;
+  s.forth = kConsumers % segments;
   s.start = s.count_a > 0 ? range.x % segments : 0;
   s.tile_a = range.x / segments;
   s.tiles_a = s.count_a > 0 ? (range.y - 1) / segments - s.tile_a + 1 : 0;

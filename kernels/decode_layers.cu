@@ -32,9 +32,10 @@ struct DecodeArgs {
   float* down_planes;                // [2][hidden]: the last product
   uint8_t* exchange;                 // [2][layers][kExchangeBytes], kEmpty at the very start
   unsigned int* steps;               // how many steps there were: which half of the exchange is in use
-  long long* trace;                  // [products][8] clocks of one block, for the bench; usually null
+  long long* trace;                  // [products][8 marks][blocks] clocks, for the bench; usually null
   int layer_count;
   float epsilon;
+  int most_on_way, few_on_way;       // pieces of weights on their way to a block: while it multiplies, while it waits for the others
 };
 
 /// What the blocks tell each other in a layer, as byte offsets.
@@ -47,63 +48,132 @@ __device__ __forceinline__ int kind_of(int step, unsigned types) {
   return step == kQkvStep ? (types & 1) : step == kDownStep ? 4 + (types >> 1 & 1) : step == kOutputStep ? 2 : 3;
 }
 
-/// One lane a consumer warp: everything that warp will read, in order.
-__device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int warp) {
-  const int tasks = kKvHeads * s.context.splits;
-  int n = 0;
+/// Where a lane of the producer is in what its consumer warp will read: the steps of a layer with attention's pages between the first two.
+struct Walk {
+  enum Phase { kQkv, kPages, kOutput, kGateUp, kDown, kPhases };
+  int layer, phase, at, part;        // at: segment of the share, or page of the context (negative: the task's first is to be found); part: piece of that
+  int task, entry;                   // entry: of the page table, asked for a page ahead
+  const uint8_t* page;
+  const uint8_t* from;
+  const uint8_t* more;               // 256 bytes of scales that come with a page's first keys, or null
+  int bytes;
+};
+/// Finds the piece at the walk's place, going over what is empty; false at the end.
+__device__ __forceinline__ bool find(const DecodeArgs& args, const Block& s, int warp, Walk& w) {
 #pragma unroll 1
-  for (int index = 0; index < args.layer_count; index++) {
-    const LayerArgs& layer = s.layers[index];
+  while (w.layer < args.layer_count) {
+    const LayerArgs& layer = s.layers[w.layer];
     const unsigned types = (unsigned)layer.types;
-#pragma unroll 1
-    for (int step = 0; step < kStepsOfLayer; step++) {
-      const Share& share = s.shares[kind_of(step, types)];
-      const uint8_t* a = step == kQkvStep ? layer.qkv : step == kOutputStep ? layer.output : step == kGateUpStep ? layer.gate_up : layer.down;
-#pragma unroll 1
-      for (int i = warp; i < share.count; i += kConsumers) {
-        const bool in_a = i < share.count_a, q6 = in_a ? step == kDownStep && (types & 2) : types & 1;
-        const int segment = in_a ? share.from_a + i : share.from_b + i - share.count_a;
-        const uint8_t* from = (in_a ? a : layer.value) + (size_t)segment * (q6 ? kSegmentBytes<kQ6> : kSegmentBytes<kQ4>);
-        fetch(s, warp, n, from, q6 ? kUnitBytes<kQ6> : kSegmentBytes<kQ4>);
-        if (q6) fetch(s, warp, n, from + kUnitBytes<kQ6>, kUnitBytes<kQ6>);
-      }
-      if (step != kQkvStep) continue;
-#pragma unroll 1
-      for (int task = blockIdx.x; task < tasks; task += gridDim.x) {
-        const int head = task % kKvHeads, split = task / kKvHeads, end = s.context.end_page(split);
-#pragma unroll 1
-        for (int page = s.context.first_page(split) + warp; page < end; page += kChains) {
-          const uint8_t* from = layer.pool + ((size_t)__ldg(s.context.table + page) * kKvHeads + head) * kPageBytes;
-          fetch(s, warp, n, from, 4096, from + 16384, 256);                    // keys and all scales, keys, values, values
-#pragma unroll 1
-          for (int quarter = 1; quarter < 4; quarter++) fetch(s, warp, n, from + 4096 * quarter, 4096);
+    if (w.phase == Walk::kPages) {
+      if (w.task < kKvHeads * s.context.splits) {
+        const int head = w.task % kKvHeads, split = w.task / kKvHeads;
+        const int end = s.context.end_page(split);
+        if (w.at < 0) {
+          w.at = s.context.first_page(split) + warp;
+          if (w.at < end) w.entry = __ldg(s.context.table + w.at);
         }
+        if (w.at < end) {
+          if (w.part == 0) {
+            w.page = layer.pool + ((size_t)w.entry * kKvHeads + head) * kPageBytes;
+            w.entry = __ldg(s.context.table + min(w.at + kChains, end - 1));
+          }
+          w.from = w.page + 4096 * w.part;                                     // keys and all scales, keys, values, values
+          w.bytes = 4096;
+          w.more = w.part == 0 ? w.page + 16384 : nullptr;
+          return true;
+        }
+        w.task += gridDim.x;
+        w.at = -1;
+        continue;
+      }
+    } else {
+      const int step = w.phase == Walk::kQkv ? kQkvStep : w.phase - 1;
+      const Share& share = s.shares[kind_of(step, types)];
+      if (w.at < share.count) {
+        const uint8_t* a = step == kQkvStep ? layer.qkv : step == kOutputStep ? layer.output : step == kGateUpStep ? layer.gate_up : layer.down;
+        const bool in_a = w.at < share.count_a, q6 = in_a ? step == kDownStep && (types & 2) : types & 1;
+        const int segment = in_a ? share.from_a + w.at : share.from_b + w.at - share.count_a;
+        w.from = (in_a ? a : layer.value) + (size_t)segment * (q6 ? kSegmentBytes<kQ6> : kSegmentBytes<kQ4>) + w.part * kUnitBytes<kQ6>;
+        w.bytes = q6 ? kUnitBytes<kQ6> : kSegmentBytes<kQ4>;
+        w.more = nullptr;
+        return true;
       }
     }
+    if (++w.phase == Walk::kPhases) {
+      w.phase = Walk::kQkv;
+      w.layer++;
+    }
+    w.at = w.phase == Walk::kPages ? -1 : warp;
+    w.task = blockIdx.x;
+  }
+  return false;
+}
+/// Goes on behind the piece that find() gave.
+__device__ __forceinline__ void advance(Walk& w) {
+  const int parts = w.phase == Walk::kPages ? 4 : w.bytes == kUnitBytes<kQ6> ? 2 : 1;
+  if (++w.part < parts) return;
+  w.part = 0;
+  w.at += kConsumers;
+}
+
+/// The producer warp: lane w fetches what consumer warp w will read, in order. All lanes turn together; nobody sleeps on one warp's slot while
+/// another's is free. No more pieces are on their way than the block's limit: the memory system is a queue, and what blocks tell each other
+/// waits in it behind every weight that was asked for before.
+__device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int lane) {
+  const int warp = lane % kConsumers;
+  Walk w = {0, Walk::kQkv, warp, 0, (int)blockIdx.x, 0, nullptr, nullptr, nullptr, 0};
+  bool has_more = lane < kConsumers && find(args, s, warp, w);
+  int asked = 0, landed = 0;                                        // this lane's pieces
+  unsigned turn = 0;
+  while (__any_sync(~0u, has_more)) {
+    if (landed < asked && barrier_test(&s.full[warp][landed % kSlots], (landed / kSlots) & 1)) landed++;
+    const bool is_free = has_more && asked - landed < kSlots && (asked < kSlots || barrier_test(&s.empty[warp][asked % kSlots], (asked / kSlots - 1) & 1));
+    const unsigned on_way = __reduce_add_sync(~0u, (unsigned)(asked - landed)), free = __ballot_sync(~0u, is_free) & 0xff;
+    // Turn by turn another warp comes first.
+    const unsigned rotated = (free | free << 8) >> (turn & 7), place = (lane - turn) & 7;
+    turn++;
+    const int room = *reinterpret_cast<volatile int*>(&s.limit) - (int)on_way;
+    if (is_free && __popc(rotated & ((1u << place) - 1)) < room) {
+      uint64_t* full = &s.full[warp][asked % kSlots];
+      uint8_t* to = s.slots[warp][asked % kSlots].bytes;
+      barrier_expect(full, w.bytes + (w.more ? 256 : 0));
+      bulk_copy_announced(to, w.from, w.bytes, full);
+      if (w.more) bulk_copy_announced(to + w.bytes, w.more, 256, full);
+      asked++;
+      advance(w);
+      has_more = find(args, s, warp, w);
+    }
+    __syncwarp();
   }
 }
 
-/// A consumer warp's segments of a product; each leaves its 16 sums in the results.
-__device__ __forceinline__ void multiply(Block& s, const Share& share, bool a_is_q6, bool b_is_q6, int& n, int warp, int lane) {
-  int at = (share.start + warp) % share.segments;
+/// A consumer warp's segments of a product; each leaves its 16 sums in the results. Both units of a segment are under way together: with two warps a
+/// scheduler, latency is what a product costs.
+__device__ __forceinline__ void multiply(Block& s, const Share& share, bool a_is_q6, bool b_is_q6, unsigned& n, int warp, int lane) {
+  const Columns columns(lane);
+  const int count = share.count, count_a = share.count_a, segments = share.segments, forth = share.forth;
+  int at = share.start + warp;
+  while (at >= segments) at -= segments;
+  static_assert(kSegmentUnits == 2, "two units");
 #pragma unroll 1
-  for (int i = warp; i < share.count; i += kConsumers) {
+  for (int i = warp; i < count; i += kConsumers) {
     const int8_t* q = s.xq + at * kSegmentUnits * 256;
     const float2* scales = s.xs + at * kSegmentUnits * 8;
     float row = 0, row8 = 0;
-    if (i < share.count_a ? a_is_q6 : b_is_q6) {
-#pragma unroll 1
-      for (int u = 0; u < kSegmentUnits; u++) {
-        unit_q6(piece(s, warp, n), q + u * 256, scales + u * 8, lane, row, row8);
-        release(s, warp, lane, n);
-      }
+    if (i < count_a ? a_is_q6 : b_is_q6) {
+      const uint8_t *first = piece(s, warp, n), *second = piece(s, warp, n + 1);
+      unit_q6(first, q, scales, columns, lane, row, row8);
+      unit_q6(second, q + 256, scales + 8, columns, lane, row, row8);
+      release(s, warp, lane, n);
+      release(s, warp, lane, n);
     } else {
       const uint8_t* data = piece(s, warp, n);
-#pragma unroll 1
-      for (int u = 0; u < kSegmentUnits; u++) unit_q4(data + u * kUnitBytes<kQ4>, q + u * 256, scales + u * 8, lane, row, row8);
+      unit_q4(data, q, scales, columns, lane, row, row8);
+      unit_q4(data + kUnitBytes<kQ4>, q + 256, scales + 8, columns, lane, row, row8);
       release(s, warp, lane, n);
     }
-    at = (at + kConsumers) % share.segments;
+    at += forth;
+    if (at >= segments) at -= segments;
     row += __shfl_xor_sync(~0u, row, 1);
     row8 += __shfl_xor_sync(~0u, row8, 1);
     row += __shfl_xor_sync(~0u, row, 2);
@@ -174,7 +244,7 @@ __device__ __forceinline__ void take_new_token(const DecodeArgs& args, Block& s,
 }
 
 /// One chain of one split.
-__device__ __forceinline__ void attend_chain(Block& s, int split, bool has_new, int& n, int chain, int lane) {
+__device__ __forceinline__ void attend_chain(Block& s, int split, bool has_new, unsigned& n, int chain, int lane) {
   const int g = lane >> 2, t = lane & 3, end = s.context.end_page(split);
   float maximum = -1e30f, sum = 0, out[16][2];
   if (has_new) {
@@ -202,7 +272,7 @@ __device__ __forceinline__ void attend_chain(Block& s, int split, bool has_new, 
 }
 
 /// Attention of the block's tasks: a KV head and a split each; a warp has a chain.
-__device__ __forceinline__ void attend(const DecodeArgs& args, Block& s, const LayerArgs& layer, uint8_t* exchange, int& n, int warp, int lane) {
+__device__ __forceinline__ void attend(const DecodeArgs& args, Block& s, const LayerArgs& layer, uint8_t* exchange, unsigned& n, int warp, int lane) {
   const int splits = s.context.splits;
 #pragma unroll 1
   for (int task = blockIdx.x; task < kKvHeads * splits; task += gridDim.x) {
@@ -233,14 +303,24 @@ __device__ __forceinline__ void attend(const DecodeArgs& args, Block& s, const L
 
 /// Inputs of the output product: int8 values, then their scales.
 __device__ __forceinline__ void take_attended(Block& s, const uint8_t* exchange, int thread) {
-  constexpr int kBytes = kQueryRows + kQueryRows / 4;
-#pragma unroll 1
-  for (int at = thread * 16; at < kBytes; at += kConsumerThreads * 16) {
-    uint4 v;
-    do v = look(exchange + kAttendedAt + at);
-    while (!is_full(v));
-    if (at < kQueryRows) *reinterpret_cast<uint4*>(s.xq + at) = make_uint4(v.x ^ kNever128, v.y ^ kNever128, v.z ^ kNever128, v.w ^ kNever128);
-    else *reinterpret_cast<uint4*>(reinterpret_cast<uint8_t*>(s.xs) + at - kQueryRows) = v;
+  constexpr int kBytes = kQueryRows + kQueryRows / 4, kRounds = (kBytes / 16 + kConsumerThreads - 1) / kConsumerThreads;
+  uint4 v[kRounds];
+  bool all;
+  do {
+    all = true;
+#pragma unroll
+    for (int r = 0; r < kRounds; r++) {
+      const int at = (r * kConsumerThreads + thread) * 16;
+      v[r] = at < kBytes ? look(exchange + kAttendedAt + at) : make_uint4(0, 0, 0, 0);
+    }
+#pragma unroll
+    for (int r = 0; r < kRounds; r++) all = all && is_full(v[r]);
+  } while (!all);
+#pragma unroll
+  for (int r = 0; r < kRounds; r++) {
+    const int at = (r * kConsumerThreads + thread) * 16;
+    if (at < kQueryRows) *reinterpret_cast<uint4*>(s.xq + at) = make_uint4(v[r].x ^ kNever128, v[r].y ^ kNever128, v[r].z ^ kNever128, v[r].w ^ kNever128);
+    else if (at < kBytes) *reinterpret_cast<uint4*>(reinterpret_cast<uint8_t*>(s.xs) + at - kQueryRows) = v[r];
   }
   __syncwarp();
 }
@@ -274,36 +354,48 @@ __device__ __forceinline__ void take_h(Block& s, const uint8_t* exchange, int th
 }
 /// Inputs of q, k, v and of gate and up: the residual stream plus the product before (`planes`, or null), normalised and quantised as
 /// norm_quantise does it: what thread i has there, thread i % 256 has here in round i / 256.
-__device__ __forceinline__ void take_residual(Block& s, const uint8_t* planes, int split_kind, const float* gains, float* x_out, float epsilon, int thread) {
+__device__ __forceinline__ void take_residual(const DecodeArgs& args, Block& s, const uint8_t* planes, int split_kind, const float* gains, float* x_out,
+                                              int thread) {
   constexpr int kRounds = (kHidden / 8 + kConsumerThreads - 1) / kConsumerThreads;
   float gain[kRounds][8], x[kRounds][8];
-#pragma unroll
-  for (int r = 0; r < kRounds; r++)
-    if (r * kConsumerThreads + thread < kHidden / 8) load_gain(gain[r], gains + (r * kConsumerThreads + thread) * 8);
+  uint4 v[kRounds][4];
+  auto first_of = [&](int r) { return (r * kConsumerThreads + thread) * 8; };  // beyond the row: whole warps
 #pragma unroll
   for (int r = 0; r < kRounds; r++) {
-    const int first = (r * kConsumerThreads + thread) * 8;
-    if (first >= kHidden) break;                                               // whole warps
+    if (first_of(r) < kHidden) load_gain(gain[r], gains + first_of(r));
+#pragma unroll
+    for (int k = 0; k < 4; k++) v[r][k] = make_uint4(0, 0, 0, 0);
+  }
+  if (planes) {
+    bool all;
+    do {                                                                       // all rounds ask at once: a trip to level 2 is what it costs
+      all = true;
+#pragma unroll
+      for (int r = 0; r < kRounds; r++) {
+        const int first = first_of(r);
+        if (first >= kHidden) continue;
+        v[r][0] = look(planes + first * 4);
+        v[r][1] = look(planes + first * 4 + 16);
+        if (s.has_second_plane[split_kind][first >> 4]) {
+          v[r][2] = look(planes + (kHidden + first) * 4);
+          v[r][3] = look(planes + (kHidden + first) * 4 + 16);
+        }
+      }
+#pragma unroll
+      for (int r = 0; r < kRounds; r++)
+#pragma unroll
+        for (int k = 0; k < 4; k++) all = all && is_full(v[r][k]);
+    } while (!all);
+    __syncwarp();
+  }
+#pragma unroll
+  for (int r = 0; r < kRounds; r++) {
+    const int first = first_of(r);
+    if (first >= kHidden) break;
 #pragma unroll
     for (int k = 0; k < 8; k++) x[r][k] = 0;
-    if (planes) {
-      const bool has_second = s.has_second_plane[split_kind][first >> 4];
-      uint4 v[4];
-      v[2] = v[3] = make_uint4(0, 0, 0, 0);
-      do {
-        v[0] = look(planes + first * 4);
-        v[1] = look(planes + first * 4 + 16);
-        if (has_second) {
-          v[2] = look(planes + (kHidden + first) * 4);
-          v[3] = look(planes + (kHidden + first) * 4 + 16);
-        }
-      } while (!(is_full(v[0]) && is_full(v[1]) && is_full(v[2]) && is_full(v[3])));
-      add_words(x[r], v[0]);
-      add_words(x[r] + 4, v[1]);
-      add_words(x[r], v[2]);
-      add_words(x[r] + 4, v[3]);
-      __syncwarp();
-    }
+#pragma unroll
+    for (int k = 0; k < 4; k++) add_words(x[r] + 4 * (k & 1), v[r][k]);
     float4* kept = reinterpret_cast<float4*>(s.residual + first);
     const float4 low = kept[0], high = kept[1];
     x[r][0] += low.x; x[r][1] += low.y; x[r][2] += low.z; x[r][3] += low.w;
@@ -318,12 +410,11 @@ __device__ __forceinline__ void take_residual(Block& s, const uint8_t* planes, i
     if ((thread & 31) == 0) s.scratch[first / 256] = squares;
   }
   consumers_sync();
-  const float factor = norm_factor(s.scratch, thread & 31, epsilon);
+  const float factor = norm_factor(s.scratch, thread & 31, args.epsilon);
 #pragma unroll
   for (int r = 0; r < kRounds; r++) {
-    const int first = (r * kConsumerThreads + thread) * 8;
-    if (first >= kHidden) break;
-    normalise_quantise(x[r], gain[r], factor, Q8Target{s.xq, s.xs, 1, 0}, first);
+    if (first_of(r) >= kHidden) break;
+    normalise_quantise(x[r], gain[r], factor, Q8Target{s.xq, s.xs, 1, 0}, first_of(r));
   }
 }
 
@@ -346,6 +437,7 @@ __device__ __forceinline__ void prepare(const DecodeArgs& args, Block& s, int wa
     barrier_init(&s.empty[0][0] + threadIdx.x);
     barrier_init_done();
   }
+  if (threadIdx.x == 0) s.limit = args.most_on_way;
   if (threadIdx.x < kBlock / 32) s.scratch[threadIdx.x] = 0;         // of a norm_quantise with more warps than the row needs
   if (warp == 1) {
     const Context context(args.attention, args.attention.batch_slot[0]);
@@ -361,7 +453,7 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   prepare(args, s, warp, lane);
   if (warp == kConsumers) {
-    if (lane < kConsumers) produce(args, s, lane);
+    produce(args, s, lane);
     return;
   }
 
@@ -373,7 +465,7 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
     kept[0] = __ldcg(reinterpret_cast<const float4*>(args.x + first));
     kept[1] = __ldcg(reinterpret_cast<const float4*>(args.x + first + 4));
   }
-  int n = 0;                                                       // pieces this warp has had
+  unsigned n = 0;                                                  // pieces this warp has had
 
 #pragma unroll 1
   for (int index = 0; index < args.layer_count; index++) {
@@ -391,21 +483,27 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
       MARK(0);
       if (step == kQkvStep) {
         const uint8_t* planes = index > 0 ? exchange - kExchangeBytes + kDownAt : nullptr;
-        take_residual(s, planes, index > 0 ? 1 + (s.layers[index - 1].types >> 1 & 1) : 0, layer.attention_gain, nullptr, args.epsilon, thread);
+        take_residual(args, s, planes, index > 0 ? 1 + (s.layers[index - 1].types >> 1 & 1) : 0, layer.attention_gain, nullptr, thread);
       } else if (step == kOutputStep) {
-        if ((int)blockIdx.x < kKvHeads * s.context.splits) attend(args, s, layer, exchange, n, warp, lane);
+        if ((int)blockIdx.x < kKvHeads * s.context.splits) {
+          if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = args.most_on_way;
+          attend(args, s, layer, exchange, n, warp, lane);
+          if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = args.few_on_way;
+        }
         MARK(1);
         take_attended(s, exchange, thread);
       } else if (step == kGateUpStep) {
-        take_residual(s, exchange + kOutputAt, 0, layer.feed_forward_gain, is_last && blockIdx.x == 0 ? args.x : nullptr, args.epsilon, thread);
+        take_residual(args, s, exchange + kOutputAt, 0, layer.feed_forward_gain, is_last && blockIdx.x == 0 ? args.x : nullptr, thread);
       } else {
         take_h(s, exchange, thread);
       }
       consumers_sync();
+      if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = args.most_on_way;
       MARK(2);
       const Share& share = s.shares[kind_of(step, types)];
       multiply(s, share, step == kDownStep && (types & 2), types & 1, n, warp, lane);
       consumers_sync();
+      if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = args.few_on_way;
       MARK(3);
       const int at = step == kQkvStep ? kQkvAt : step == kOutputStep ? kOutputAt : step == kGateUpStep ? kHAt : kDownAt;
       finish(s, share, is_last && step == kDownStep ? reinterpret_cast<uint8_t*>(args.down_planes) : exchange + at, kHidden, step == kGateUpStep, thread);

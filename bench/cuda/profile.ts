@@ -1,11 +1,16 @@
 // Launches a few decode steps of one sequence one by one, for a profiler: ncu --clock-control none -k decode_layers node bench/cuda/profile.ts FILE.gguf
-// With kernels built by QUERN_NVCC_FLAGS=-DTRACE_CLOCKS it says where the clocks of a layer go.
-
+// With kernels built by QUERN_NVCC_FLAGS=-DTRACE_CLOCKS it says where the time of a layer goes, over all blocks: how long after the last block handed
+// its results on the others had them, how long they multiplied, how far apart they ended.
 import { buckets } from "../../src/engine/cuda/kernels.ts";
 import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
 
-const [file = ""] = process.argv.slice(2);
-const { runner, device } = await openCudaRunner({ modelFile: file, contextTokens: 4096, parallel: 1 });
+const [file = "", length = "128"] = process.argv.slice(2);
+const position = Number(length);
+const { runner, device, shape } = await openCudaRunner({
+  modelFile: file,
+  contextTokens: position + 4096,
+  parallel: 1,
+});
 const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repeatPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 };
 runner.fillSlot(0, {
   sampling: { ...greedy, penaltyTokens: 0, logitBias: new Map() },
@@ -14,25 +19,59 @@ runner.fillSlot(0, {
 runner.setPages(
   0,
   0,
-  Int32Array.from({ length: 16 }, (_, page) => page),
+  Int32Array.from({ length: Math.ceil(position / 64) + 2 }, (_, page) => page),
 );
-await runner.submit([{ slot: 0, startPosition: 0, tokens: new Int32Array(128).fill(5), sample: true }]);
-const layers = 36;
-runner.steps.trace = device.zeros(layers * 4 * 64, "trace");
-for (let step = 0; step < 3; step++) runner.steps.decodeStep(buckets[0]);
+const { stepTokens } = runner.limits;
+for (let at = 0; at < position; at += stepTokens) {
+  const count = Math.min(stepTokens, position - at);
+  const tokens = new Int32Array(count).fill(5);
+  await runner.submit([{ slot: 0, startPosition: at, tokens, sample: at + count === position }]);
+}
+const [steps, marks] = [4, 8];
+const blocks = device.facts.multiprocessors;
+const traceBytes = shape.layers * steps * marks * blocks * 8;
+runner.steps.trace = device.zeros(traceBytes, "trace");
+for (let step = 0; step < 5; step++) runner.steps.decodeStep(buckets[0]);
 device.synchronize();
-// Mean clocks of each stretch between marks, per product of a layer: waiting for its input, preparing it, product, handing on, to the next.
-const marks = new BigInt64Array(device.read(runner.steps.trace, layers * 4 * 64).buffer);
-for (const [step, name] of ["qkv", "attention, output", "gate_up", "down"].entries()) {
-  const stretches = [0, 1, 2, 3, 4].map((place) => {
-    let sum = 0;
-    for (let layer = 4; layer < layers - 1; layer++) {
-      const at = (layer * 4 + step) * 8 + place;
-      const next = marks[place === 4 ? at + 4 : at + 1] ?? 0n;
-      sum += Number(next - (marks[at] ?? 0n));
-    }
-    return Math.round(sum / (layers - 5));
-  });
-  console.log(`# clocks of ${name}: wait, prepare, product, hand on, rest ${stretches.join(", ")}`);
+const trace = new BigInt64Array(device.read(runner.steps.trace, traceBytes).buffer);
+const rawClock = (layer: number, step: number, mark: number, block: number): number =>
+  Number((trace[((layer * steps + step) * marks + mark) * blocks + block] ?? 0n) - (trace[2 * blocks] ?? 0n));
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+const all = Array.from({ length: blocks }, (_, block) => block);
+// Clocks of the multiprocessors differ by constants, which are chosen so that on average all blocks have their inputs at once.
+const offsets = all.map((block) =>
+  mean(
+    [0, 2, 3].flatMap((step) =>
+      Array.from({ length: shape.layers - 3 }, (_, layer) => rawClock(layer + 2, step, 2, block)),
+    ),
+  ),
+);
+const clockOf = (layer: number, step: number, mark: number, block: number): number =>
+  rawClock(layer, step, mark, block) - (offsets[block] ?? 0);
+console.log(`# ${position} tokens; clocks, means over layers`);
+for (const [step, name] of ["q, k, v", "attention, output", "gate and up", "down"].entries()) {
+  const rows: number[][] = [];
+  for (let layer = 2; layer < shape.layers - 1; layer++) {
+    const at = (mark: number): number[] => all.map((block) => clockOf(layer, step, mark, block));
+    const before = all.map((block) =>
+      step === 0 ? clockOf(layer - 1, 3, 4, block) : clockOf(layer, step - 1, 4, block),
+    );
+    const [begin, ready, ended, told] = [Math.max(...before), at(2), at(3), at(4)];
+    rows.push([
+      Math.min(...ready) - begin,
+      mean(ready) - begin,
+      Math.max(...ready) - begin,
+      mean(ended.map((end, block) => end - (ready[block] ?? 0))),
+      Math.max(...ended.map((end, block) => end - (ready[block] ?? 0))),
+      Math.max(...ended) - mean(ended),
+      mean(told.map((end, block) => end - (ended[block] ?? 0))),
+      Math.max(...told) - begin,
+    ]);
+  }
+  const [soonest, usual, latest, product, longest, spread, telling, whole] =
+    rows[0]?.map((_, column) => Math.round(mean(rows.map((row) => row[column] ?? 0)))) ?? [];
+  console.log(
+    `# ${name.padEnd(18)} inputs after ${soonest} / ${usual} / ${latest} (first, mean, last block); product ${product}, longest ${longest}; last ends ${spread} behind the mean; telling ${telling}; step ${whole}`,
+  );
 }
 await runner[Symbol.asyncDispose]();

@@ -17,6 +17,7 @@ import {
   type KernelShape,
   type MatrixPlan,
   maxBatch,
+  maxSplits,
   mostPersistentLayers,
   persistentSharedBytes,
   persistentThreads,
@@ -51,6 +52,7 @@ export class Qwen3Steps {
   readonly #prompts: PromptSteps;
   /** One kernel for all layers of a single sequence instead of five a layer: where the GPU has Hopper's shared memory. */
   isPersistent: boolean;
+  pace = [16, 6];
   /** Device memory for 8 clocks of each of a layer's four products (bench/cuda/profile.ts); 0: none. */
   trace = 0;
 
@@ -261,7 +263,7 @@ export class Qwen3Steps {
   }
 
   #attention(index: number, layer: LayerWeights, bucket: Bucket): void {
-    const splits = bucket.columns === 1 ? 32 : Math.ceil(32 / bucket.batch);
+    const splits = Math.min(maxSplits, Math.ceil(32 / bucket.batch));
     const shape: LaunchShape = {
       grid: [splits, this.#shape.kvHeads, bucket.batch],
       block: 128,
@@ -298,7 +300,7 @@ export class Qwen3Steps {
         ...[this.#layerTable, ...all.map(({ ranges }) => ranges), o.splits, down_q4.splits, down_q6.splits],
         ...[x[0], single.down, exchange, steps, this.trace],
       ],
-      [i32(this.#weights.layers.length), this.#epsilon],
+      [i32(this.#weights.layers.length), this.#epsilon, ...this.pace.map((value) => i32(value))],
     );
     const attention = this.#attentionArgs(0, first, buckets[0]);
     const args = new Uint8Array(attention.length + rest.length);
