@@ -10,6 +10,12 @@ import { splitPlaces, type Workspace } from "./workspace.ts";
 /** Tokens that a block of attention_prefill serves, and its rows: four query heads each. */
 export const queryBlockTokens = 48;
 const queryBlockRows = 4 * queryBlockTokens;
+/**
+ * Blocks of gemm_prefill_hopper that share the inputs of a tile of each matrix, 1, 2 or 4: more fill the GPU when tokens are few and cost an exchange
+ * of sums when they are many. Constants, because the shares decide how a token's products are rounded.
+ */
+const inputSplits = { qkv: 1, o: 2, gateUp: 1, down: 4 } as const;
+
 const flash = {
   portable: { block: 384, sharedBytes: 2 * pageBytes + 2 * 32_768 },
   wgmma: { block: 512, sharedBytes: 4 * 32_768 + 3 * pageBytes + 11 * 8 },
@@ -48,7 +54,8 @@ interface Product {
   partB?: { weights: number; rowsA: number };
   type: Quantisation;
   x: number;
-  inputs: number;
+  /** Blocks that share a tile's inputs, on Hopper. */
+  splits: number;
   out: { at: number; rows: number; stride: number; offset?: number };
 }
 
@@ -87,7 +94,7 @@ export class PromptSteps {
     const qkvRows = queryKeyRows + kvHeads * headDim;
     const pages = pool + index * poolLayerBytes;
     const residual = { at: prompt.x, rows: hidden, stride: hidden };
-    const qkv = { weights: layer.qkv, x: prompt.normed, inputs: hidden };
+    const qkv = { weights: layer.qkv, x: prompt.normed, splits: inputSplits.qkv };
     const norm = (gain: number): { part: PromptPart; run: Run } => ({
       ...{ part: "norm", run: this.#perToken("norm_rows_f16", struct([prompt.x, gain, prompt.normed], [epsilon])) },
     });
@@ -121,19 +128,19 @@ export class PromptSteps {
             out: { at: prompt.qkv, rows: kvHeads * headDim, stride: qkvRows, offset: queryKeyRows },
           }),
         ];
-    const o = { name: "prefill_o", weights: layer.attentionOutput, x: prompt.attended, inputs: queryRows };
-    const gateUp = { name: "prefill_gate_up", weights: layer.gateUp, x: prompt.normed, inputs: hidden };
+    const o = { name: "prefill_o", weights: layer.attentionOutput, x: prompt.attended };
+    const gateUp = { name: "prefill_gate_up", weights: layer.gateUp, x: prompt.normed };
     const gated = { at: prompt.h, rows: 2 * feedForward, stride: feedForward };
-    const down = { name: `prefill_down_${layer.downType}`, weights: layer.down, x: prompt.h, inputs: feedForward };
+    const down = { name: `prefill_down_${layer.downType}`, weights: layer.down, x: prompt.h };
     return [
       norm(layer.attentionNorm),
       ...products.map((run) => ({ part: "qkv" as const, run })),
       { part: "kv_write", run: this.#perToken("kv_write_prefill", writeArgs, writeRows) },
       { part: "attention", run: this.#attention(flashArgs) },
-      { part: "o", run: this.#product({ ...o, type: "q4", out: residual }) },
+      { part: "o", run: this.#product({ ...o, type: "q4", splits: inputSplits.o, out: residual }) },
       norm(layer.feedForwardNorm),
-      { part: "gate_up", run: this.#product({ ...gateUp, type: "q4", out: gated }) },
-      { part: "down", run: this.#product({ ...down, type: layer.downType, out: residual }) },
+      { part: "gate_up", run: this.#product({ ...gateUp, type: "q4", splits: inputSplits.gateUp, out: gated }) },
+      { part: "down", run: this.#product({ ...down, type: layer.downType, splits: inputSplits.down, out: residual }) },
     ];
   }
 
@@ -174,7 +181,7 @@ export class PromptSteps {
     };
   }
 
-  #wgmmaProduct({ name, weights, partB, type, x, inputs, out }: Product): Run {
+  #wgmmaProduct({ name, weights, partB, type, x, splits, out }: Product): Run {
     const args = struct([weights, partB?.weights ?? 0, x, out.at], [i32(0), i32(out.stride), i32(partB?.rowsA ?? 0)]);
     const launches = new Map<number, RepeatedLaunch>();
     for (const columns of tileColumns) {
@@ -184,11 +191,9 @@ export class PromptSteps {
     }
     return ({ chunk: { tokens } }) => {
       const columns = tileColumns.find((candidate) => tokens <= candidate) ?? 128;
-      const tiles = [Math.ceil(tokens / columns), out.rows / 128] as const;
-      const cluster = clusterOf(tiles[0] * tiles[1], inputs / 256, this.#device.facts.multiprocessors);
       const launch = launches.get(columns);
       launch?.args.setInt32(4 * 8, tokens, true);
-      launch?.run([...tiles, cluster], { cluster });
+      launch?.run([Math.ceil(tokens / columns), out.rows / 128, splits], { cluster: splits });
     };
   }
 
@@ -212,10 +217,4 @@ const tileColumns = [64, 96, 128] as const;
 function wgmmaSharedBytes(columns: number, type: Quantisation): number {
   const stages = columns === 128 && type === "q6" ? 3 : 4;
   return stages * columns * 128 + 2 * 8 * unitBytes[type] + 8 * 128 * 4 + (2 * stages + 4) * 8;
-}
-
-/** Blocks that share a tile's inputs, when there are too few tiles for the GPU. */
-function clusterOf(tiles: number, units: number, multiprocessors: number): number {
-  const most = Math.min(4, units, Math.floor((1.5 * multiprocessors) / tiles));
-  return most >= 4 ? 4 : most >= 2 ? 2 : 1;
 }
