@@ -4,12 +4,16 @@
 //
 // A block serves 48 tokens of one sequence and one KV head: 192 rows (token, query head), 16 a warp, so K and V are loaded and turned to f16 once for
 // four query heads. While the warps multiply page n they convert their share of page n + 1; one block barrier a page.
-// `splits` > 1 deals the pages over blocks when there are few tokens (a short question behind a long shared prefix); attention_merge then merges.
+//
+// A token's result must not depend on its company, so the context is cut where positions say: kSplitPages pages are a split, each with a softmax of
+// its own, and a token's splits are added up in order (SplitSum). Many tokens: a block goes through all its splits and adds as it goes. Few (a short
+// question behind a long shared prefix): a block a split, then attention_merge adds. Same operations, same bits.
 #pragma once
 #include "kv.cuh"
 #include "prompt.cuh"
 
-constexpr int kFlashWarps = 12, kFlashThreads = 32 * kFlashWarps, kFlashRows = 16 * kFlashWarps;
+constexpr int kFlashWarps = 12, kFlashThreads = 32 * kFlashWarps, kFlashRows = 16 * kFlashWarps, kFlashTokens = kFlashRows / kGroup;
+constexpr int kSplitPages = 64;
 
 /// Per block of queries: which slot, its first row in the step's tokens, tokens in it (1..48), position of the first.
 struct QueryBlock { int slot, row, tokens, position; };
@@ -64,12 +68,76 @@ struct FlashArgs {
   const __half* q;
   const uint8_t* pool;
   const int* page_table;
-  const QueryBlock* blocks;
+  const QueryBlock* blocks; // the longest first
   __half* out;              // [tokens][query rows]
-  float* partials;          // [block][kv head][split][kFlashRows][132]: output, maximum, sum
-  int table_stride, splits, block_count;
+  float* partials;          // [place][query head][kFlashPartial]: output, maximum, sum of the splits so far or of one split
+  int table_stride, first_block;
+  int splits;               // 1: a block goes through all of its own; more: the most that one has, a block each (grid z)
 };
 constexpr int kFlashPartial = 132;
+
+/// Pages [first, first + count) of a block's context are its own.
+struct PageRange {
+  int first, count;
+  __device__ __forceinline__ PageRange(const FlashArgs& args, const QueryBlock& block) {
+    const int pages = (block.position + block.tokens - 1) / kPageTokens + 1;
+    first = args.splits > 1 ? blockIdx.z * kSplitPages : 0;
+    count = args.splits > 1 ? min(kSplitPages, pages - first) : pages;
+  }
+};
+/// Splits that a token sees something of: later ones, which other tokens of its block may see, must leave it alone.
+__device__ __forceinline__ int splits_of(int position) { return position / (kSplitPages * kPageTokens) + 1; }
+
+__device__ __forceinline__ float* partial_at(const FlashArgs& args, const QueryBlock& block, int split, int token, int query_head) {
+  const int place = args.splits > 1 ? ((int)blockIdx.x * args.splits + split) * kFlashTokens + token : block.row + token;
+  return args.partials + ((size_t)place * kHeads + query_head) * kFlashPartial;
+}
+
+/// A row's next split joins those before it. Rounding is spelled out: two kernels must do the same.
+struct SplitSum {
+  float keep, take, maximum, sum;
+  __device__ __forceinline__ SplitSum(float maximum_before, float sum_before, float split_maximum, float split_sum) {
+    maximum = fmaxf(maximum_before, split_maximum);
+    keep = exp2_fast(maximum_before - maximum);
+    take = exp2_fast(split_maximum - maximum);
+    sum = (*this)(sum_before, split_sum);
+  }
+  __device__ __forceinline__ float operator()(float before, float split) const { return __fmaf_rn(split, take, __fmul_rn(before, keep)); }
+};
+
+/// At the end of a split: adds a row's earlier splits if this block has them, then writes the row's result if all are there, else keeps them. `out`
+/// is what the thread has of the row, columns 8 n + 2 t and the next; maximum and sum are the row's.
+template <class Out>
+__device__ __forceinline__ void finish_split(const FlashArgs& args, const QueryBlock& block, int head, int row, int split, int t, float maximum, float sum, Out out) {
+  asm volatile("" : "+r"(row));                       // or the compiler keeps all addresses below in registers while it multiplies
+  const int token = row >> 2, query_head = head * kGroup + (row & 3), splits = splits_of(block.position + token);
+  if (token >= block.tokens || split >= splits) return;
+  const bool is_alone = args.splits > 1;              // other blocks have the other splits
+  float* partial = partial_at(args, block, is_alone ? split : 0, token, query_head);
+  if (!is_alone && split > 0) {
+    const SplitSum add(__ldcg(partial + 128), __ldcg(partial + 129), maximum, sum);
+#pragma unroll
+    for (int n = 0; n < 16; n++) {
+      const float2 before = __ldcg(reinterpret_cast<const float2*>(partial + 8 * n + 2 * t));
+      out(n, 0) = add(before.x, out(n, 0));
+      out(n, 1) = add(before.y, out(n, 1));
+    }
+    maximum = add.maximum;
+    sum = add.sum;
+  }
+  if (is_alone ? splits == 1 : split + 1 == splits) {
+    const float scale = 1.0f / sum;
+#pragma unroll
+    for (int n = 0; n < 16; n++) {
+      const size_t at = prompt_at<kQueryRows>(block.row + token, query_head * kHeadDim + 8 * n + 2 * t);
+      *reinterpret_cast<uint32_t*>(args.out + at) = half2_bits(out(n, 0) * scale, out(n, 1) * scale);
+    }
+  } else {
+#pragma unroll
+    for (int n = 0; n < 16; n++) *reinterpret_cast<float2*>(partial + 8 * n + 2 * t) = make_float2(out(n, 0), out(n, 1));
+    if (t == 0) *reinterpret_cast<float2*>(partial + 128) = make_float2(maximum, sum);
+  }
+}
 
 /// Four bytes of int8 to two pairs of f16, exactly.
 __device__ __forceinline__ uint2 bytes_to_halves(uint32_t word) {
@@ -88,12 +156,12 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
   __shared__ float page_scales[2][2][kPageTokens];
 
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
-  const QueryBlock block = args.blocks[args.block_count - 1 - blockIdx.x];           // the longest first
-  const int head = blockIdx.y, split = blockIdx.z;
+  const QueryBlock block = args.blocks[args.first_block + blockIdx.x];
+  const int head = blockIdx.y;
   const int* table = args.page_table + (size_t)block.slot * args.table_stride;
-  const int pages = (block.position + block.tokens - 1) / kPageTokens + 1;
-  const int first = (int)((long long)split * pages / args.splits), last = (int)((long long)(split + 1) * pages / args.splits);
-  const int count = last - first;
+  const PageRange pages(args, block);
+  const int first = pages.first, count = pages.count;
+  if (count <= 0) return;                            // the longest of the launch has more splits
 
   auto load = [&](int n) {
     if (n < count) {
@@ -155,10 +223,8 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
 
   load(0);
   load(1);
-  if (count > 0) {
-    arrived();
-    convert(0);
-  }
+  arrived();
+  convert(0);
   __syncthreads();
   const int matrix_row = (lane & 7) + ((lane >> 4) << 3), matrix_piece = (lane >> 3) & 1;   // ldmatrix: two row tiles by two pieces
   for (int n = 0; n < count; n++) {
@@ -240,55 +306,48 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
         mma_f16(out[2 * pair + 1], p[k][0], p[k][1], p[k][2], p[k][3], b[2], b[3]);
       }
     }
+    if (n + 1 == count || (first + n + 1) % kSplitPages == 0) {
+#pragma unroll
+      for (int r = 0; r < 2; r++) {
+        sum[r] += __shfl_xor_sync(~0u, sum[r], 1);
+        sum[r] += __shfl_xor_sync(~0u, sum[r], 2);
+        finish_split(args, block, head, warp * 16 + g + 8 * r, (first + n) / kSplitPages, t, maximum[r], sum[r],
+                     [&](int i, int c) -> float& { return out[i][2 * r + c]; });
+        maximum[r] = -1e30f;
+        sum[r] = 0;
+      }
+#pragma unroll
+      for (int i = 0; i < 16; i++) out[i][0] = out[i][1] = out[i][2] = out[i][3] = 0;
+      __syncwarp();                                   // one of a row's four threads writes the maximum that all read
+    }
     __syncthreads();
   }
   copy_wait<0>();
-
-#pragma unroll
-  for (int r = 0; r < 2; r++) {
-    sum[r] += __shfl_xor_sync(~0u, sum[r], 1);
-    sum[r] += __shfl_xor_sync(~0u, sum[r], 2);
-    const int row = warp * 16 + g + 8 * r, token = row >> 2;
-    if (args.splits == 1) {
-      if (token >= block.tokens) continue;
-      const float scale = 1.0f / sum[r];
-      __half* to = args.out + (size_t)(block.row + token) * kQueryRows + (head * kGroup + (row & 3)) * kHeadDim + 2 * t;
-#pragma unroll
-      for (int n = 0; n < 16; n++) *reinterpret_cast<uint32_t*>(to + 8 * n) = half2_bits(out[n][2 * r] * scale, out[n][2 * r + 1] * scale);
-    } else {
-      const int place = args.block_count - 1 - blockIdx.x;
-      float* to = args.partials + ((((size_t)place * kKvHeads + head) * args.splits + split) * kFlashRows + row) * kFlashPartial;
-#pragma unroll
-      for (int n = 0; n < 16; n++) *reinterpret_cast<float2*>(to + 8 * n + 2 * t) = make_float2(out[n][2 * r], out[n][2 * r + 1]);
-      if (t == 0) {
-        to[128] = maximum[r];
-        to[129] = sum[r];
-      }
-    }
-  }
 }
 #endif
 
-/// Merges the splits of attention_prefill. Grid (blocks, KV heads, kFlashRows), 32 threads.
-extern "C" __global__ void attention_merge(const FlashArgs args) {
+/// Adds up splits that had blocks of their own. Grid (blocks of queries, KV heads, kFlashTokens), a warp a query head.
+extern "C" __global__ void __launch_bounds__(32 * kGroup) attention_merge(const FlashArgs args) {
   pdl_launch();
   pdl_wait();
-  const QueryBlock block = args.blocks[blockIdx.x];
-  const int row = blockIdx.z, token = row >> 2, lane = threadIdx.x;
-  if (token >= block.tokens) return;
-  const float* from = args.partials + (((size_t)blockIdx.x * kKvHeads + blockIdx.y) * args.splits * kFlashRows + row) * kFlashPartial;
-  float top = -1e30f, total = 0;
-  for (int s = 0; s < args.splits; s++) top = fmaxf(top, from[(size_t)s * kFlashRows * kFlashPartial + 128]);
-  float4 o = make_float4(0, 0, 0, 0);
-  for (int s = 0; s < args.splits; s++) {
-    const float* part = from + (size_t)s * kFlashRows * kFlashPartial;
-    const float f = exp2_fast(part[128] - top);
-    const float4 v = *reinterpret_cast<const float4*>(part + 4 * lane);
-    total += part[129] * f;
-    o.x += v.x * f; o.y += v.y * f; o.z += v.z * f; o.w += v.w * f;
+  const QueryBlock block = args.blocks[args.first_block + blockIdx.x];
+  const int token = blockIdx.z, lane = threadIdx.x & 31, query_head = blockIdx.y * kGroup + (threadIdx.x >> 5);
+  const int splits = splits_of(block.position + token);
+  if (token >= block.tokens || splits == 1) return;  // attention_prefill wrote the results of tokens with one split
+  const float* partial = partial_at(args, block, 0, token, query_head);
+  float4 o = __ldcg(reinterpret_cast<const float4*>(partial + 4 * lane));
+  float maximum = __ldcg(partial + 128), sum = __ldcg(partial + 129);
+#pragma unroll 4
+  for (int split = 1; split < splits; split++) {
+    partial += (size_t)kFlashTokens * kHeads * kFlashPartial;
+    const float4 v = __ldcg(reinterpret_cast<const float4*>(partial + 4 * lane));
+    const SplitSum add(maximum, sum, __ldcg(partial + 128), __ldcg(partial + 129));
+    o = make_float4(add(o.x, v.x), add(o.y, v.y), add(o.z, v.z), add(o.w, v.w));
+    maximum = add.maximum;
+    sum = add.sum;
   }
-  const float r = 1.0f / total;
-  const int at = (blockIdx.y * kGroup + (row & 3)) * kHeadDim + 4 * lane;
-  *reinterpret_cast<uint32_t*>(args.out + prompt_at<kQueryRows>(block.row + token, at)) = half2_bits(o.x * r, o.y * r);
-  *reinterpret_cast<uint32_t*>(args.out + prompt_at<kQueryRows>(block.row + token, at + 2)) = half2_bits(o.z * r, o.w * r);
+  const float scale = 1.0f / sum;
+  const int at = query_head * kHeadDim + 4 * lane;
+  *reinterpret_cast<uint32_t*>(args.out + prompt_at<kQueryRows>(block.row + token, at)) = half2_bits(o.x * scale, o.y * scale);
+  *reinterpret_cast<uint32_t*>(args.out + prompt_at<kQueryRows>(block.row + token, at + 2)) = half2_bits(o.z * scale, o.w * scale);
 }

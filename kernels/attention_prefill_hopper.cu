@@ -31,11 +31,11 @@ extern "C" __global__ void __launch_bounds__(kHopperFlashThreads, 1) attention_p
 
   pdl_launch();
   const int lane = threadIdx.x & 31, warp = __shfl_sync(~0u, threadIdx.x >> 5, 0), g = lane >> 2, t = lane & 3;
-  const QueryBlock block = args.blocks[args.block_count - 1 - blockIdx.x];           // the longest first
-  const int head = blockIdx.y, split = blockIdx.z;
-  const int pages = (block.position + block.tokens - 1) / kPageTokens + 1;
-  const int first = (int)((long long)split * pages / args.splits), last = (int)((long long)(split + 1) * pages / args.splits);
-  const int count = last - first;
+  const QueryBlock block = args.blocks[args.first_block + blockIdx.x];
+  const int head = blockIdx.y;
+  const PageRange pages(args, block);
+  const int first = pages.first, count = pages.count;
+  if (count <= 0) return;                                        // the longest of the launch has more splits
 
   if (threadIdx.x == 0) {
     for (int i = 0; i < kPageStages; i++) barrier_init_count(arrived + i, 1);
@@ -169,30 +169,20 @@ extern "C" __global__ void __launch_bounds__(kHopperFlashThreads, 1) attention_p
       wgmma_wait<0>();
       hold(out);
       if (lane == 0) barrier_arrive(empty + n % kTileStages);
-    }
 
+      if (n + 1 == count || (first + n + 1) % kSplitPages == 0) {
 #pragma unroll
-    for (int r = 0; r < 2; r++) {
-      sum[r] += __shfl_xor_sync(~0u, sum[r], 1);
-      sum[r] += __shfl_xor_sync(~0u, sum[r], 2);
-      const int row = warp * 16 + g + 8 * r, token = row >> 2;
-      if (token >= block.tokens) continue;
-      if (args.splits == 1) {
-        const float scale = 1.0f / sum[r];
-#pragma unroll
-        for (int n = 0; n < 16; n++) {
-          const size_t at = prompt_at<kQueryRows>(block.row + token, (head * kGroup + (row & 3)) * kHeadDim + 8 * n + 2 * t);
-          *reinterpret_cast<uint32_t*>(args.out + at) = half2_bits(out[4 * n + 2 * r] * scale, out[4 * n + 2 * r + 1] * scale);
+        for (int r = 0; r < 2; r++) {
+          sum[r] += __shfl_xor_sync(~0u, sum[r], 1);
+          sum[r] += __shfl_xor_sync(~0u, sum[r], 2);
+          finish_split(args, block, head, warp * 16 + g + 8 * r, (first + n) / kSplitPages, t, maximum[r], sum[r],
+                       [&](int i, int c) -> float& { return out[4 * i + 2 * r + c]; });
+          maximum[r] = -1e30f;
+          sum[r] = 0;
         }
-      } else {
-        const int place = args.block_count - 1 - blockIdx.x;
-        float* to = args.partials + ((((size_t)place * kKvHeads + head) * args.splits + split) * kFlashRows + row) * kFlashPartial;
 #pragma unroll
-        for (int n = 0; n < 16; n++) *reinterpret_cast<float2*>(to + 8 * n + 2 * t) = make_float2(out[4 * n + 2 * r], out[4 * n + 2 * r + 1]);
-        if (t == 0) {
-          to[128] = maximum[r];
-          to[129] = sum[r];
-        }
+        for (int i = 0; i < 64; i++) out[i] = 0;
+        __syncwarp();                                   // one of a row's four threads writes the maximum that all read
       }
     }
   }

@@ -2,7 +2,9 @@
 // activations in shared memory (prompt.cuh). A block makes 128 rows by COLUMNS tokens with two warpgroups; its first warp asks the copy engine for
 // units and tiles. While one group of 32 inputs is multiplied, each warp prepares the next; two blocks share a multiprocessor.
 //
-// Few tokens make few blocks: then a cluster of blocks shares a tile, each with some of its inputs, and adds up through shared memory in a fixed order.
+// Few tokens make few blocks, so a cluster of blocks may share a tile, each with some of its inputs, and add up through shared memory. The cluster is a
+// constant of the matrix (prompt-steps.ts), however many tokens a step has, and all tile widths go through the inputs and add the shares in one order: a
+// token's numbers do not depend on its company.
 #include "prefill_weights.cuh"
 #include "wgmma.cuh"
 
@@ -226,8 +228,8 @@ template <int UNITS, int TYPE_A, int TYPE_B, PrefillEpilogue EPILOGUE, int COLUM
   if (is_b) multiply_tiles<TYPE_B>(sums, loader, warp);
   else multiply_tiles<TYPE_A>(sums, loader, warp);
 
-  // Everyone is done with the tiles: their memory takes the results. In a cluster, piece i of eight columns belongs to block i * splits / pieces:
-  // everyone sends it there, it adds up and finishes.
+  // Everyone is done with the tiles: their memory takes the results. In a cluster, piece i of eight columns belongs to block i * splits / pieces
+  // (2 and 4 divide the pieces of every width): the others send it there, it adds all up in the order of the inputs, its own from registers.
   float* results = reinterpret_cast<float*>(tiles.tokens);
   int first_column = 0, columns = COLUMNS;
   auto lay_out = [&](int i, float4 v) {
@@ -242,25 +244,29 @@ template <int UNITS, int TYPE_A, int TYPE_B, PrefillEpilogue EPILOGUE, int COLUM
 #pragma unroll
     for (int i = 0; i < kPieces; i++) lay_out(i, make_float4(sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]));
   } else {
-    const int from = (split * kPieces + splits - 1) / splits, to = ((split + 1) * kPieces + splits - 1) / splits;
-    first_column = from * 8;
-    columns = (to - from) * 8;
-    float4* parts = reinterpret_cast<float4*>(results + (kPieces + splits - 1) / splits * 8 * kResultStride);
+    const int each = kPieces / splits;
+    first_column = split * each * 8;
+    columns = each * 8;
+    float4* parts = reinterpret_cast<float4*>(results + columns * kResultStride);
+    auto part_at = [&](int i, int of) { return parts + (i * splits + of) * kHopperGemmThreads + threadIdx.x; };
     cluster_sync();
 #pragma unroll
     for (int i = 0; i < kPieces; i++) {
-      const int owner = i * splits / kPieces, mine = i - (owner * kPieces + splits - 1) / splits;
-      store_to_block(shared_address(parts + (mine * splits + split) * kHopperGemmThreads + threadIdx.x), owner,
-                     make_float4(sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]));
+      const int owner = i * splits / kPieces;
+      if (owner == split) continue;
+      store_to_block(shared_address(part_at(i - owner * each, split)), owner, make_float4(sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]));
     }
     cluster_sync();
-    for (int i = 0; i < to - from; i++) {
+#pragma unroll
+    for (int i = 0; i < kPieces; i++) {
+      const int place = i - split * each;
+      if (place < 0 || place >= each) continue;
       float4 v = make_float4(0, 0, 0, 0);
       for (int s = 0; s < splits; s++) {
-        const float4 part = parts[(i * splits + s) * kHopperGemmThreads + threadIdx.x];
+        const float4 part = s == split ? make_float4(sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]) : *part_at(place, s);
         v.x += part.x; v.y += part.y; v.z += part.z; v.w += part.w;
       }
-      lay_out(i, v);
+      lay_out(place, v);
     }
   }
   __syncthreads();

@@ -6,7 +6,7 @@ import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
 
 const sequences = Number(process.argv[2] ?? 3);
 const modelFile = path.join(import.meta.dirname, "../../models/quern-mini/quern-mini-q4_k_m.gguf");
-const { runner } = await openCudaRunner({ modelFile, contextTokens: 1024, parallel: sequences });
+const { runner } = await openCudaRunner({ modelFile, contextTokens: 5248, parallel: sequences });
 await using _closed = runner;
 const { vocabularyTokens } = runner.limits;
 const ids = (count: number): Int32Array => Int32Array.from({ length: count }, (_, index) => (index * 37 + 5) % 14_000);
@@ -38,8 +38,15 @@ for (let step = 0; step < 2; step++) {
     })),
   );
 }
-// A few tokens behind many: attention is split over the context.
-await runner.submit([{ slot: 0, startPosition: 0, tokens: ids(600), sample: false }]);
-await runner.submit([{ slot: 0, startPosition: 600, tokens: ids(21), sample: true }]);
-await runner.submit([{ slot: 0, startPosition: 621, sample: true }]);
+// More than one split of prompt attention, added up by the block that goes through them; then a few tokens behind many: blocks of their own.
+runner.setPages(
+  0,
+  0,
+  Int32Array.from({ length: 81 }, (_, page) => sequences * 11 + page),
+);
+for (const startPosition of [0, 1700, 3400]) {
+  await runner.submit([{ slot: 0, startPosition, tokens: ids(1700), sample: false }]);
+}
+await runner.submit([{ slot: 0, startPosition: 5100, tokens: ids(21), sample: true }]);
+await runner.submit([{ slot: 0, startPosition: 5121, sample: true }]);
 console.log(`ran every kernel with ${sequences} sequences`);

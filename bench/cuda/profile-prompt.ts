@@ -1,8 +1,9 @@
 // Where the time of a prompt's step goes, by kind of kernel: node bench/cuda/profile-prompt.ts FILE.gguf [tokens@position ...]
 // GPU events around all layers' kernels of one kind, one after another; the sum is less than a step, which also has the gaps between kinds.
+import { queryBlocksOf } from "../../src/engine/cuda/attention-plan.ts";
 import { pageTokens } from "../../src/engine/cuda/kernels.ts";
 import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
-import { type PromptPart, queryBlockTokens } from "../../src/engine/cuda/prompt-steps.ts";
+import type { PromptPart } from "../../src/engine/cuda/prompt-steps.ts";
 
 const [file = "", ...wanted] = process.argv.slice(2);
 const cases = (wanted.length > 0 ? wanted : ["68@29952", "512@0", "4752@0", "4752@30016"]).map((text) => {
@@ -33,7 +34,8 @@ const parts: PromptPart[] = ["embed", "norm", "qkv", "kv_write", "attention", "o
 for (const { tokens, position } of cases) {
   const chunk = ids(tokens, position);
   await runner.submit([{ slot: 0, startPosition: position, tokens: chunk, sample: true }]);
-  const step = { tokens, blocks: Math.ceil(tokens / queryBlockTokens), contextTokens: position + tokens };
+  const { launches } = runner.steps.planAttention(queryBlocksOf({ slot: 0, row: 0, tokens, position }));
+  const step = { tokens, attention: launches };
   const timed = (only?: PromptPart): number => {
     const launch = device.graph(() => runner.steps.prefillStep(step, only));
     launch();

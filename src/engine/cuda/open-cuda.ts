@@ -7,6 +7,7 @@ import { type Qwen3Shape, qwen3ShapeOf } from "../../models/qwen3-shape.ts";
 import { openTokenizer } from "../../models/tokenizer.ts";
 import type { Engine } from "../contract.ts";
 import type { CudaSupport, EngineOptions } from "../open.ts";
+import { queryBlockTokens } from "./attention-plan.ts";
 import { openEngineOverRunner } from "./cuda-engine.ts";
 import { Device, type DeviceFacts } from "./device.ts";
 import { openGrammars } from "./grammar.ts";
@@ -20,7 +21,6 @@ import {
   pageTokens,
 } from "./kernels.ts";
 import { planMemory } from "./memory-plan.ts";
-import { queryBlockTokens } from "./prompt-steps.ts";
 import { CudaRunner } from "./runner.ts";
 import { loadWeights, weightBytesOf } from "./weights.ts";
 import { workspaceBytes } from "./workspace.ts";

@@ -1,15 +1,28 @@
 // A chunk of prompt tokens as launches: all layers, nine kernels each, KV into the pages. Two sets of kernels do the large work: portable ones, and on
-// Hopper those that multiply with wgmma, where few tokens are shared out over clusters of blocks. All launches are made once: a step only
+// Hopper those that multiply with wgmma, where clusters of blocks may share a product's inputs. All launches are made once: a step only
 // changes what depends on its tokens.
+//
+// A token's numbers depend on its own sequence's tokens and positions alone, not on company, chunks or cached prefixes: whatever decides in which
+// order floats are added is a constant of the matrix (inputSplits) or follows from positions (attention-plan.ts).
+import {
+  type AttentionLaunch,
+  type AttentionPlan,
+  planAttention,
+  type QueryBlock,
+  queryBlockTokens,
+} from "./attention-plan.ts";
 import type { Device } from "./device.ts";
-import { hasWgmma, headDim, type KernelShape, pageBytes, pageTokens, type Quantisation, unitBytes } from "./kernels.ts";
+import { hasWgmma, headDim, type KernelShape, pageBytes, type Quantisation, unitBytes } from "./kernels.ts";
 import { type Argument, f32, i32, type RepeatedLaunch, struct, u64 } from "./launch.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
-import { splitPlaces, type Workspace } from "./workspace.ts";
+import type { Workspace } from "./workspace.ts";
 
-/** Tokens that a block of attention_prefill serves, and its rows: four query heads each. */
-export const queryBlockTokens = 48;
-const queryBlockRows = 4 * queryBlockTokens;
+/**
+ * Blocks of gemm_prefill_hopper that share the inputs of a tile of each matrix, 1, 2 or 4: more fill the GPU when tokens are few and cost an exchange
+ * of sums when they are many. Constants, because the shares decide how a token's products are rounded.
+ */
+const inputSplits = { qkv: 1, o: 2, gateUp: 1, down: 4 } as const;
+
 const flash = {
   portable: { block: 384, sharedBytes: 2 * pageBytes + 2 * 32_768 },
   wgmma: { block: 512, sharedBytes: 4 * 32_768 + 3 * pageBytes + 11 * 8 },
@@ -18,18 +31,11 @@ const flash = {
 export interface PromptChunk {
   /** Tokens of all sequences in the step, one after another; already in the workspace's prompt arrays. */
   tokens: number;
-  /** Blocks of up to queryBlockTokens queries. */
-  blocks: number;
-  /** The longest context any of them sees. */
-  contextTokens: number;
+  /** Over the plan's blocks, which are in the workspace too. */
+  attention: readonly AttentionLaunch[];
 }
 
-interface Step {
-  chunk: PromptChunk;
-  /** Blocks that share the pages of one block of queries. */
-  splits: number;
-}
-type Run = (step: Step) => void;
+type Run = (chunk: PromptChunk) => void;
 /** Kinds of kernels in a layer, for the bench. */
 export type PromptPart = "embed" | "norm" | "qkv" | "kv_write" | "attention" | "o" | "gate_up" | "down";
 
@@ -48,7 +54,8 @@ interface Product {
   partB?: { weights: number; rowsA: number };
   type: Quantisation;
   x: number;
-  inputs: number;
+  /** Blocks that share a tile's inputs, on Hopper. */
+  splits: number;
   out: { at: number; rows: number; stride: number; offset?: number };
 }
 
@@ -66,15 +73,21 @@ export class PromptSteps {
     const embedArgs = [u64(options.weights.embedding), u64(prompt.tokens), u64(prompt.x)];
     this.#runs.push({
       part: "embed",
-      run: ({ chunk }) => device.kernel("embed_tokens").launch({ grid: [chunk.tokens], block: 256 }, embedArgs),
+      run: ({ tokens }) => device.kernel("embed_tokens").launch({ grid: [tokens], block: 256 }, embedArgs),
     });
     for (const [index, layer] of options.weights.layers.entries()) this.#runs.push(...this.#layer(index, layer));
   }
 
   /** `only`: one kind of kernel, for the bench. */
   run(chunk: PromptChunk, only?: PromptPart): void {
-    const step = { chunk, splits: this.#splits(chunk) };
-    for (const { part, run } of this.#runs) if (only === undefined || part === only) run(step);
+    for (const { part, run } of this.#runs) if (only === undefined || part === only) run(chunk);
+  }
+
+  planAttention(blocks: readonly QueryBlock[]): AttentionPlan {
+    const { shape, workspace } = this.#options;
+    const { multiprocessors } = this.#device.facts;
+    const { partialTokens } = workspace.prompt;
+    return planAttention(blocks, { kvHeads: shape.kvHeads, multiprocessors, partialTokens });
   }
 
   #layer(index: number, layer: LayerWeights): { part: PromptPart; run: Run }[] {
@@ -87,7 +100,7 @@ export class PromptSteps {
     const qkvRows = queryKeyRows + kvHeads * headDim;
     const pages = pool + index * poolLayerBytes;
     const residual = { at: prompt.x, rows: hidden, stride: hidden };
-    const qkv = { weights: layer.qkv, x: prompt.normed, inputs: hidden };
+    const qkv = { weights: layer.qkv, x: prompt.normed, splits: inputSplits.qkv };
     const norm = (gain: number): { part: PromptPart; run: Run } => ({
       ...{ part: "norm", run: this.#perToken("norm_rows_f16", struct([prompt.x, gain, prompt.normed], [epsilon])) },
     });
@@ -101,7 +114,7 @@ export class PromptSteps {
     const writeRows = Math.ceil((heads + 2 * kvHeads) / 8);
     const flashArgs = struct(
       [prompt.q, pages, pageTable, prompt.blocks, prompt.attended, prompt.partials],
-      [i32(tableStride), i32(1), i32(0)],
+      [i32(tableStride), i32(0), i32(1)],
     );
     const products = this.#isWgmma
       ? [
@@ -121,42 +134,45 @@ export class PromptSteps {
             out: { at: prompt.qkv, rows: kvHeads * headDim, stride: qkvRows, offset: queryKeyRows },
           }),
         ];
-    const o = { name: "prefill_o", weights: layer.attentionOutput, x: prompt.attended, inputs: queryRows };
-    const gateUp = { name: "prefill_gate_up", weights: layer.gateUp, x: prompt.normed, inputs: hidden };
+    const o = { name: "prefill_o", weights: layer.attentionOutput, x: prompt.attended };
+    const gateUp = { name: "prefill_gate_up", weights: layer.gateUp, x: prompt.normed };
     const gated = { at: prompt.h, rows: 2 * feedForward, stride: feedForward };
-    const down = { name: `prefill_down_${layer.downType}`, weights: layer.down, x: prompt.h, inputs: feedForward };
+    const down = { name: `prefill_down_${layer.downType}`, weights: layer.down, x: prompt.h };
     return [
       norm(layer.attentionNorm),
       ...products.map((run) => ({ part: "qkv" as const, run })),
       { part: "kv_write", run: this.#perToken("kv_write_prefill", writeArgs, writeRows) },
       { part: "attention", run: this.#attention(flashArgs) },
-      { part: "o", run: this.#product({ ...o, type: "q4", out: residual }) },
+      { part: "o", run: this.#product({ ...o, type: "q4", splits: inputSplits.o, out: residual }) },
       norm(layer.feedForwardNorm),
-      { part: "gate_up", run: this.#product({ ...gateUp, type: "q4", out: gated }) },
-      { part: "down", run: this.#product({ ...down, type: layer.downType, out: residual }) },
+      { part: "gate_up", run: this.#product({ ...gateUp, type: "q4", splits: inputSplits.gateUp, out: gated }) },
+      { part: "down", run: this.#product({ ...down, type: layer.downType, splits: inputSplits.down, out: residual }) },
     ];
   }
 
   #perToken(name: string, args: Argument, rows = 1): Run {
     // The portable kernels do not wait for one another by themselves.
     const launch = this.#device.kernel(name).repeated({ block: 256, overlaps: this.#isWgmma }, args);
-    return ({ chunk }) => launch.run([chunk.tokens, rows]);
+    return ({ tokens }) => launch.run([tokens, rows]);
   }
 
   #attention(args: Argument): Run {
     const { block, sharedBytes } = this.#isWgmma ? flash.wgmma : flash.portable;
-    const [splitsAt, blocksAt] = [6 * 8 + 4, 6 * 8 + 8];
+    const { kvHeads } = this.#options.shape;
+    const [firstBlockAt, splitsAt] = [6 * 8 + 4, 6 * 8 + 8];
     const attend = this.#device
       .kernel("attention_prefill")
       .repeated({ block, sharedBytes, overlaps: this.#isWgmma }, args);
-    const merge = this.#device.kernel("attention_merge").repeated({ block: 32, overlaps: this.#isWgmma }, args);
-    return ({ chunk: { blocks }, splits }) => {
-      for (const launch of splits > 1 ? [attend, merge] : [attend]) {
-        launch.args.setInt32(splitsAt, splits, true);
-        launch.args.setInt32(blocksAt, blocks, true);
+    const merge = this.#device.kernel("attention_merge").repeated({ block: 128, overlaps: this.#isWgmma }, args);
+    return ({ attention }) => {
+      for (const { firstBlock, blocks, splits } of attention) {
+        for (const launch of [attend, merge]) {
+          launch.args.setInt32(firstBlockAt, firstBlock, true);
+          launch.args.setInt32(splitsAt, splits, true);
+        }
+        attend.run([blocks, kvHeads, splits]);
+        if (splits > 1) merge.run([blocks, kvHeads, queryBlockTokens]);
       }
-      attend.run([blocks, this.#options.shape.kvHeads, splits]);
-      if (splits > 1) merge.run([blocks, this.#options.shape.kvHeads, queryBlockRows]);
     };
   }
 
@@ -168,13 +184,13 @@ export class PromptSteps {
     const sharedBytes = 2 * 8 * unitBytes[type] + 2 * 128 * 64 * 2 + 128 * 8 * 4;
     const args = struct([weights, x, out.at], [i32(0), i32(out.stride), i32(out.offset ?? 0)]);
     const launch = this.#device.kernel(name).repeated({ block: 128, sharedBytes }, args);
-    return ({ chunk: { tokens } }) => {
+    return ({ tokens }) => {
       launch.args.setInt32(3 * 8, tokens, true);
       launch.run([Math.ceil(tokens / 128), out.rows / 128]);
     };
   }
 
-  #wgmmaProduct({ name, weights, partB, type, x, inputs, out }: Product): Run {
+  #wgmmaProduct({ name, weights, partB, type, x, splits, out }: Product): Run {
     const args = struct([weights, partB?.weights ?? 0, x, out.at], [i32(0), i32(out.stride), i32(partB?.rowsA ?? 0)]);
     const launches = new Map<number, RepeatedLaunch>();
     for (const columns of tileColumns) {
@@ -182,27 +198,12 @@ export class PromptSteps {
       const sharedBytes = wgmmaSharedBytes(columns, type);
       launches.set(columns, kernel.repeated({ block: 256, sharedBytes, overlaps: true }, args));
     }
-    return ({ chunk: { tokens } }) => {
+    return ({ tokens }) => {
       const columns = tileColumns.find((candidate) => tokens <= candidate) ?? 128;
-      const tiles = [Math.ceil(tokens / columns), out.rows / 128] as const;
-      const cluster = clusterOf(tiles[0] * tiles[1], inputs / 256, this.#device.facts.multiprocessors);
       const launch = launches.get(columns);
       launch?.args.setInt32(4 * 8, tokens, true);
-      launch?.run([...tiles, cluster], { cluster });
+      launch?.run([Math.ceil(tokens / columns), out.rows / 128, splits], { cluster: splits });
     };
-  }
-
-  /** Few queries against a long context leave most of the GPU idle: then the pages are dealt over blocks too. */
-  #splits({ blocks, contextTokens }: PromptChunk): number {
-    const places = blocks * this.#options.shape.kvHeads;
-    const pages = Math.ceil(contextTokens / pageTokens);
-    const most = Math.max(1, Math.min(16, Math.floor(pages / 4), Math.floor(splitPlaces / places)));
-    // A block's time in pages; to begin, to hand over and to be merged costs about as much as six.
-    const cost = (splits: number): number =>
-      Math.ceil((places * splits) / this.#device.facts.multiprocessors) * (pages / splits + (splits > 1 ? 6 : 0));
-    let best = 1;
-    for (let splits = 2; splits <= most; splits++) if (cost(splits) < cost(best)) best = splits;
-    return best;
   }
 }
 
@@ -212,10 +213,4 @@ const tileColumns = [64, 96, 128] as const;
 function wgmmaSharedBytes(columns: number, type: Quantisation): number {
   const stages = columns === 128 && type === "q6" ? 3 : 4;
   return stages * columns * 128 + 2 * 8 * unitBytes[type] + 8 * 128 * 4 + (2 * stages + 4) * 8;
-}
-
-/** Blocks that share a tile's inputs, when there are too few tiles for the GPU. */
-function clusterOf(tiles: number, units: number, multiprocessors: number): number {
-  const most = Math.min(4, units, Math.floor((1.5 * multiprocessors) / tiles));
-  return most >= 4 ? 4 : most >= 2 ? 2 : 1;
 }

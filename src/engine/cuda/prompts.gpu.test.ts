@@ -1,8 +1,9 @@
 // The kernels of prompts against plain references, Hopper's own and the portable ones: numbers of tokens around the borders of tiles and query
-// blocks, and few tokens behind long contexts, whose pages are dealt over blocks. What is planted and read is the last layer's: a step of one
-// kind of kernel runs it for every layer, and the last one's results stay.
+// blocks, and contexts of one split of attention and of several, which must give the same bits whether a block goes through all splits or each has
+// its own. What is planted and read is the last layer's: a step of one kind of kernel runs it for every layer, and the last one's results stay.
 import assert from "node:assert/strict";
 import test from "node:test";
+import { blockWords, queryBlocksOf } from "./attention-plan.ts";
 import {
   attend,
   floatsOf,
@@ -18,7 +19,7 @@ import {
 } from "./gpu-test-tools.ts";
 import { hasWgmma, headDim, pageBytes, pageTokens } from "./kernels.ts";
 import { type OpenedRunner, openCudaRunner } from "./open-cuda.ts";
-import { queryBlockTokens } from "./prompt-steps.ts";
+import type { PromptChunk } from "./prompt-steps.ts";
 import { fromHalf, toHalf } from "./reference-quant.ts";
 
 const missing = gpuMissing();
@@ -31,7 +32,7 @@ for (const [about, capability] of [
   test(`prompts with ${about}`, { skip: missing }, async (t) => {
     assert.ok(reference);
     const model = reference;
-    const size = { contextTokens: 4096, parallel: 4, ...(capability === undefined ? {} : { capability }) };
+    const size = { contextTokens: 12_800, parallel: 4, ...(capability === undefined ? {} : { capability }) };
     const opened = await openCudaRunner({ modelFile: miniFile, ...size });
     await using _closed = opened.runner;
     for (const tokens of [1, 47, 64, 65, 96, 97, 128, 129, 300]) {
@@ -40,6 +41,9 @@ for (const [about, capability] of [
     for (const [position, tokens] of [
       ...[[0, 1] as const, [0, 48] as const, [0, 49] as const, [0, 200] as const, [63, 2] as const],
       ...[[64, 68] as const, [130, 1] as const, [1000, 70] as const, [2500, 30] as const],
+      // Splits end at 4,096 and 8,192: before, in the middle of a block of queries, behind.
+      ...[[4000, 96] as const, [4090, 20] as const, [4095, 2] as const, [4096, 1] as const, [5000, 70] as const],
+      ...[[8180, 100] as const, [12_300, 49] as const],
     ]) {
       await t.test(`attention of ${tokens} tokens at ${position}`, () =>
         checkAttention(opened, model, { position, tokens }),
@@ -49,9 +53,6 @@ for (const [about, capability] of [
 }
 
 const some = (tokens: number): number[] => [...new Set([0, tokens >> 1, tokens - 1])];
-const chunkOf = (tokens: number, contextTokens = tokens) => ({
-  ...{ tokens, blocks: Math.ceil(tokens / queryBlockTokens), contextTokens },
-});
 
 /** Norm, then q, k, v and gate and up of the last layer from it, then every layer's down product of its result, added to the residual. */
 function checkProducts({ device, runner }: OpenedRunner, model: ReferenceModel, tokens: number): void {
@@ -62,7 +63,7 @@ function checkProducts({ device, runner }: OpenedRunner, model: ReferenceModel, 
   const random = randomOf(tokens);
   const rows = Float32Array.from({ length: tokens * hidden }, () => random() * 2 - 1);
   device.write(prompt.x, new Uint8Array(rows.buffer));
-  const chunk = chunkOf(tokens);
+  const chunk = { tokens, attention: [] };
   for (const part of ["norm", "qkv", "gate_up", "down"] as const) runner.steps.prefillStep(chunk, part);
   const qkvRows = (heads + 2 * kvHeads) * headDim;
   const qkv = floatsOf(device.read(prompt.qkv, tokens * qkvRows * 4));
@@ -129,7 +130,6 @@ function checkAttention(
     0,
     Int32Array.from({ length: pages }, (_, page) => pages - 1 - page),
   );
-  const chunk = chunkOf(tokens, position + tokens);
   const words = (target: number, numbers: readonly number[]): void =>
     device.write(target, new Uint8Array(Int32Array.from(numbers).buffer));
   const indices = Array.from({ length: tokens }, (_, index) => index);
@@ -141,20 +141,27 @@ function checkAttention(
     prompt.positions,
     indices.map((index) => position + index),
   );
-  words(
-    prompt.blocks,
-    Array.from({ length: chunk.blocks }, (_, block) => {
-      const at = block * queryBlockTokens;
-      return [0, at, Math.min(queryBlockTokens, tokens - at), position + at];
-    }).flat(),
-  );
+  const plan = runner.steps.planAttention(queryBlocksOf({ slot: 0, row: 0, tokens, position }));
+  device.write(prompt.blocks, new Uint8Array(blockWords(plan.blocks).buffer));
   const qkvRows = (heads + 2 * kvHeads) * headDim;
   const qkv = Float32Array.from({ length: tokens * qkvRows }, () => (random() - 0.5) * 4);
   device.write(prompt.qkv, new Uint8Array(qkv.buffer));
-  for (const part of ["kv_write", "attention"] as const) runner.steps.prefillStep(chunk, part);
+  runner.steps.prefillStep({ tokens, attention: [] }, "kv_write");
   const queryRows = heads * headDim;
   const isTiled = hasWgmma(device.facts.capability);
-  const attended = new Uint16Array(device.read(prompt.attended, Math.ceil(tokens / 64) * 64 * queryRows * 2).buffer);
+  const attendedBytes = Math.ceil(tokens / 64) * 64 * queryRows * 2;
+  const attendedBy = (attention: PromptChunk["attention"]): Uint8Array<ArrayBuffer> => {
+    device.write(prompt.attended, new Uint8Array(attendedBytes));
+    runner.steps.prefillStep({ tokens, attention }, "attention");
+    return device.read(prompt.attended, attendedBytes);
+  };
+  const planned = attendedBy(plan.launches);
+  const attended = new Uint16Array(planned.buffer);
+  for (const splits of new Set([1, Math.ceil(pages / 64)])) {
+    const other = attendedBy([{ firstBlock: 0, blocks: plan.blocks.length, splits }]);
+    const at = planned.findIndex((byte, index) => byte !== other[index]);
+    assert.equal(at, -1, `with ${splits} splits apart, byte ${at} of attention's results differs`);
+  }
   for (const token of indices) {
     const row = Float64Array.from(qkv.subarray(token * qkvRows, (token + 1) * qkvRows));
     const norm = { position: position + token, ropeBase, rmsEpsilon };

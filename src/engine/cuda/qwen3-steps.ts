@@ -3,6 +3,7 @@
 //
 // One sequence: all layers in one kernel where the GPU has the shared memory for it, else five kernels a layer, norms and quantisation inside the products. More: eight, because a block per sequence then does once what
 // every block would repeat.
+import type { AttentionPlan, QueryBlock } from "./attention-plan.ts";
 import type { Device } from "./device.ts";
 import {
   attentionSharedBytes,
@@ -346,6 +347,11 @@ export class Qwen3Steps {
         ),
       ],
     );
+  }
+
+  /** The order in which a step's blocks of queries must lie in the workspace, and the launches over them. */
+  planAttention(blocks: readonly QueryBlock[]): AttentionPlan {
+    return this.#prompts.planAttention(blocks);
   }
 
   /** All layers for a chunk of prompt tokens; their KV goes to the pages. `only`: one kind of kernel, for the bench. */

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { AppError, toAppError } from "../../base/errors.ts";
 import type { EngineStatus } from "../contract.ts";
+import { blockWords, type QueryBlock, queryBlocksOf } from "./attention-plan.ts";
 import type { Device, HostMemory } from "./device.ts";
 import {
   type Bucket,
@@ -18,7 +19,6 @@ import {
   resultBytes,
   settingsBytes,
 } from "./kernels.ts";
-import { queryBlockTokens } from "./prompt-steps.ts";
 import { Qwen3Steps } from "./qwen3-steps.ts";
 import type { Runner, RunnerLimits, SampledToken, SlotSettings, StepEntry } from "./runner-contract.ts";
 import { UploadRing } from "./upload-ring.ts";
@@ -263,27 +263,24 @@ export class CudaRunner implements Runner {
     const tokens = new Int32Array(total);
     const slots = new Int32Array(total);
     const positions = new Int32Array(total);
-    const blocks: number[] = [];
+    const blocks: QueryBlock[] = [];
     const lastRows: number[] = [];
     let row = 0;
-    let contextTokens = 0;
     for (const { slot, startPosition, tokens: chunk = new Int32Array(0) } of entries) {
       tokens.set(chunk, row);
       slots.fill(slot, row, row + chunk.length);
       for (let index = 0; index < chunk.length; index++) positions[row + index] = startPosition + index;
-      for (let at = 0; at < chunk.length; at += queryBlockTokens) {
-        blocks.push(slot, row + at, Math.min(queryBlockTokens, chunk.length - at), startPosition + at);
-      }
+      blocks.push(...queryBlocksOf({ slot, row, tokens: chunk.length, position: startPosition }));
       row += chunk.length;
       lastRows.push(row - 1);
-      contextTokens = Math.max(contextTokens, startPosition + chunk.length);
       this.#positions[slot] = startPosition + chunk.length;
     }
     this.#ring.write(space.tokens, tokens);
     this.#ring.write(space.slots, slots);
     this.#ring.write(space.positions, positions);
-    this.#ring.write(space.blocks, Int32Array.from(blocks));
-    this.steps.prefillStep({ tokens: total, blocks: blocks.length / 4, contextTokens });
+    const attention = this.steps.planAttention(blocks);
+    this.#ring.write(space.blocks, blockWords(attention.blocks));
+    this.steps.prefillStep({ tokens: total, attention: attention.launches });
     return this.#sampleAfter(entries, lastRows);
   }
 

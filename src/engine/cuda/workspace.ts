@@ -25,10 +25,6 @@ export interface WorkspaceSize {
   ropeBase: number;
 }
 
-/** Blocks of queries times KV heads times splits that attention_prefill may use when it splits, each with 192 rows of 132 floats. */
-export const splitPlaces = 512;
-const partialBytes = 192 * 132 * 4;
-
 export type Workspace = ReturnType<typeof allocateWorkspace>;
 
 /** Bytes of the workspace without the pages. */
@@ -119,7 +115,9 @@ function layout(shape: KernelShape, size: WorkspaceSize, take: (bytes: number, a
       q: take(stepTokens * queryRows * 2, "prompt"),
       attended: take(tiled * queryRows * 2, "prompt"),
       h: take(tiled * feedForward * 2, "prompt"),
-      partials: take(splitPlaces * partialBytes, "prompt attention"),
+      /** What attention keeps of a token's splits until they are added up, per query head: output, maximum, sum. */
+      partials: take(stepTokens * heads * (headDim + 4) * 4, "prompt attention"),
+      partialTokens: stepTokens,
     },
   };
 }
