@@ -35,7 +35,7 @@ struct DecodeArgs {
   long long* trace;                  // [products][8 marks][blocks] clocks, for the bench; usually null
   int layer_count;
   float epsilon;
-  int most_on_way, few_on_way;       // pieces of weights on their way to a block: while it multiplies, while it waits for the others
+  int most_on_way, few_on_way, nap;       // pieces of weights on their way to a block: while it multiplies, while it waits for the others
 };
 
 /// What the blocks tell each other in a layer, as byte offsets.
@@ -127,7 +127,7 @@ __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int la
   unsigned turn = 0;
   while (__any_sync(~0u, has_more)) {
     if (landed < asked && barrier_test(&s.full[warp][landed % kSlots], (landed / kSlots) & 1)) landed++;
-    const bool is_free = has_more && asked - landed < kSlots && (asked < kSlots || barrier_test(&s.empty[warp][asked % kSlots], (asked / kSlots - 1) & 1));
+    bool is_free = has_more && asked - landed < kSlots && (asked < kSlots || barrier_test(&s.empty[warp][asked % kSlots], (asked / kSlots - 1) & 1));
     const unsigned on_way = __reduce_add_sync(~0u, (unsigned)(asked - landed)), free = __ballot_sync(~0u, is_free) & 0xff;
     // Turn by turn another warp comes first.
     const unsigned rotated = (free | free << 8) >> (turn & 7), place = (lane - turn) & 7;
@@ -142,46 +142,67 @@ __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int la
       asked++;
       advance(w);
       has_more = find(args, s, warp, w);
-    }
-    __syncwarp();
+    } else is_free = false;
+    // Nothing to ask for: two consumers need this scheduler.
+    if (!__any_sync(~0u, is_free)) __nanosleep(args.nap);
   }
 }
 
-/// A consumer warp's segments of a product; each leaves its 16 sums in the results. Both units of a segment are under way together: with two warps a
-/// scheduler, latency is what a product costs.
+/// Four threads have a row each's parts: adds them up and leaves the segment's 16 sums in the results.
+__device__ __forceinline__ void keep(Block& s, int segment, float row, float row8, int lane) {
+  row += __shfl_xor_sync(~0u, row, 1);
+  row8 += __shfl_xor_sync(~0u, row8, 1);
+  row += __shfl_xor_sync(~0u, row, 2);
+  row8 += __shfl_xor_sync(~0u, row8, 2);
+  if ((lane & 3) == 0) {
+    s.results[segment * 16 + (lane >> 2)] = row;
+    s.results[segment * 16 + (lane >> 2) + 8] = row8;
+  }
+}
+/// A consumer warp's segments of a product, two of Q4 at a time: with two warps a scheduler it is latency that a product costs, and four units under
+/// way together hide it.
 __device__ __forceinline__ void multiply(Block& s, const Share& share, bool a_is_q6, bool b_is_q6, unsigned& n, int warp, int lane) {
   const Columns columns(lane);
   const int count = share.count, count_a = share.count_a, segments = share.segments, forth = share.forth;
   int at = share.start + warp;
   while (at >= segments) at -= segments;
+  auto next = [&](int from) { return from + forth >= segments ? from + forth - segments : from + forth; };
+  auto is_q6 = [&](int i) { return i < count_a ? a_is_q6 : b_is_q6; };
   static_assert(kSegmentUnits == 2, "two units");
+  auto segment_q4 = [&](const uint8_t* data, int place, float& row, float& row8) {
+    const int8_t* q = s.xq + place * kSegmentUnits * 256;
+    const float2* scales = s.xs + place * kSegmentUnits * 8;
+    unit_q4(data, q, scales, columns, lane, row, row8);
+    unit_q4(data + kUnitBytes<kQ4>, q + 256, scales + 8, columns, lane, row, row8);
+  };
 #pragma unroll 1
-  for (int i = warp; i < count; i += kConsumers) {
-    const int8_t* q = s.xq + at * kSegmentUnits * 256;
-    const float2* scales = s.xs + at * kSegmentUnits * 8;
+  for (int i = warp; i < count; i += kConsumers, at = next(at)) {
     float row = 0, row8 = 0;
-    if (i < count_a ? a_is_q6 : b_is_q6) {
+    if (is_q6(i)) {
       const uint8_t *first = piece(s, warp, n), *second = piece(s, warp, n + 1);
+      const int8_t* q = s.xq + at * kSegmentUnits * 256;
+      const float2* scales = s.xs + at * kSegmentUnits * 8;
       unit_q6(first, q, scales, columns, lane, row, row8);
       unit_q6(second, q + 256, scales + 8, columns, lane, row, row8);
       release(s, warp, lane, n);
       release(s, warp, lane, n);
+    } else if (i + kConsumers < count && !is_q6(i + kConsumers)) {
+      const uint8_t *data = piece(s, warp, n), *other = piece(s, warp, n + 1);
+      float other_row = 0, other_row8 = 0;
+      segment_q4(data, at, row, row8);
+      at = next(at);
+      segment_q4(other, at, other_row, other_row8);
+      release(s, warp, lane, n);
+      release(s, warp, lane, n);
+      keep(s, i, row, row8, lane);
+      i += kConsumers;
+      row = other_row;
+      row8 = other_row8;
     } else {
-      const uint8_t* data = piece(s, warp, n);
-      unit_q4(data, q, scales, columns, lane, row, row8);
-      unit_q4(data + kUnitBytes<kQ4>, q + 256, scales + 8, columns, lane, row, row8);
+      segment_q4(piece(s, warp, n), at, row, row8);
       release(s, warp, lane, n);
     }
-    at += forth;
-    if (at >= segments) at -= segments;
-    row += __shfl_xor_sync(~0u, row, 1);
-    row8 += __shfl_xor_sync(~0u, row8, 1);
-    row += __shfl_xor_sync(~0u, row, 2);
-    row8 += __shfl_xor_sync(~0u, row8, 2);
-    if ((lane & 3) == 0) {
-      s.results[i * 16 + (lane >> 2)] = row;
-      s.results[i * 16 + (lane >> 2) + 8] = row8;
-    }
+    keep(s, i, row, row8, lane);
   }
 }
 

@@ -10,7 +10,9 @@
 /// while the unit for logic, where a selection would run, is what a unit of weights waits for.
 struct Columns {
   uint32_t is[8];
+  uint32_t exponent = 0x4B000000;                                      // of 2^23, in a register: then one instruction masks bits and makes a float of them
   __device__ __forceinline__ explicit Columns(int lane) {
+    asm volatile("" : "+r"(exponent));
 #pragma unroll
     for (int j = 0; j < 8; j++) {
       is[j] = lane >> 2 == j;
@@ -42,10 +44,11 @@ __device__ __forceinline__ void unit_q4(const uint8_t* unit, const int8_t* xq, c
     const float first = fmaf(from_magic(high[2 * r]), 0.0625f, from_magic(low[2 * r])), second = fmaf(from_magic(high[2 * r + 1]), 0.0625f, from_magic(low[2 * r + 1]));
     float& sum = r ? row8 : row;
     // Bits are used where they stand: a power of two is a factor like any other, and exact.
-    sum = fmaf(first, small_to_float(pair & 63) * d * s.x, sum);
-    sum = fmaf(-(small_to_float(pair & 63 << 12) * (dmin * 0x1p-12f)), s.y, sum);
-    sum = fmaf(second, small_to_float(pair & 63 << 6) * (d * 0x1p-6f) * s.z, sum);
-    sum = fmaf(-(small_to_float(pair >> 18 & 63) * dmin), s.w, sum);
+    auto bits = [&](uint32_t word, uint32_t mask) { return __int_as_float((word & mask) | columns.exponent) - 8388608.0f; };
+    sum = fmaf(first, bits(pair, 63) * d * s.x, sum);
+    sum = fmaf(-(bits(pair, 63 << 12) * (dmin * 0x1p-12f)), s.y, sum);
+    sum = fmaf(second, bits(pair, 63 << 6) * (d * 0x1p-6f) * s.z, sum);
+    sum = fmaf(-(bits(pair >> 18, 63) * dmin), s.w, sum);
   }
 }
 

@@ -38,16 +38,22 @@ const rawClock = (layer: number, step: number, mark: number, block: number): num
   Number((trace[((layer * steps + step) * marks + mark) * blocks + block] ?? 0n) - (trace[2 * blocks] ?? 0n));
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 const all = Array.from({ length: blocks }, (_, block) => block);
-// Clocks of the multiprocessors differ by constants, which are chosen so that on average all blocks have their inputs at once.
-const offsets = all.map((block) =>
-  mean(
-    [0, 2, 3].flatMap((step) =>
-      Array.from({ length: shape.layers - 3 }, (_, layer) => rawClock(layer + 2, step, 2, block)),
-    ),
-  ),
+// Clocks of the multiprocessors differ by a constant and a little in speed: each is fitted, so that on average all blocks have their inputs at once.
+const places = [0, 2, 3].flatMap((step) =>
+  Array.from({ length: shape.layers - 3 }, (_, layer) => [layer + 2, step] as const),
 );
-const clockOf = (layer: number, step: number, mark: number, block: number): number =>
-  rawClock(layer, step, mark, block) - (offsets[block] ?? 0);
+const commonTimes = places.map(([layer, step]) => mean(all.map((block) => rawClock(layer, step, 2, block))));
+const fits = all.map((block) => {
+  const own = places.map(([layer, step]) => rawClock(layer, step, 2, block));
+  const [x, y] = [mean(own), mean(commonTimes)];
+  const slope =
+    mean(own.map((at, index) => (at - x) * ((commonTimes[index] ?? 0) - y))) / mean(own.map((at) => (at - x) ** 2));
+  return { slope, offset: y - slope * x };
+});
+const clockOf = (layer: number, step: number, mark: number, block: number): number => {
+  const { slope, offset } = fits[block] ?? { slope: 1, offset: 0 };
+  return offset + slope * rawClock(layer, step, mark, block);
+};
 console.log(`# ${position} tokens; clocks, means over layers`);
 for (const [step, name] of ["q, k, v", "attention, output", "gate and up", "down"].entries()) {
   const rows: number[][] = [];

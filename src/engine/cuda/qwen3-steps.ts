@@ -9,6 +9,7 @@ import {
   attentionSharedBytes,
   type Bucket,
   batchSharedBytes,
+  batchThreads,
   buckets,
   type Deal,
   dealSegments,
@@ -53,7 +54,7 @@ export class Qwen3Steps {
   readonly #prompts: PromptSteps;
   /** One kernel for all layers of a single sequence instead of five a layer: where the GPU has Hopper's shared memory. */
   isPersistent: boolean;
-  pace = [16, 6];
+  pace = [20, 8, 50];
   /** Device memory for 8 clocks of each of a layer's four products (bench/cuda/profile.ts); 0: none. */
   trace = 0;
 
@@ -255,7 +256,8 @@ export class Qwen3Steps {
     const sharedBytes = batchSharedBytes(plan, bucket, { isHopper: this.#isHopper });
     const blocks = this.#isHopper && bucket.tiles === 1 ? 2 : 1; // a multiprocessor
     const grid = [blocks * this.#device.facts.multiprocessors] as const;
-    this.#launch(`batch_${name}_${bucket.tiles}`, { grid, block: 256, sharedBytes, overlaps: true }, [
+    const block = batchThreads(bucket, { isHopper: this.#isHopper });
+    this.#launch(`batch_${name}_${bucket.tiles}`, { grid, block, sharedBytes, overlaps: true }, [
       struct(
         [weights, partB, input.values, input.scales, out],
         [i32(plan.tilesA / 8), i32((plan.tilesA + plan.tilesB) / 8)],
