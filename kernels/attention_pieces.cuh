@@ -13,7 +13,7 @@
 #include "kv.cuh"
 
 constexpr int kChains = 8;
-constexpr int kMaxSplits = 16, kPagesUnsplit = 16;      // 16 splits of eight KV heads are as many tasks as a large GPU has multiprocessors
+constexpr int kMaxSplits = 16;                             // times eight KV heads: as many tasks as a large GPU has multiprocessors
 constexpr int kPartial = 4 * kHeadDim + 8;                 // floats: output, maximum and sum of four heads
 
 struct AttentionArgs {
@@ -42,8 +42,8 @@ struct Context {
   __device__ __forceinline__ Context(const AttentionArgs& args, int slot_) : slot(slot_) {
     position = slot < 0 ? 0 : args.slot_position[slot];
     pages = (position + kPageTokens - 1) / kPageTokens;
-    splits = pages <= kPagesUnsplit ? 1 : min(kMaxSplits, (pages + kChains - 1) / kChains);
-    per_split = splits == 1 ? pages : (pages + splits - 1) / splits;
+    splits = max(1, min(kMaxSplits, (pages + kChains - 1) / kChains));
+    per_split = (pages + splits - 1) / splits;
     table = args.page_table + (size_t)max(slot, 0) * args.table_stride;
   }
   __device__ __forceinline__ int first_page(int split) const { return split * per_split; }

@@ -4,7 +4,11 @@
 // numbers are the same bit for bit, whoever runs beside it. The LM head keeps the running sum itself and writes logits.
 #include "activations.cuh"
 
-constexpr int kBatchBlock = 256, kBatchWarps = kBatchBlock / 32;
+constexpr int kBatchWarps = 8;               // row tiles of a block
+/// Warps that share a row tile's weights and their factors, each for some of the TILES column tiles: two warps a scheduler do not hide a product's
+/// latency. (With one column tile, two blocks share a multiprocessor.)
+template <int TILES> constexpr int kBatchGroups = HOPPER && TILES > 1 ? 2 : 1;
+template <int TILES> constexpr int kBatchBlock = 32 * kBatchWarps * kBatchGroups<TILES>;
 
 struct BatchArgs {
   const uint8_t* part_a;
@@ -17,21 +21,24 @@ struct BatchArgs {
 
 template <int NT> struct Accumulators { float v[NT][4][4]; };   // [sequence tile][fragment value][pair of groups]
 
-/// A warp writes the scales of a segment's weights out, once for all sequences: [unit][group][row], of Q4 {factor, -min}, of Q6 a factor for each half.
+/// The scales of a segment's weights, once for all sequences: [unit][group][row], of Q4 {factor, -min}, of Q6 a factor for each half. The GROUPS warps
+/// that share a row tile write a unit each.
 constexpr int kSegmentScales = kSegmentUnits * 8 * 16;
-template <int TYPE> __device__ __forceinline__ void write_scales(const uint8_t* data, float2* scales, int lane) {
+template <int TYPE, int GROUPS> __device__ __forceinline__ void write_scales(const uint8_t* data, float2* scales, int warp, int part, int lane) {
+  static_assert(GROUPS == 1 || GROUPS == kSegmentUnits, "a unit each");
   const int row = lane >> 1;
 #pragma unroll
-  for (int u = 0; u < kSegmentUnits; u++) {
+  for (int i = 0; i < kSegmentUnits / GROUPS; i++) {
+    const int u = GROUPS == 1 ? i : part;
     const uint8_t* unit = data + u * kUnitBytes<TYPE>;
     float2* to = scales + u * 128 + row;
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-      const int p = 2 * (lane & 1) + i;
+    for (int half = 0; half < 2; half++) {
+      const int p = 2 * (lane & 1) + half;
       if (TYPE == kQ4) {
         const uint4 header = *reinterpret_cast<const uint4*>(unit + 2048 + row * 16);
         const float d = low_half(header.x), dmin = high_half(header.x);
-        const uint32_t pair = lane & 1 ? q4_pair(header, 2 + i) : q4_pair(header, i);
+        const uint32_t pair = lane & 1 ? q4_pair(header, 2 + half) : q4_pair(header, half);
         to[2 * p * 16] = make_float2(small_to_float(pair & 63) * d, -(small_to_float(pair >> 12 & 63) * dmin));
         to[(2 * p + 1) * 16] = make_float2(small_to_float(pair >> 6 & 63) * d, -(small_to_float(pair >> 18 & 63) * dmin));
       } else {
@@ -42,13 +49,13 @@ template <int TYPE> __device__ __forceinline__ void write_scales(const uint8_t* 
       }
     }
   }
-  __syncwarp();
+  if (GROUPS == 1) __syncwarp();
+  else asm volatile("bar.sync %0, %1;" ::"r"(1 + warp), "n"(32 * GROUPS) : "memory");
 }
 
-template <int TYPE, int NT>
-__device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t* xq, const float2* xs, float2* scales, int lane, Accumulators<NT>& sums) {
+template <int TYPE, int NT, int TILES>
+__device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t* xq, const float2* xs, const float2* scales, int lane, Accumulators<NT>& sums) {
   const int g = lane >> 2, t = lane & 3;
-  write_scales<TYPE>(data, scales, lane);
   // Q6: which half of a group this thread's inputs are in; a product instead of a selection, as in units.cuh.
   uint32_t is_mine[2] = {t < 2, t >= 2};
   asm volatile("" : "+r"(is_mine[0]), "+r"(is_mine[1]));
@@ -61,8 +68,8 @@ __device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t*
 #pragma unroll 1
   for (int u = 0; u < kSegmentUnits; u++) {
     const uint8_t* unit = data + u * kUnitBytes<TYPE>;
-    const int8_t* q = xq + u * NT * 8 * 256 + g * 256 + t * 8;
-    const float2* s = xs + u * NT * 8 * 8 + 2 * t * 8;
+    const int8_t* q = xq + u * TILES * 8 * 256 + g * 256 + t * 8;
+    const float2* s = xs + u * TILES * 8 * 8 + 2 * t * 8;
     const float2* of_row = scales + u * 128 + g;
 #pragma unroll
     for (int p = 0; p < 4; p++) {
@@ -112,13 +119,13 @@ __device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t*
 }
 
 // Up to eight sequences two blocks share a multiprocessor, so each ring is shorter.
-template <int NT, int SLOT> constexpr int kBatchDepth = !HOPPER ? 1 : NT == 1 ? (SLOT > 5000 ? 1 : 2) : NT == 4 || SLOT > 5000 ? 2 : 3;
+template <int TILES, int SLOT> constexpr int kBatchDepth = !HOPPER ? 1 : TILES == 1 ? (SLOT > 5000 ? 1 : 2) : TILES == 4 || SLOT > 5000 ? 2 : 3;
 
-template <int UNITS, int TYPE_A, int TYPE_B, bool WHOLE, int NT>
+template <int UNITS, int TYPE_A, int TYPE_B, bool WHOLE, int TILES>
 __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
-  constexpr int kSegments = UNITS / kSegmentUnits, kColumns = 8 * NT;
+  constexpr int kSegments = UNITS / kSegmentUnits, kColumns = 8 * TILES, kGroups = kBatchGroups<TILES>, NT = TILES / kGroups;
   constexpr int kSlot = kSegmentBytes<(TYPE_A > TYPE_B ? TYPE_A : TYPE_B)>;
-  constexpr int kDepth = kBatchDepth<NT, kSlot>;
+  constexpr int kDepth = kBatchDepth<TILES, kSlot>;
   constexpr int kValues = kSegmentUnits * kColumns * 256, kScaleBytes = kSegmentUnits * kColumns * 64;
   extern __shared__ __align__(128) uint8_t shared[];
   uint8_t* slots = shared;
@@ -127,7 +134,8 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
   uint64_t* bars = reinterpret_cast<uint64_t*>(scales + kBatchWarps * kSegmentScales);
   uint64_t* stage_bars = bars + kBatchWarps * kDepth;
 
-  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+  const int lane = threadIdx.x & 31, warp = threadIdx.x / 32 % kBatchWarps, part = threadIdx.x / 32 / kBatchWarps, g = lane >> 2, t = lane & 3;
+  const int column_tile = part * NT;
   const int rows = args.row_blocks * 128;
   // A block's items: (row block, segment) pairs in order; the LM head takes whole row blocks.
   const int per = WHOLE ? kSegments : 1, all = args.row_blocks * kSegments / per;
@@ -137,8 +145,9 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
     barrier_init(stage_bars + 1);
     barrier_init_done();
   }
-  WarpRing<kSlot, kDepth> ring(slots, bars, warp, lane);
+  WarpRing<kSlot, kDepth> ring(slots, bars, warp, lane, part == 0);
   auto load = [&](int n) {
+    if (part > 0) return;                                               // whoever shares the row tile has asked
     if (n >= count) return ring.load(n, nullptr, 0);
     const int item = first + n, row_block = item / kSegments, seg = item % kSegments;
     if (row_block < args.row_blocks_a)
@@ -160,8 +169,8 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
       bulk_copy_announced(stage + kValues, s, kScaleBytes, bar);
     }
 #else
-    for (int i = threadIdx.x * 16; i < kValues; i += kBatchBlock * 16) *reinterpret_cast<uint4*>(stage + i) = __ldcg(reinterpret_cast<const uint4*>(q + i));
-    for (int i = threadIdx.x * 16; i < kScaleBytes; i += kBatchBlock * 16)
+    for (int i = threadIdx.x * 16; i < kValues; i += kBatchBlock<TILES> * 16) *reinterpret_cast<uint4*>(stage + i) = __ldcg(reinterpret_cast<const uint4*>(q + i));
+    for (int i = threadIdx.x * 16; i < kScaleBytes; i += kBatchBlock<TILES> * 16)
       *reinterpret_cast<uint4*>(stage + kValues + i) = __ldcg(reinterpret_cast<const uint4*>(s + i));
 #endif
   };
@@ -184,11 +193,17 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
 #endif
     ring.wait(n);
     const uint8_t* stage = stages + (n & 1) * (kValues + kScaleBytes);
-    const int8_t* xq = reinterpret_cast<const int8_t*>(stage);
-    const float2* xs = reinterpret_cast<const float2*>(stage + kValues);
+    const int8_t* xq = reinterpret_cast<const int8_t*>(stage) + column_tile * 8 * 256;
+    const float2* xs = reinterpret_cast<const float2*>(stage + kValues) + column_tile * 8 * 8;
+    float2* of_tile = scales + warp * kSegmentScales;
     Accumulators<NT> sums;
-    if (TYPE_A == TYPE_B || row_block < args.row_blocks_a) batch_segment<TYPE_A, NT>(ring.slot(n), xq, xs, scales + warp * kSegmentScales, lane, sums);
-    else batch_segment<TYPE_B, NT>(ring.slot(n), xq, xs, scales + warp * kSegmentScales, lane, sums);
+    if (TYPE_A == TYPE_B || row_block < args.row_blocks_a) {
+      write_scales<TYPE_A, kGroups>(ring.slot(n), of_tile, warp, part, lane);
+      batch_segment<TYPE_A, NT, TILES>(ring.slot(n), xq, xs, of_tile, lane, sums);
+    } else {
+      write_scales<TYPE_B, kGroups>(ring.slot(n), of_tile, warp, part, lane);
+      batch_segment<TYPE_B, NT, TILES>(ring.slot(n), xq, xs, of_tile, lane, sums);
+    }
     __syncthreads();
     load(n + kDepth);
     load_stage(n + 2);
@@ -203,23 +218,25 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
         const float* v = sums.v[nt][i];
         const float value = (v[0] + v[1]) + (v[2] + v[3]);
         if (WHOLE) total[nt][i] = seg == 0 ? value : total[nt][i] + value;
-        const int column = nt * 8 + 2 * t + (i & 1), at = row + (i >> 1) * 8;
+        const int column = (column_tile + nt) * 8 + 2 * t + (i & 1), at = row + (i >> 1) * 8;
         if (!WHOLE) args.out[((size_t)seg * kColumns + column) * rows + at] = value;
         else if (seg == kSegments - 1) args.out[(size_t)column * rows + at] = total[nt][i];
       }
   }
 }
 
-#define BATCH_GEMM(name, units, type_a, type_b, whole, nt)                                                                                      \
-  extern "C" __global__ void __launch_bounds__(kBatchBlock, nt == 1 ? 2 : 1) name##_##nt(const BatchArgs args) { gemm_batch<units, type_a, type_b, whole, nt>(args); }
-#define BATCH_GEMMS(nt)                                                           \
-  BATCH_GEMM(batch_qkv_v4, kHidden / 256, kQ4, kQ4, false, nt)                    \
-  BATCH_GEMM(batch_qkv_v6, kHidden / 256, kQ4, kQ6, false, nt)                    \
-  BATCH_GEMM(batch_o, kQueryRows / 256, kQ4, kQ4, false, nt)                      \
-  BATCH_GEMM(batch_gate_up, kHidden / 256, kQ4, kQ4, false, nt)                   \
-  BATCH_GEMM(batch_down_q4, kFeedForward / 256, kQ4, kQ4, false, nt)              \
-  BATCH_GEMM(batch_down_q6, kFeedForward / 256, kQ6, kQ6, false, nt)              \
-  BATCH_GEMM(batch_head, kHidden / 256, kQ6, kQ6, true, nt)
+#define BATCH_GEMM(name, units, type_a, type_b, whole, tiles)                                                                 \
+  extern "C" __global__ void __launch_bounds__(kBatchBlock<tiles>, tiles == 1 ? 2 : 1) name##_##tiles(const BatchArgs args) { \
+    gemm_batch<units, type_a, type_b, whole, tiles>(args);                                                                    \
+  }
+#define BATCH_GEMMS(tiles)                                                          \
+  BATCH_GEMM(batch_qkv_v4, kHidden / 256, kQ4, kQ4, false, tiles)                    \
+  BATCH_GEMM(batch_qkv_v6, kHidden / 256, kQ4, kQ6, false, tiles)                    \
+  BATCH_GEMM(batch_o, kQueryRows / 256, kQ4, kQ4, false, tiles)                      \
+  BATCH_GEMM(batch_gate_up, kHidden / 256, kQ4, kQ4, false, tiles)                   \
+  BATCH_GEMM(batch_down_q4, kFeedForward / 256, kQ4, kQ4, false, tiles)              \
+  BATCH_GEMM(batch_down_q6, kFeedForward / 256, kQ6, kQ6, false, tiles)              \
+  BATCH_GEMM(batch_head, kHidden / 256, kQ6, kQ6, true, tiles)
 
 BATCH_GEMMS(1)
 BATCH_GEMMS(2)

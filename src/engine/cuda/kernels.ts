@@ -193,6 +193,10 @@ export function exchangeBytes({ hidden, feedForward, heads, kvHeads }: KernelSha
   return 4 * (queryRows + 2 * kvHeads * headDim) + queryRows + queryRows / 4 + 16 * hidden + 2 * feedForward;
 }
 
+/** Threads of a gemm_batch_w4a8 kernel: on Hopper two warps share a row tile from 16 columns on. */
+export const batchThreads = ({ tiles }: Bucket, { isHopper }: { isHopper: boolean }): number =>
+  isHopper && tiles > 1 ? 512 : 256;
+
 /** Shared memory of a gemm_batch_w4a8 kernel. */
 export function batchSharedBytes(plan: MatrixPlan, { tiles }: Bucket, { isHopper }: { isHopper: boolean }): number {
   const slot = segmentUnits * Math.max(unitBytes[plan.typeA], plan.tilesB ? unitBytes[plan.typeB] : 0);
