@@ -1,6 +1,7 @@
 // attention_decode_paged_int8: one new token per sequence. Norm and RoPE of q and k, the new KV into its page, and softmax(q K) V over all
 // earlier tokens, split over blocks; the block that finishes last merges. Each block serves one KV head: its four query heads share K and V.
 // The arithmetic is attention_pieces.cuh's.
+#pragma once
 #include "attention_pieces.cuh"
 
 // One page in flight per warp: two blocks then share a multiprocessor, and a short context leaves room for the neighbours' weights.
@@ -33,6 +34,33 @@ struct PageOrder {
     return found;
   }
 };
+
+/// Sums the planes of the new token's rows: a warp's query head, and the key (warp 0) or the value (the others) of its KV head.
+__device__ __forceinline__ void sum_new_token(const AttentionArgs& args, int b, int head, int warp, int lane, HeadVector (&vectors)[2]) {
+  const int rows[2] = {(head * kGroup + warp) * kHeadDim, kQueryRows + min(warp, 1) * kKvRows + head * kHeadDim};
+  float low[8] = {}, high[8] = {};
+  int split[8];
+#pragma unroll
+  for (int i = 0; i < 8; i++) split[i] = args.split ? args.split[(rows[i >> 2] + lane + 32 * (i & 3)) >> 4] : 1;
+#pragma unroll 1
+  for (int p = 0; p < args.plane_count; p += 2) {                            // two planes at a time: their latencies overlap
+    const float* from = args.planes + ((size_t)p * args.columns + b) * kQkvRows + lane;
+    const size_t next = p + 1 < args.plane_count ? (size_t)args.columns * kQkvRows : 0;
+    float v0[8], v1[8];
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      v0[i] = __ldcg(from + rows[i >> 2] + 32 * (i & 3));
+      v1[i] = __ldcg(from + next + rows[i >> 2] + 32 * (i & 3));
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      if (p < split[i]) low[i] += v0[i]; else high[i] += v0[i];
+      if (next && p + 1 < split[i]) low[i] += v1[i]; else if (next) high[i] += v1[i];
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < 8; i++) vectors[i >> 2].v[i & 3] = low[i] + high[i];
+}
 
 extern "C" __global__ void __launch_bounds__(128) attention_decode(const AttentionArgs args) {
   extern __shared__ __align__(128) uint8_t shared[];
@@ -71,29 +99,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
 
   // The new token: warp w normalises and turns query head w, then warp 0 the key and warp 1 the value.
   HeadVector vectors[2];
-  const int rows[2] = {(head * kGroup + warp) * kHeadDim, kQueryRows + min(warp, 1) * kKvRows + head * kHeadDim};
-  float low[8] = {}, high[8] = {};
-  int split[8];
-#pragma unroll
-  for (int i = 0; i < 8; i++) split[i] = args.split ? args.split[(rows[i >> 2] + lane + 32 * (i & 3)) >> 4] : 1;
-#pragma unroll 1
-  for (int p = 0; p < args.plane_count; p += 2) {                            // two planes at a time: their latencies overlap
-    const float* from = args.planes + ((size_t)p * args.columns + b) * kQkvRows + lane;
-    const size_t next = p + 1 < args.plane_count ? (size_t)args.columns * kQkvRows : 0;
-    float v0[8], v1[8];
-#pragma unroll
-    for (int i = 0; i < 8; i++) {
-      v0[i] = __ldcg(from + rows[i >> 2] + 32 * (i & 3));
-      v1[i] = __ldcg(from + next + rows[i >> 2] + 32 * (i & 3));
-    }
-#pragma unroll
-    for (int i = 0; i < 8; i++) {
-      if (p < split[i]) low[i] += v0[i]; else high[i] += v0[i];
-      if (next && p + 1 < split[i]) low[i] += v1[i]; else if (next) high[i] += v1[i];
-    }
-  }
-#pragma unroll
-  for (int i = 0; i < 8; i++) vectors[i >> 2].v[i & 3] = low[i] + high[i];
+  sum_new_token(args, b, head, warp, lane, vectors);
   head_norm(vectors[0], q_gain, args.epsilon);
   head_rope(vectors[0], turn);
   share_query(sh, warp, vectors[0], lane);

@@ -202,7 +202,8 @@ __device__ __forceinline__ void begin_values(const AttentionShared& sh, bool has
     out[n][1] = has_new ? (float)sh.new_value[8 * n + 2 * t + 1] * sh.value_scale : 0.0f;
   }
 }
-__device__ __forceinline__ void share_weights(AttentionShared& sh, int chain, float maximum, float sum, int lane) {
+// From here on `Shared` is AttentionShared or what stands for it with a cache in f16: chains and splits are merged in the same way.
+template <typename Shared> __device__ __forceinline__ void share_weights(Shared& sh, int chain, float maximum, float sum, int lane) {
   sum += __shfl_xor_sync(~0u, sum, 1);
   sum += __shfl_xor_sync(~0u, sum, 2);
   if (lane < 16 && (lane & 3) == 0) {
@@ -210,7 +211,7 @@ __device__ __forceinline__ void share_weights(AttentionShared& sh, int chain, fl
     sh.merged_sum[chain][lane >> 2] = sum;
   }
 }
-__device__ __forceinline__ void share_values(AttentionShared& sh, int chain, const float (&out)[16][2], int lane) {
+template <typename Shared> __device__ __forceinline__ void share_values(Shared& sh, int chain, const float (&out)[16][2], int lane) {
   const int g = lane >> 2, t = lane & 3;
   if (g >= 4) return;
 #pragma unroll
@@ -219,8 +220,8 @@ __device__ __forceinline__ void share_values(AttentionShared& sh, int chain, con
 
 /// Merges the chains of split `s` and, as the last of its splits, the splits; warp w of four has query head w and its lane l dimensions 4l ..
 /// 4l + 3. False when another block will finish this head. `sync` is a barrier of the four warps.
-template <typename Sync>
-__device__ __forceinline__ bool merge(AttentionShared& sh, const AttentionArgs& args, int ticket, int s, int splits, int warp, int lane, Sync sync,
+template <typename Shared, typename Sync>
+__device__ __forceinline__ bool merge(Shared& sh, const AttentionArgs& args, int ticket, int s, int splits, int warp, int lane, Sync sync,
                                       float4& attended) {
   float top = -1e30f, total = 0;
   float4 o = make_float4(0, 0, 0, 0);
