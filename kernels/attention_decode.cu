@@ -1,11 +1,11 @@
 // attention_decode_paged_int8: one new token per sequence. Norm and RoPE of q and k, the new KV into its page, and softmax(q K) V over all
 // earlier tokens, split over blocks; the block that finishes last merges. Each block serves one KV head: its four query heads share K and V.
 // The arithmetic is attention_pieces.cuh's.
+#pragma once
 #include "attention_pieces.cuh"
 
 // One page in flight per warp: two blocks then share a multiprocessor, and a short context leaves room for the neighbours' weights.
 constexpr int kAttentionWarps = 4, kAttentionDepth = 1;
-constexpr int kPlanesAtOnce = kHidden / 256 / kSegmentUnits;             // all that a batch's product makes
 using PageRing = WarpRing<kPageBytes, kAttentionDepth>;
 
 /// The pages of a warp in the order in which it needs them: of each of the block's splits, chain `warp`, then chain `warp` + 4.
@@ -35,6 +35,42 @@ struct PageOrder {
   }
 };
 
+constexpr int kPlanesAtOnce = kHidden / 256 / kSegmentUnits;             // all that a batch's product makes
+
+/// The new token's rows of a warp: w has query head w, warp 0 also the key and warp 1 the value. Where their second planes begin is known before the
+/// product is.
+struct NewTokenRows {
+  int row[2], split[8];
+  __device__ __forceinline__ NewTokenRows(const AttentionArgs& args, int head, int warp, int lane)
+      : row{(head * kGroup + warp) * kHeadDim + lane, kQueryRows + min(warp, 1) * kKvRows + head * kHeadDim + lane} {
+#pragma unroll
+    for (int i = 0; i < 8; i++) split[i] = args.split ? __ldg(args.split + (at(i) >> 4)) : 1;
+  }
+  __device__ __forceinline__ int at(int i) const { return row[i >> 2] + 32 * (i & 3); }
+};
+/// Adds up the planes of q, k and v.
+__device__ __forceinline__ void sum_new_token(const AttentionArgs& args, int b, const NewTokenRows& rows, HeadVector (&vectors)[2]) {
+  float low[8] = {}, high[8] = {};
+#pragma unroll 1
+  for (int from = 0; from < args.plane_count; from += kPlanesAtOnce) {         // their trips to level 2 overlap
+    float v[kPlanesAtOnce][8];
+#pragma unroll
+    for (int p = 0; p < kPlanesAtOnce; p++)
+#pragma unroll
+      for (int i = 0; i < 8; i++) v[p][i] = __ldcg(args.planes + ((size_t)min(from + p, args.plane_count - 1) * args.columns + b) * kQkvRows + rows.at(i));
+#pragma unroll
+    for (int p = 0; p < kPlanesAtOnce; p++)
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        const bool is_low = from + p < rows.split[i];
+        low[i] += is_low ? v[p][i] : 0.0f;
+        high[i] += !is_low && from + p < args.plane_count ? v[p][i] : 0.0f;
+      }
+  }
+#pragma unroll
+  for (int i = 0; i < 8; i++) vectors[i >> 2].v[i & 3] = low[i] + high[i];
+}
+
 extern "C" __global__ void __launch_bounds__(128) attention_decode(const AttentionArgs args) {
   extern __shared__ __align__(128) uint8_t shared[];
   __shared__ AttentionShared sh;
@@ -57,10 +93,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
   // What does not hang on this step's products: gains, and the turn of RoPE.
   const HeadVector q_gain = load_head_gain(args.q_gain, lane), k_gain = load_head_gain(args.k_gain, lane);
   const HeadTurn turn = head_turn(context.position, args.turns, lane);
-  const int rows[2] = {(head * kGroup + warp) * kHeadDim, kQueryRows + min(warp, 1) * kKvRows + head * kHeadDim};
-  int split[8];
-#pragma unroll
-  for (int i = 0; i < 8; i++) split[i] = args.split ? __ldg(args.split + ((rows[i >> 2] + lane + 32 * (i & 3)) >> 4)) : 1;
+  const NewTokenRows rows(args, head, warp, lane);
   pdl_launch();
   if (!has_work) {
     // Blocks without work leave before the wait: those that have some still hold the grid back until the kernel before has ended.
@@ -74,28 +107,8 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
   const int splits = context.splits, position = context.position;
   const bool is_owner = splits == 1 || share == (splits - 1) % shares;   // one block writes the cache
 
-  // The new token: warp w normalises and turns query head w, then warp 0 the key and warp 1 the value.
   HeadVector vectors[2];
-  float low[8] = {}, high[8] = {};
-#pragma unroll 1
-  for (int from = 0; from < args.plane_count; from += kPlanesAtOnce) {         // their trips to level 2 overlap
-    float v[kPlanesAtOnce][8];
-#pragma unroll
-    for (int p = 0; p < kPlanesAtOnce; p++)
-#pragma unroll
-      for (int i = 0; i < 8; i++)
-        v[p][i] = __ldcg(args.planes + ((size_t)min(from + p, args.plane_count - 1) * args.columns + b) * kQkvRows + rows[i >> 2] + lane + 32 * (i & 3));
-#pragma unroll
-    for (int p = 0; p < kPlanesAtOnce; p++)
-#pragma unroll
-      for (int i = 0; i < 8; i++) {
-        const bool is_low = from + p < split[i];
-        low[i] += is_low ? v[p][i] : 0.0f;
-        high[i] += !is_low && from + p < args.plane_count ? v[p][i] : 0.0f;
-      }
-  }
-#pragma unroll
-  for (int i = 0; i < 8; i++) vectors[i >> 2].v[i & 3] = low[i] + high[i];
+  sum_new_token(args, b, rows, vectors);
   head_norm(vectors[0], q_gain, args.epsilon);
   head_rope(vectors[0], turn);
   share_query(sh, warp, vectors[0], lane);
@@ -135,7 +148,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
     }
     __syncthreads();
     float4 attended;
-    if (merge(sh, args, b * kKvHeads + head, s, splits, warp, lane, [] { __syncthreads(); }, attended)) {
+    if (merge(sh, args, b * kKvHeads + head, s, splits, warp, lane, shares == 1 && splits <= kSplitsAtHome, [] { __syncthreads(); }, attended)) {
       float2 scale;
       const uint32_t packed = quantise_group(attended, scale);
       Q8Target{args.q8, args.q8_scales, args.columns, b}.store((head * kGroup + warp) * kHeadDim + 4 * lane, packed, scale);

@@ -3,13 +3,14 @@
 // chunk, its earlier chunks and a shared prefix are all the same to it.
 //
 // A block serves 48 tokens of one sequence and one KV head: 192 rows (token, query head), 16 a warp, so K and V are loaded and turned to f16 once for
-// four query heads. While the warps multiply page n they convert their share of page n + 1; one block barrier a page.
+// four query heads. While the warps multiply page n they convert their share of page n + 1; one block barrier a page. With a cache in f16
+// (attention_prefill_f16.cu) there is nothing to convert: page n + 1 arrives meanwhile.
 //
 // A token's result must not depend on its company, so the context is cut where positions say: kSplitPages pages are a split, each with a softmax of
 // its own, and a token's splits are added up in order (SplitSum). Many tokens: a block goes through all its splits and adds as it goes. Few (a short
 // question behind a long shared prefix): a block a split, then attention_merge adds. Same operations, same bits.
 #pragma once
-#include "kv.cuh"
+#include "kv_f16.cuh"
 #include "prompt.cuh"
 
 constexpr int kFlashWarps = 12, kFlashThreads = 32 * kFlashWarps, kFlashRows = 16 * kFlashWarps, kFlashTokens = kFlashRows / kGroup;
@@ -32,8 +33,8 @@ struct KvWriteArgs {
   float epsilon;
 };
 
-/// Grid (tokens, ceil((heads + 2 kv heads) / 8)), 256 threads: a warp a head.
-extern "C" __global__ void __launch_bounds__(256) kv_write_prefill(const KvWriteArgs args) {
+/// Grid (tokens, ceil((heads + 2 kv heads) / 8)), 256 threads: a warp a head. `keep(page, token, is_key, vector, lane)` writes into the cache.
+template <int PAGE_BYTES, typename Keep> __device__ __forceinline__ void write_prompt(const KvWriteArgs& args, Keep keep) {
   pdl_launch();
   pdl_wait();
   const int token = blockIdx.x, lane = threadIdx.x & 31, head = blockIdx.y * 8 + (threadIdx.x >> 5);
@@ -56,12 +57,16 @@ extern "C" __global__ void __launch_bounds__(256) kv_write_prefill(const KvWrite
   }
   const bool is_key = head < kHeads + kKvHeads;
   const int kv_head = (head - kHeads) % kKvHeads;
-  int digits[4];
-  const uint16_t scale = head_quantise(x, digits);
   const int physical = args.page_table[(size_t)args.token_slot[token] * args.table_stride + position / kPageTokens];
-  uint8_t* page = args.pool + ((size_t)physical * kKvHeads + kv_head) * kPageBytes;
-  if (is_key) store_key(page, position % kPageTokens, digits, scale, lane);
-  else store_value(page, position % kPageTokens, digits, scale, lane);
+  keep(args.pool + ((size_t)physical * kKvHeads + kv_head) * PAGE_BYTES, position % kPageTokens, is_key, x, lane);
+}
+extern "C" __global__ void __launch_bounds__(256) kv_write_prefill(const KvWriteArgs args) {
+  write_prompt<kPageBytes>(args, [](uint8_t* page, int token, bool is_key, const HeadVector& x, int lane) {
+    int digits[4];
+    const uint16_t scale = head_quantise(x, digits);
+    if (is_key) store_key(page, token, digits, scale, lane);
+    else store_value(page, token, digits, scale, lane);
+  });
 }
 
 struct FlashArgs {
@@ -149,10 +154,11 @@ __device__ __forceinline__ uint2 bytes_to_halves(uint32_t word) {
 }
 
 #if !WGMMA
-extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill(const FlashArgs args) {
+template <bool IS_F16> __device__ __forceinline__ void attend_prompt(const FlashArgs& args) {
+  constexpr int page_bytes = IS_F16 ? kPageBytesF16 : kPageBytes;
   extern __shared__ __align__(128) uint8_t shared[];
-  uint8_t* staged = shared;                          // two int8 pages
-  uint8_t* halves = shared + 2 * kPageBytes;         // two f16 pages: K [64][128], V^T [128][64], rows' 16-byte pieces xored with row & 7
+  uint8_t* staged = shared;                          // two pages as the cache keeps them; f16 pages are read where they arrive
+  uint8_t* halves = shared + (IS_F16 ? 0 : 2 * kPageBytes);   // two f16 pages: K [64][128], V^T [128][64], rows' 16-byte pieces xored with row & 7
   __shared__ float page_scales[2][2][kPageTokens];
 
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
@@ -165,8 +171,8 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
 
   auto load = [&](int n) {
     if (n < count) {
-      const uint8_t* from = args.pool + ((size_t)table[first + n] * kKvHeads + head) * kPageBytes;
-      for (int i = threadIdx.x * 16; i < kPageBytes; i += kFlashThreads * 16) copy16_async(staged + (n & 1) * kPageBytes + i, from + i);
+      const uint8_t* from = args.pool + ((size_t)table[first + n] * kKvHeads + head) * page_bytes;
+      for (int i = threadIdx.x * 16; i < page_bytes; i += kFlashThreads * 16) copy16_async(staged + (n & 1) * page_bytes + i, from + i);
     }
     copy_commit();
   };
@@ -221,17 +227,33 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
 #pragma unroll
     for (int i = 0; i < 4; i++) out[n][i] = 0;
 
+  // f16 pages keep K as two tiles of 64 dimensions.
+  auto key_at = [](int row, int piece) {
+    return IS_F16 ? (piece >> 3) * kPieceBytesF16 + tile_part_at(row, piece & 7) : row * 256 + ((piece ^ (row & 7)) << 4);
+  };
   load(0);
-  load(1);
-  arrived();
-  convert(0);
-  __syncthreads();
+  if constexpr (!IS_F16) {
+    load(1);
+    arrived();
+    convert(0);
+    __syncthreads();
+  }
   const int matrix_row = (lane & 7) + ((lane >> 4) << 3), matrix_piece = (lane >> 3) & 1;   // ldmatrix: two row tiles by two pieces
   for (int n = 0; n < count; n++) {
-    load(n + 2);                                      // its place was read by convert(n), before the barrier above
-    if (n + 1 < count) {
+    if constexpr (IS_F16) {
+      load(n + 1);                                    // its place was read with page n - 1, before the barrier below
       arrived();
-      convert(n + 1);
+      const int exist = block.position + block.tokens - (first + n) * kPageTokens;
+      if (exist < kPageTokens) {                      // the last page
+        if (threadIdx.x < kHeadDim) clear_values(halves + (n & 1) * 32768 + kValuesAtF16, threadIdx.x, exist);
+        __syncthreads();
+      }
+    } else {
+      load(n + 2);                                    // its place was read by convert(n), before the barrier above
+      if (n + 1 < count) {
+        arrived();
+        convert(n + 1);
+      }
     }
     const uint8_t* keys = halves + (n & 1) * 32768;
     const uint8_t* values = keys + 16384;
@@ -244,7 +266,7 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
       for (int pair = 0; pair < 4; pair++) {
         uint32_t b[4];
         const int row = pair * 16 + matrix_row;
-        load_matrices(b, keys + row * 256 + (((2 * k + matrix_piece) ^ (row & 7)) << 4));
+        load_matrices(b, keys + key_at(row, 2 * k + matrix_piece));
         mma_f16(s[2 * pair], q[k][0], q[k][1], q[k][2], q[k][3], b[0], b[1]);
         mma_f16(s[2 * pair + 1], q[k][0], q[k][1], q[k][2], q[k][3], b[2], b[3]);
       }
@@ -252,12 +274,14 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
     const int base = (first + n) * kPageTokens;
     float top[2] = {maximum[0], maximum[1]};
     const bool all_seen = base + kPageTokens - 1 <= min(limit[0], limit[1]);
+    if constexpr (!IS_F16) {
 #pragma unroll
-    for (int i = 0; i < 8; i++) {
-      const float2 scale = *reinterpret_cast<const float2*>(&page_scales[n & 1][0][8 * i + 2 * t]);
+      for (int i = 0; i < 8; i++) {
+        const float2 scale = *reinterpret_cast<const float2*>(&page_scales[n & 1][0][8 * i + 2 * t]);
 #pragma unroll
-      for (int c = 0; c < 4; c++) {
-        s[i][c] *= c & 1 ? scale.y : scale.x;
+        for (int c = 0; c < 4; c++) {
+          s[i][c] *= c & 1 ? scale.y : scale.x;
+        }
       }
     }
     if (!all_seen) {
@@ -276,7 +300,7 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
     uint32_t p[4][4];                                 // left sides of the second product, four steps of 16 tokens
 #pragma unroll
     for (int i = 0; i < 8; i++) {
-      const float2 scale = *reinterpret_cast<const float2*>(&page_scales[n & 1][1][8 * i + 2 * t]);
+      const float2 scale = IS_F16 ? make_float2(1, 1) : *reinterpret_cast<const float2*>(&page_scales[n & 1][1][8 * i + 2 * t]);
       float e[4];
 #pragma unroll
       for (int c = 0; c < 4; c++) {
@@ -324,6 +348,7 @@ extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill
   }
   copy_wait<0>();
 }
+extern "C" __global__ void __launch_bounds__(kFlashThreads, 1) attention_prefill(const FlashArgs args) { attend_prompt<false>(args); }
 #endif
 
 /// Adds up splits that had blocks of their own. Grid (blocks of queries, KV heads, kFlashTokens), a warp a query head.

@@ -1,6 +1,8 @@
 // attention_prefill for Hopper: the same block of work as in attention_prefill.cu, by roles. Three warpgroups multiply, 64 rows (16 tokens of four query
 // heads) each, with queries, scores and output in registers; one warpgroup turns int8 pages into f16 tiles in shared memory, scales included, so the
 // others neither load nor scale. While one warpgroup takes exponentials, the tensor cores work for the other two.
+// A page in f16 is such tiles already: then the fourth warpgroup only asks for them.
+#pragma once
 #include "attention_prefill.cu"
 #include "wgmma.cuh"
 
@@ -21,11 +23,30 @@ __device__ __forceinline__ uint32_t bounded_scales(uint32_t pair) {
   return r;
 }
 
-extern "C" __global__ void __launch_bounds__(kHopperFlashThreads, 1) attention_prefill(const FlashArgs args) {
+/// What the fourth warpgroup does with a cache in f16: copies of whole pages arrive on `full` by themselves. `pages`: the first page of the KV head;
+/// `exist`: tokens that exist from page 0 of the table on; `arrived`: for the one page that is not full.
+__device__ __forceinline__ void provide_pages_f16(const uint8_t* pages, const int* table, int count, int exist, int thread, uint8_t* tiles, uint64_t* arrived,
+                                                  uint64_t* full, uint64_t* empty) {
+  for (int n = 0; n < count; n++, exist -= kPageTokens) {
+    const bool is_full = exist >= kPageTokens;
+    const int stage = n % kTileStages;
+    uint8_t* to = tiles + stage * kTileBytes;
+    barrier_wait(empty + stage, (n / kTileStages & 1) ^ 1);
+    if (thread == 0) bulk_copy(to, pages + (size_t)table[n] * kKvHeads * kPageBytesF16, kPageBytesF16, is_full ? full + stage : arrived);
+    if (is_full) continue;
+    barrier_wait(arrived, 0);
+    clear_values(to + kValuesAtF16, thread, exist);           // a thread a row
+    shared_fence();
+    some_threads_sync(1, 128);
+    if (thread == 0) barrier_arrive(full + stage);
+  }
+}
+
+template <bool IS_F16> __device__ __forceinline__ void attend_prompt(const FlashArgs& args) {
   extern __shared__ __align__(1024) uint8_t shared[];
   uint8_t* tiles = shared;                                       // K: two tiles of [64 tokens][64], V: [128][64 tokens], of one page
   uint8_t* staged = shared + kTileStages * kTileBytes;           // int8 pages
-  uint64_t* arrived = reinterpret_cast<uint64_t*>(staged + kPageStages * kPageBytes);
+  uint64_t* arrived = reinterpret_cast<uint64_t*>(staged + (IS_F16 ? 0 : kPageStages * kPageBytes));
   uint64_t* full = arrived + kPageStages;
   uint64_t* empty = full + kTileStages;
 
@@ -40,7 +61,7 @@ extern "C" __global__ void __launch_bounds__(kHopperFlashThreads, 1) attention_p
   if (threadIdx.x == 0) {
     for (int i = 0; i < kPageStages; i++) barrier_init_count(arrived + i, 1);
     for (int i = 0; i < kTileStages; i++) {
-      barrier_init_count(full + i, 4);
+      barrier_init_count(full + i, IS_F16 ? 1 : 4);
       barrier_init_count(empty + i, kFlashWarps);
     }
     barrier_init_done();
@@ -52,6 +73,11 @@ extern "C" __global__ void __launch_bounds__(kHopperFlashThreads, 1) attention_p
     fewer_registers<32>();
     const int thread = threadIdx.x - kFlashThreads;
     const int* table = args.page_table + (size_t)block.slot * args.table_stride + first;
+    if constexpr (IS_F16) {
+      const int exist = block.position + block.tokens - first * kPageTokens;
+      provide_pages_f16(args.pool + (size_t)head * kPageBytesF16, table, count, exist, thread, tiles, arrived, full, empty);
+      return;
+    }
     auto load = [&](int n) {
       if (n < count && thread == 0)
         bulk_copy(staged + n % kPageStages * kPageBytes, args.pool + ((size_t)table[n] * kKvHeads + head) * kPageBytes, kPageBytes, arrived + n % kPageStages);
@@ -187,3 +213,4 @@ extern "C" __global__ void __launch_bounds__(kHopperFlashThreads, 1) attention_p
     }
   }
 }
+extern "C" __global__ void __launch_bounds__(kHopperFlashThreads, 1) attention_prefill(const FlashArgs args) { attend_prompt<false>(args); }

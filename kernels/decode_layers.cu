@@ -308,7 +308,7 @@ __device__ __forceinline__ void attend(const DecodeArgs& args, Block& s, const L
     attend_chain(s, split, is_newest && warp == 0, n, warp, lane);
     consumers_sync();
     float4 attended;
-    if (warp < 4 && merge(s.attention, args.attention, head, split, splits, warp, lane, [] { asm volatile("bar.sync 3, 128;" ::: "memory"); }, attended)) {
+    if (warp < 4 && merge(s.attention, args.attention, head, split, splits, warp, lane, false, [] { asm volatile("bar.sync 3, 128;" ::: "memory"); }, attended)) {
       float2 scale;
       const uint32_t packed = quantise_group(attended, scale);
       const int index = (head * kGroup + warp) * kHeadDim + 4 * lane;

@@ -7,3 +7,4 @@
 #else
 #include "gemm_prefill_w4a16.cu"
 #endif
+#include "attention_prefill_f16.cu"

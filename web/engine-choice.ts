@@ -85,8 +85,8 @@ export function conversationBytes(
   { needs, running }: EngineBody,
   { contextTokens, parallel, kvType }: Omit<EngineChoiceBody, "model">,
 ): number | undefined {
-  const { f16, int8 } = needs.kvTokenBytes;
-  const tokenBytes = kvType === "auto" ? (f16 ?? int8) : needs.kvTokenBytes[kvType];
+  const type = kvType === "auto" ? needs.autoKvType : kvType;
+  const tokenBytes = type && needs.kvTokenBytes[type];
   if (tokenBytes === undefined) return undefined;
   return tokenBytes * (contextTokens || running.contextTokens) * (needs.isForEach ? parallel : 1);
 }

@@ -1,5 +1,5 @@
 // Holds the native engine's logits on the random file of the Qwen3-4B shape against llama.cpp's, and greedy answers in a batch against those alone:
-//   node bench/cuda/compare-logits.ts FILE.gguf
+//   node bench/cuda/compare-logits.ts FILE.gguf [KV TYPE]
 //
 // A random model amplifies every rounding: llama.cpp itself differs from llama.cpp with an 8-bit KV cache by 5 to 17 % of the logits' size. So the bar
 // is that distance: the native engine, whose KV cache has 8 bits too, must not be further from llama.cpp with f16 than 1.5 times that.
@@ -20,8 +20,9 @@ interface Reference {
 const reference = JSON.parse(
   readFileSync(new URL("../../test/vectors/qwen3-4b-random.json", import.meta.url), "utf8"),
 ) as Reference;
-const [modelFile = ""] = process.argv.slice(2);
-const { runner, device } = await openCudaRunner({ modelFile, contextTokens: 1024, parallel: 16 });
+const [modelFile = "", wantedType] = process.argv.slice(2);
+const kvType = wantedType === "f16" ? "f16" : "int8";
+const { runner, device } = await openCudaRunner({ modelFile, contextTokens: 1024, parallel: 16, kvType });
 await using _closed = runner;
 const { vocabularyTokens } = reference;
 const ids = Int32Array.from(promptIds(vocabularyTokens));

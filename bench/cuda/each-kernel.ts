@@ -1,12 +1,13 @@
 // Runs every kernel of the engine on quern-mini a few times, in small and awkward shapes, and nothing else: for compute-sanitizer.
-//   compute-sanitizer --tool racecheck --kernel-name kns=attention node bench/cuda/each-kernel.ts [SEQUENCES]
+//   compute-sanitizer --tool racecheck --kernel-name kns=attention node bench/cuda/each-kernel.ts [SEQUENCES] [KV TYPE]
 import path from "node:path";
 import { plainSampling } from "../../src/engine/contract.ts";
 import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
 
 const sequences = Number(process.argv[2] ?? 3);
 const modelFile = path.join(import.meta.dirname, "../../models/quern-mini/quern-mini-q4_k_m.gguf");
-const { runner } = await openCudaRunner({ modelFile, contextTokens: 5248, parallel: sequences });
+const kvType = process.argv[3] === "f16" ? "f16" : "int8";
+const { runner } = await openCudaRunner({ modelFile, contextTokens: 5248, parallel: sequences, kvType });
 await using _closed = runner;
 const { vocabularyTokens } = runner.limits;
 const ids = (count: number): Int32Array => Int32Array.from({ length: count }, (_, index) => (index * 37 + 5) % 14_000);
@@ -49,4 +50,4 @@ for (const startPosition of [0, 1700, 3400]) {
 }
 await runner.submit([{ slot: 0, startPosition: 5100, tokens: ids(21), sample: true }]);
 await runner.submit([{ slot: 0, startPosition: 5121, sample: true }]);
-console.log(`ran every kernel with ${sequences} sequences`);
+console.log(`ran every kernel with ${sequences} sequences and KV in ${kvType}`);

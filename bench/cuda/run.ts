@@ -1,5 +1,5 @@
 // The speed table of the native engine on one GPU:
-//   node bench/cuda/run.ts --model FILE.gguf [--parts] [--only decode,long,prefill,engine,http] [--out FILE.json] [--commit HASH]
+//   node bench/cuda/run.ts --model FILE.gguf [--parts] [--only decode,long,prefill,engine,http] [--kv-type f16] [--out FILE.json] [--commit HASH]
 // The model may be the random file of bench/make-qwen3-4b.ts: speed does not depend on what the weights say. Times are wall clock from submitting
 // a step to having its token on the host, with steps in flight as the engine keeps them; medians of several runs. `--parts` adds what each kernel
 // of a decode step takes by itself (GPU events). Ends with one JSON line.
@@ -24,6 +24,7 @@ const { values: options } = parseArgs({
     out: { type: "string" },
     commit: { type: "string", default: "unknown" },
     memory: { type: "string" },
+    "kv-type": { type: "string", default: "int8" },
     /** One sequence by five kernels a layer instead of one kernel for all layers. */
     five: { type: "boolean", default: false },
   },
@@ -61,9 +62,10 @@ const longTokens = wanted.has("24gb") ? 262_144 : 140_000;
 if (facts.trainedContextTokens < longTokens && (wanted.delete("long") || wanted.delete("24gb"))) {
   console.log(`# without long contexts: the model holds ${facts.trainedContextTokens} tokens`);
 }
+const kvType = options["kv-type"] === "f16" ? "f16" : "int8";
 const started = performance.now();
 const { runner, device, shape } = await openCudaRunner({
-  modelFile: options.model,
+  ...{ modelFile: options.model, kvType },
   contextTokens: wanted.has("24gb") || wanted.has("long") ? longTokens : 16_384,
   parallel: wanted.has("24gb") ? 1 : 32,
   ...(options.memory ? { memoryBytes: Number(options.memory) } : {}),
@@ -73,7 +75,7 @@ report("ready_s", (performance.now() - started) / 1000, "s");
 const { driverVersion, name: gpu } = device.facts;
 const { limits } = runner;
 console.log(
-  `# ${gpu}, driver API ${driverVersion}; ${limits.pages} pages, context ${limits.contextTokens}, weights ${runner.weights.bytes} bytes`,
+  `# ${gpu}, driver API ${driverVersion}; ${limits.pages} pages in ${kvType}, context ${limits.contextTokens}, weights ${runner.weights.bytes} bytes`,
 );
 
 const settings = { sampling: { ...plainSampling, temperature: 0 }, seed: 1, drawn: 0, recentTokens: new Int32Array(0) };

@@ -89,7 +89,7 @@ export const settingRows = {
     initial: "auto" as "auto" | "f16" | "int8",
     parse: oneOf("auto", "f16", "int8"),
     value: "TYPE",
-    about: "Type of the KV cache: int8 holds twice the tokens of f16; auto picks per engine.",
+    about: "Type of the KV cache: int8 holds twice the tokens of f16; auto is int8 for cuda, f16 for llama.",
   }),
   threads: row({
     flag: "--threads",

@@ -10,6 +10,8 @@ export interface MemoryNeeds {
   weightBytes: number;
   /** Of one token, for each type that the engine can keep. */
   kvTokenBytes: { readonly [Type in KvType]?: number };
+  /** What `auto` comes to; absent where no type is kept. */
+  autoKvType?: KvType;
   /** The engine sets aside a whole context for each of the requests together; else they share what there is, and one must fit. */
   isForEach: boolean;
 }
@@ -26,11 +28,13 @@ export function memoryNeeds(engine: EngineName, gguf: Gguf): MemoryNeeds {
     case "llama": {
       // llama.cpp's Q8_0: one f16 scale for 32 values.
       const kvTokenBytes = { f16: vectors * headSize * 2, int8: (vectors * headSize * 34) / 32 };
-      return { weightBytes, kvTokenBytes, isForEach: true };
+      return { weightBytes, kvTokenBytes, autoKvType: "f16", isForEach: true };
     }
-    case "cuda":
-      // One f16 scale for each vector.
-      return { weightBytes, kvTokenBytes: { int8: vectors * (headSize + 2) }, isForEach: false };
+    case "cuda": {
+      // int8 with one f16 scale for each vector.
+      const kvTokenBytes = { f16: vectors * headSize * 2, int8: vectors * (headSize + 2) };
+      return { weightBytes, kvTokenBytes, autoKvType: "int8", isForEach: false };
+    }
     default:
       return { weightBytes: 0, kvTokenBytes: {}, isForEach: false };
   }

@@ -60,7 +60,7 @@ test("a driver that cannot take the kernels shows only in trying: auto says so a
 test("too little memory, and a setting that cuda lacks, are the user's to decide: auto passes them on", async () => {
   for (const refusal of [
     new AppError("device", "The GPU has 1 GB free.", { details: { largestContextTokens: 512 } }),
-    new AppError("unsupported", "The native engine keeps its KV cache in int8.", { param: "kvType" }),
+    new AppError("unsupported", "The native engine keeps no KV cache of that type.", { param: "kvType" }),
   ]) {
     await assert.rejects(pick(gpu, refusal), refusal);
   }

@@ -425,6 +425,8 @@ export interface EngineBody {
     weightBytes: number;
     /** Of one token of context, for each type that the engine can keep. */
     kvTokenBytes: { f16?: number; int8?: number };
+    /** What `auto` comes to; absent where no type is kept. */
+    autoKvType?: "f16" | "int8";
     /** A context is set aside for each of the requests together; else one must fit, and they share. */
     isForEach: boolean;
     trainedContextTokens: number;

@@ -128,7 +128,7 @@ export class EngineSwitch {
 
   #refuseTooMuch({ model, contextTokens, parallel, kvType }: EngineChoice, isOther: boolean): void {
     const needs = this.needs(isOther ? model : undefined);
-    const { trainedContextTokens, kvTokenBytes, isForEach, weightBytes } = needs;
+    const { trainedContextTokens, kvTokenBytes, autoKvType, isForEach, weightBytes } = needs;
     if (trainedContextTokens > 0 && contextTokens > trainedContextTokens) {
       throw new AppError(
         "bad_request",
@@ -144,7 +144,8 @@ export class EngineSwitch {
       });
     }
     const availableBytes = this.availableBytes();
-    const tokenBytes = kvTokenBytes[kvType === "auto" ? defaultKvType(kvTokenBytes) : kvType];
+    const type = kvType === "auto" ? autoKvType : kvType;
+    const tokenBytes = type && kvTokenBytes[type];
     if (availableBytes === undefined || tokenBytes === undefined) return;
     const neededBytes = weightBytes + tokenBytes * contextTokens * (isForEach ? parallel : 1);
     if (neededBytes <= availableBytes) return;
@@ -164,11 +165,6 @@ export class EngineSwitch {
     this.#choice = choice;
     for (const listener of this.#listeners) listener(served);
   }
-}
-
-/** What `auto` comes to. */
-export function defaultKvType(kvTokenBytes: MemoryNeeds["kvTokenBytes"]): "f16" | "int8" {
-  return kvTokenBytes.f16 === undefined ? "int8" : "f16";
 }
 
 function opened({ file, defaults, note }: ResolvedModel): Omit<ServedModel, "engine"> {

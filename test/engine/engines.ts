@@ -42,6 +42,9 @@ interface EngineUnderTest {
   missing?: string;
 }
 
+/** QUERN_TEST_KV_TYPE runs the engines that keep a KV cache with another type than their own. */
+const kvType = (process.env.QUERN_TEST_KV_TYPE ?? "auto") as EngineSettings["kvType"];
+
 export function settingsFor(engine: EngineSettings["engine"], size: Size = {}): EngineSettings {
   return {
     engine,
@@ -51,7 +54,7 @@ export function settingsFor(engine: EngineSettings["engine"], size: Size = {}): 
     contextTokens: 2048,
     parallel: 4,
     queueLimit: 8,
-    kvType: "auto",
+    kvType,
     threads: 1, // tests run side by side on few cores; llama.cpp's threads spin
     ...size,
   };

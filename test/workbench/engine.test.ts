@@ -213,7 +213,11 @@ test("the last hour tells real speeds by how many were written together, and mix
 
 test("the memory told beforehand is the memory that the engines plan with", () => {
   const gguf = readGguf(fileOf(quernMini, folder));
-  assert.equal(memoryNeeds("cuda", gguf).kvTokenBytes.int8, kvBytesPerToken(qwen3ShapeOf(gguf), "int8"));
-  assert.equal(memoryNeeds("llama", gguf).kvTokenBytes.f16, kvBytesPerToken(qwen3ShapeOf(gguf), "f16"));
+  const [cuda, llama] = [memoryNeeds("cuda", gguf), memoryNeeds("llama", gguf)];
+  for (const type of ["int8", "f16"] as const) {
+    assert.equal(cuda.kvTokenBytes[type], kvBytesPerToken(qwen3ShapeOf(gguf), type));
+  }
+  assert.equal(llama.kvTokenBytes.f16, kvBytesPerToken(qwen3ShapeOf(gguf), "f16"));
+  assert.deepEqual([cuda.autoKvType, llama.autoKvType], ["int8", "f16"]);
   assert.deepEqual(memoryNeeds("scripted", gguf).kvTokenBytes, {});
 });

@@ -138,6 +138,13 @@ test("leaving the loop early frees the pages and leaves the others alone", async
   assert.deepEqual([engine.status().runningRequests, engine.status().kv.usedTokens], [0, 0]);
 });
 
+test("the status says in what type the device keeps the KV cache", async () => {
+  for (const kvType of ["int8", "f16"] as const) {
+    await using engine = open({ kvType });
+    assert.equal(engine.status().kvType, kvType);
+  }
+});
+
 test("a prompt beyond the context is refused with its token count", async () => {
   await using engine = open();
   await assert.rejects(

@@ -6,7 +6,9 @@ import { type GgufTensor, readGguf } from "../../models/gguf.ts";
 import { type Qwen3Shape, qwen3ShapeOf } from "../../models/qwen3-shape.ts";
 import type { Sampling } from "../contract.ts";
 import { Device } from "./device.ts";
-import { type BlockType, dequantize } from "./reference-quant.ts";
+import { headDim, pageBytes } from "./kernels.ts";
+import type { KvType } from "./memory-plan.ts";
+import { type BlockType, dequantize, fromHalf, toHalf } from "./reference-quant.ts";
 import type { SlotSettings } from "./runner-contract.ts";
 
 export const miniFile = path.join(import.meta.dirname, "../../../models/quern-mini/quern-mini-q4_k_m.gguf");
@@ -44,6 +46,80 @@ export function randomOf(seed: number): () => number {
 export function floatsOf(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
   return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }
+
+/** What the cache keeps of a token's keys or values, one head after another. */
+export function asCached(kvType: KvType, x: Float64Array): Float64Array {
+  if (kvType === "f16") return x.map((value) => fromHalf(toHalf(value)));
+  const kept = new Float64Array(x.length);
+  for (let at = 0; at < x.length; at += headDim) {
+    const head = x.subarray(at, at + headDim);
+    const scale = fromHalf(toHalf(head.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) / 127));
+    kept.set(
+      head.map((value) => Math.max(-127, Math.min(127, Math.round(value / scale))) * scale),
+      at,
+    );
+  }
+  return kept;
+}
+
+export interface KeyAndValue {
+  key: Float64Array;
+  value: Float64Array;
+}
+
+/**
+ * One page of one KV head, as kernels/kv.cuh and kv_f16.cuh lay it out. A new one is full of what must not matter: scales, and in f16 keys and
+ * values, are NaN.
+ */
+export class KvPage {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly #kvType: KvType;
+  readonly #view: DataView;
+
+  constructor(kvType: KvType, bytes: Uint8Array<ArrayBuffer> = new Uint8Array(pageBytes[kvType]).fill(0x7f)) {
+    this.bytes = bytes;
+    this.#kvType = kvType;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Writes a random key and value of token `row`; returns what the page then holds, exactly. */
+  plant(row: number, random: () => number): KeyAndValue {
+    if (this.#kvType === "f16") {
+      for (let k = 0; k < headDim; k++) {
+        this.#view.setUint16(keyAtF16(row, k), toHalf((random() - 0.5) * 6), true);
+        this.#view.setUint16(valueAtF16(row, k), toHalf((random() - 0.5) * 6), true);
+      }
+    } else {
+      this.#view.setUint16(16_384 + row * 2, toHalf(0.005 + random() * 0.02), true);
+      this.#view.setUint16(16_512 + row * 2, toHalf(0.002 + random() * 0.02), true);
+      for (let k = 0; k < headDim; k++) {
+        this.#view.setInt8(keyAtInt8(row, k), Math.round((random() - 0.5) * 254));
+        this.#view.setInt8(valueAtInt8(row, k), Math.round((random() - 0.5) * 254));
+      }
+    }
+    return this.read(row);
+  }
+
+  read(row: number): KeyAndValue {
+    const half = (at: number): number => fromHalf(this.#view.getUint16(at, true));
+    const vector = (of: (k: number) => number): Float64Array => Float64Array.from({ length: headDim }, (_, k) => of(k));
+    if (this.#kvType === "f16") {
+      return { key: vector((k) => half(keyAtF16(row, k))), value: vector((k) => half(valueAtF16(row, k))) };
+    }
+    const [keyScale, valueScale] = [half(16_384 + row * 2), half(16_512 + row * 2)];
+    return {
+      key: vector((k) => this.#view.getInt8(keyAtInt8(row, k)) * keyScale),
+      value: vector((k) => this.#view.getInt8(valueAtInt8(row, k)) * valueScale),
+    };
+  }
+}
+
+const keyAtInt8 = (row: number, k: number): number => row * headDim + (k ^ ((row & 1) << 6));
+const valueAtInt8 = (row: number, k: number): number => 8192 + k * 64 + row;
+const inTile = (row: number, column: number): number =>
+  row * 128 + (((column >> 3) ^ (row & 7)) << 4) + (column & 7) * 2;
+const keyAtF16 = (row: number, k: number): number => (k >> 6) * 8192 + inTile(row, k & 63);
+const valueAtF16 = (row: number, k: number): number => 16_384 + inTile(k, row);
 
 /** The plain model: whole context recomputed in float64 from the file's exact weights. */
 export class ReferenceModel {

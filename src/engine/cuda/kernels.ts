@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { AppError } from "../../base/errors.ts";
 import type { Qwen3Shape } from "../../models/qwen3-shape.ts";
+import type { KvType } from "./memory-plan.ts";
 
 /** What specialises the kernels: a pair of PTX files each, prompts' kernels and all others. */
 export interface KernelShape {
@@ -22,8 +23,8 @@ export const kernelShapes: readonly KernelShape[] = [
 
 export const headDim = 128;
 export const pageTokens = 64;
-/** One page of one KV head in one layer: keys, values and their scales. */
-export const pageBytes = 16_640;
+/** One page of one KV head in one layer: keys, values and, in int8, their scales. */
+export const pageBytes: Readonly<Record<KvType, number>> = { int8: 16_640, f16: 32_768 };
 export const maxBatch = 32;
 export const sampleSlices = 128;
 export const recentTokens = 4096;
@@ -207,5 +208,12 @@ export function batchSharedBytes(plan: MatrixPlan, { tiles }: Bucket, { isHopper
   return 8 * depth * slot + 2 * segmentUnits * columns * (256 + 64) + scaleBytes + 8 * depth * 8 + 16;
 }
 
-export const attentionSharedBytes = 4 * pageBytes;
+/** Of each of four warps a page in int8, or two quarters of a page in f16. */
+export const attentionSharedBytes: Readonly<Record<KvType, number>> = {
+  int8: 4 * pageBytes.int8,
+  f16: 4 * 2 * (pageBytes.f16 / 4),
+};
+/** A kernel that reads or writes the KV cache, by the cache's type. */
+export const kvKernel = (name: string, kvType: KvType): string => (kvType === "f16" ? `${name}_f16` : name);
+
 export const sampleSharedBytes = 46 * 1024;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { AppError } from "../../base/errors.ts";
+import { headDim, pageBytes, pageTokens } from "./kernels.ts";
 import { estimatedScratchBytes, kvBytesPerToken, type MemoryNeeds, planMemory } from "./memory-plan.ts";
 
 const qwen3 = {
@@ -35,6 +36,18 @@ const needs = (changes: Partial<MemoryNeeds>): MemoryNeeds => ({
 test("a token of Qwen3-4B takes 74,880 bytes of KV in int8 and 147,456 in f16", () => {
   assert.equal(kvBytesPerToken(qwen3, "int8"), 74_880);
   assert.equal(kvBytesPerToken(qwen3, "f16"), 147_456);
+});
+
+test("the plan takes pages for as large as the kernels lay them out", () => {
+  for (const kvType of ["int8", "f16"] as const) {
+    assert.equal(pageTokens * kvBytesPerToken({ layers: 1, kvHeads: 1, headDim }, kvType), pageBytes[kvType]);
+  }
+});
+
+test("the same memory holds nearly twice the tokens in int8", () => {
+  const [int8, f16] = (["int8", "f16"] as const).map((kvType) => planMemory(needs({ kvType, freeBytes: 16e9 })));
+  const times = (int8?.contextTokens ?? 0) / (f16?.contextTokens ?? 0);
+  assert.ok(times > 1.95 && times < 2, `${times}`);
 });
 
 test("262,144 tokens of Qwen3-4B fit in 24 GB with int8 KV: 2.50 of weights, 19.63 of KV, and the rest", () => {

@@ -20,7 +20,7 @@ import {
   maxBatch,
   pageTokens,
 } from "./kernels.ts";
-import { planMemory } from "./memory-plan.ts";
+import { type KvType, planMemory } from "./memory-plan.ts";
 import { CudaRunner } from "./runner.ts";
 import { loadWeights, weightBytesOf } from "./weights.ts";
 import { workspaceBytes } from "./workspace.ts";
@@ -41,18 +41,6 @@ function refuseOldGpu({ name, capability }: DeviceFacts): void {
     "unsupported",
     `${name} has compute capability ${version(capability)}; the native engine needs ${version(leastCapability)} or newer.`,
     { hint: "Start with --engine llama." },
-  );
-}
-
-function refuseF16(options: Pick<EngineOptions, "kvType">): void {
-  if (options.kvType !== "f16") return;
-  throw new AppError(
-    "unsupported",
-    "The native engine keeps its KV cache in int8 (with one scale per token and head).",
-    {
-      param: "kvType",
-      hint: "Use --kv-type int8, or --engine llama for f16.",
-    },
   );
 }
 
@@ -85,6 +73,8 @@ export interface RunnerOptions {
   modelFile: string;
   contextTokens: number;
   parallel: number;
+  /** int8 where it is left out. */
+  kvType?: KvType;
   onProgress?: ((loaded: number) => void) | undefined;
   /** Leaves at most so many bytes of the GPU to the engine: to show what a smaller card holds. */
   memoryBytes?: number;
@@ -104,13 +94,14 @@ export async function openCudaRunner(options: RunnerOptions): Promise<OpenedRunn
     const stepTokens = stepTokensOf(device.facts);
     const slots = Math.min(maxBatch, Math.max(1, options.parallel));
     const contextTokens = options.contextTokens || shape.contextTokens;
-    const size = { slots, stepTokens, layers: shape.layers, ropeBase: shape.ropeBase };
+    const { kvType = "int8" } = options;
+    const size = { slots, stepTokens, layers: shape.layers, ropeBase: shape.ropeBase, kvType };
     const used = device.facts.totalBytes - device.facts.freeBytes;
     const freeBytes = options.memoryBytes
       ? Math.min(device.facts.freeBytes, options.memoryBytes - used)
       : device.facts.freeBytes;
     const plan = planMemory({
-      ...{ shape, kvType: "int8", pageTokens, freeBytes, parallel: slots, contextTokens: options.contextTokens },
+      ...{ shape, kvType, pageTokens, freeBytes, parallel: slots, contextTokens: options.contextTokens },
       weightBytes: weightBytesOf(shape),
       scratchBytes: workspaceBytes(kernels, { ...size, contextTokens }) + 4 * 32 * 1024 * 1024,
     });
@@ -130,16 +121,17 @@ export async function openCudaRunner(options: RunnerOptions): Promise<OpenedRunn
 
 /** Opens the native engine. Throws AppError `unsupported`, `device`, `unreadable`, `not_found`. */
 export async function openCudaEngine(options: EngineOptions): Promise<Engine> {
-  refuseF16(options);
   const { modelFile, contextTokens, parallel, queueLimit, log, onProgress } = options;
+  const kvType = options.kvType === "auto" ? "int8" : options.kvType;
   const started = performance.now();
   const gguf = readGguf(modelFile);
   const tokenizer = openTokenizer(gguf.metadata);
-  const opened = await openCudaRunner({ modelFile, contextTokens, parallel, onProgress });
+  const opened = await openCudaRunner({ modelFile, contextTokens, parallel, kvType, onProgress });
   const facts = modelFactsOf(gguf);
   log.info("native engine ready", {
     device: opened.device.facts.name,
     seconds: (performance.now() - started) / 1000,
+    kvType,
     pages: opened.runner.limits.pages,
     contextTokens: opened.runner.limits.contextTokens,
   });

@@ -73,7 +73,11 @@ async function compute(
   open(0, 0, pages);
   // 0x7f7f as a scale is NaN: what does not exist must not matter.
   for (let layer = 0; layer < layers; layer++) {
-    device.fill(pool + layer * poolLayerBytes + cachedPages * pageBytes, 0x7f, (pages - cachedPages) * pageBytes);
+    device.fill(
+      pool + layer * poolLayerBytes + cachedPages * pageBytes.int8,
+      0x7f,
+      (pages - cachedPages) * pageBytes.int8,
+    );
   }
   let at = cachedPages * pageTokens;
   let place = 0;
@@ -92,7 +96,9 @@ async function compute(
   }
   const vocabularyBytes = runner.limits.vocabularyTokens * 4;
   return {
-    pages: Array.from({ length: layers }, (_, layer) => device.read(pool + layer * poolLayerBytes, pages * pageBytes)),
+    pages: Array.from({ length: layers }, (_, layer) =>
+      device.read(pool + layer * poolLayerBytes, pages * pageBytes.int8),
+    ),
     logits: device.read(logits + place * vocabularyBytes, vocabularyBytes),
   };
 }
@@ -100,7 +106,7 @@ async function compute(
 function assertSame(actual: Result, wanted: Result, how: string): void {
   for (const [layer, bytes] of actual.pages.entries()) {
     const at = bytes.findIndex((byte, index) => byte !== wanted.pages[layer]?.[index]);
-    const where = `layer ${layer}, page ${Math.floor(at / pageBytes)}, byte ${at % pageBytes}`;
+    const where = `layer ${layer}, page ${Math.floor(at / pageBytes.int8)}, byte ${at % pageBytes.int8}`;
     assert.equal(at, -1, `${how}: KV differs first in ${where}`);
   }
   const at = actual.logits.findIndex((byte, index) => byte !== wanted.logits[index]);

@@ -12,8 +12,9 @@ import {
   queryBlockTokens,
 } from "./attention-plan.ts";
 import type { Device } from "./device.ts";
-import { hasWgmma, headDim, type KernelShape, pageBytes, type Quantisation, unitBytes } from "./kernels.ts";
+import { hasWgmma, headDim, type KernelShape, kvKernel, pageBytes, type Quantisation, unitBytes } from "./kernels.ts";
 import { type Argument, f32, i32, type RepeatedLaunch, struct, u64 } from "./launch.ts";
+import type { KvType } from "./memory-plan.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -23,9 +24,10 @@ import type { Workspace } from "./workspace.ts";
  */
 const inputSplits = { qkv: 1, o: 2, gateUp: 1, down: 4 } as const;
 
+/** Pages in f16 are multiplied where they arrive; those in int8 have a place of their own before they are turned into such. */
 const flash = {
-  portable: { block: 384, sharedBytes: 2 * pageBytes + 2 * 32_768 },
-  wgmma: { block: 512, sharedBytes: 4 * 32_768 + 3 * pageBytes + 11 * 8 },
+  portable: { block: 384, sharedBytes: { int8: 2 * pageBytes.int8 + 2 * 32_768, f16: 2 * 32_768 } },
+  wgmma: { block: 512, sharedBytes: { int8: 4 * 32_768 + 3 * pageBytes.int8 + 11 * 8, f16: 4 * 32_768 + 11 * 8 } },
 } as const;
 
 export interface PromptChunk {
@@ -44,6 +46,7 @@ interface PromptOptions {
   weights: Weights;
   workspace: Workspace;
   epsilon: number;
+  kvType: KvType;
 }
 
 /** A product of all tokens with a matrix: the kernel's name without its columns. */
@@ -111,6 +114,7 @@ export class PromptSteps {
       ],
       [i32(tableStride), epsilon],
     );
+    const writeKernel = kvKernel("kv_write_prefill", this.#options.kvType);
     const writeRows = Math.ceil((heads + 2 * kvHeads) / 8);
     const flashArgs = struct(
       [prompt.q, pages, pageTable, prompt.blocks, prompt.attended, prompt.partials],
@@ -141,7 +145,7 @@ export class PromptSteps {
     return [
       norm(layer.attentionNorm),
       ...products.map((run) => ({ part: "qkv" as const, run })),
-      { part: "kv_write", run: this.#perToken("kv_write_prefill", writeArgs, writeRows) },
+      { part: "kv_write", run: this.#perToken(writeKernel, writeArgs, writeRows) },
       { part: "attention", run: this.#attention(flashArgs) },
       { part: "o", run: this.#product({ ...o, type: "q4", splits: inputSplits.o, out: residual }) },
       norm(layer.feedForwardNorm),
@@ -157,12 +161,13 @@ export class PromptSteps {
   }
 
   #attention(args: Argument): Run {
+    const { kvType } = this.#options;
     const { block, sharedBytes } = this.#isWgmma ? flash.wgmma : flash.portable;
     const { kvHeads } = this.#options.shape;
     const [firstBlockAt, splitsAt] = [6 * 8 + 4, 6 * 8 + 8];
     const attend = this.#device
-      .kernel("attention_prefill")
-      .repeated({ block, sharedBytes, overlaps: this.#isWgmma }, args);
+      .kernel(kvKernel("attention_prefill", kvType))
+      .repeated({ block, sharedBytes: sharedBytes[kvType], overlaps: this.#isWgmma }, args);
     const merge = this.#device.kernel("attention_merge").repeated({ block: 128, overlaps: this.#isWgmma }, args);
     return ({ attention }) => {
       for (const { firstBlock, blocks, splits } of attention) {

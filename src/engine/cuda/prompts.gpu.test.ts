@@ -5,9 +5,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { blockWords, queryBlocksOf } from "./attention-plan.ts";
 import {
+  asCached,
   attend,
   floatsOf,
   gpuMissing,
+  KvPage,
   miniFile,
   product,
   ReferenceModel,
@@ -20,27 +22,30 @@ import {
 import { hasWgmma, headDim, pageBytes, pageTokens } from "./kernels.ts";
 import { type OpenedRunner, openCudaRunner } from "./open-cuda.ts";
 import type { PromptChunk } from "./prompt-steps.ts";
-import { fromHalf, toHalf } from "./reference-quant.ts";
+import { fromHalf } from "./reference-quant.ts";
 
 const missing = gpuMissing();
 const reference = missing ? undefined : new ReferenceModel(miniFile);
 
-for (const [about, capability] of [
-  ["this GPU's kernels", undefined],
-  ["the portable kernels", 80],
+for (const [about, capability, kvType] of [
+  ["this GPU's kernels", undefined, "int8"],
+  ["the portable kernels", 80, "int8"],
+  ["this GPU's kernels and KV in f16", undefined, "f16"],
+  ["the portable kernels and KV in f16", 80, "f16"],
 ] as const) {
   test(`prompts with ${about}`, { skip: missing }, async (t) => {
     assert.ok(reference);
     const model = reference;
-    const size = { contextTokens: 12_800, parallel: 4, ...(capability === undefined ? {} : { capability }) };
+    const size = { contextTokens: 12_800, parallel: 4, kvType, ...(capability === undefined ? {} : { capability }) };
     const opened = await openCudaRunner({ modelFile: miniFile, ...size });
     await using _closed = opened.runner;
-    for (const tokens of [1, 47, 64, 65, 96, 97, 128, 129, 300]) {
+    // Products know nothing of the cache.
+    for (const tokens of kvType === "int8" ? [1, 47, 64, 65, 96, 97, 128, 129, 300] : []) {
       await t.test(`products of ${tokens} tokens`, () => checkProducts(opened, model, tokens));
     }
     for (const [position, tokens] of [
       ...[[0, 1] as const, [0, 48] as const, [0, 49] as const, [0, 200] as const, [63, 2] as const],
-      ...[[64, 68] as const, [130, 1] as const, [1000, 70] as const, [2500, 30] as const],
+      ...[[64, 64] as const, [64, 68] as const, [130, 1] as const, [1000, 70] as const, [2500, 30] as const],
       // Splits end at 4,096 and 8,192: before, in the middle of a block of queries, behind.
       ...[[4000, 96] as const, [4090, 20] as const, [4095, 2] as const, [4096, 1] as const, [5000, 70] as const],
       ...[[8180, 100] as const, [12_300, 49] as const],
@@ -98,31 +103,23 @@ function checkAttention(
 ): void {
   const { heads, kvHeads, layers, ropeBase, rmsEpsilon, tensors } = model.shape;
   assert.equal(kvHeads, 1);
+  const { kvType } = runner;
   const { prompt, pool, poolLayerBytes } = runner.workspace;
   const last = tensors.layers.at(-1);
   assert.ok(last);
   const random = randomOf(position + tokens);
   const pages = Math.ceil((position + tokens) / pageTokens);
   const [keys, values]: [Float64Array[], Float64Array[]] = [[], []];
+  const addressOf = (page: number): number =>
+    pool + (layers - 1) * poolLayerBytes + (pages - 1 - page) * pageBytes[kvType];
   for (let page = 0; page < pages; page++) {
-    const bytes = new Uint8Array(pageBytes).fill(0x7f); // scales of tokens that do not exist are NaN: they must not matter
-    const view = new DataView(bytes.buffer);
+    const planted = new KvPage(kvType);
     for (let row = 0; row < pageTokens && page * pageTokens + row < position; row++) {
-      const scales = [toHalf(0.005 + random() * 0.02), toHalf(0.002 + random() * 0.02)] as const;
-      view.setUint16(16_384 + row * 2, scales[0], true);
-      view.setUint16(16_512 + row * 2, scales[1], true);
-      const [key, value] = [new Float64Array(headDim), new Float64Array(headDim)];
-      for (let k = 0; k < headDim; k++) {
-        const digits = [Math.round((random() - 0.5) * 254), Math.round((random() - 0.5) * 254)] as const;
-        view.setInt8(row * headDim + (k ^ ((row & 1) << 6)), digits[0]);
-        view.setInt8(8192 + k * pageTokens + row, digits[1]);
-        key[k] = digits[0] * fromHalf(scales[0]);
-        value[k] = digits[1] * fromHalf(scales[1]);
-      }
+      const { key, value } = planted.plant(row, random);
       keys.push(key);
       values.push(value);
     }
-    device.write(pool + (layers - 1) * poolLayerBytes + (pages - 1 - page) * pageBytes, bytes);
+    device.write(addressOf(page), planted.bytes);
   }
   runner.fillSlot(0, slotSettings());
   runner.setPages(
@@ -169,21 +166,23 @@ function checkAttention(
       turn(row, head * headDim, { ...norm, gain: model.weights(last.queryNorm) });
     }
     turn(row, queryRows, { ...norm, gain: model.weights(last.keyNorm) });
-    keys.push(quantised(row.subarray(queryRows, queryRows + headDim)));
-    values.push(quantised(row.subarray(queryRows + headDim)));
+    keys.push(asCached(kvType, row.subarray(queryRows, queryRows + headDim)));
+    values.push(asCached(kvType, row.subarray(queryRows + headDim)));
     if (!some(tokens).includes(token)) continue;
+    const at = position + token;
+    const page = new KvPage(kvType, device.read(addressOf(Math.floor(at / pageTokens)), pageBytes[kvType]));
+    const { key, value } = page.read(at % pageTokens);
+    for (const [what, kept, given] of [["key", key, keys.at(-1)] as const, ["value", value, values.at(-1)] as const]) {
+      const error = relativeError(kept, given ?? []);
+      assert.ok(error < (kvType === "f16" ? 3e-4 : 2e-3), `${what} of token ${token}: ${error}`);
+    }
     const wanted = attend(row, keys, values, { heads, kvHeads, headDim });
     const actual = Float64Array.from({ length: queryRows }, (_, k) =>
       fromHalf(attended[isTiled ? tiledIndex(token, k, queryRows) : token * queryRows + k] ?? Number.NaN),
     );
     const error = relativeError(actual, wanted);
-    assert.ok(error < 0.01, `token ${token}: ${error}`);
+    assert.ok(error < (kvType === "f16" ? 0.0015 : 0.01), `token ${token}: ${error}`);
   }
-}
-
-function quantised(x: Float64Array): Float64Array {
-  const scale = fromHalf(toHalf(x.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) / 127));
-  return x.map((value) => Math.max(-127, Math.min(127, Math.round(value / scale))) * scale);
 }
 
 /** prompt_at of kernels/prompt.cuh: tiles of 64 tokens by 64 inputs. */

@@ -1,7 +1,7 @@
 // The model as launches: which kernel reads what and writes where. decodeStep is what a graph captures for a batch size; prompts are
 // prompt-steps.ts. Nothing here waits for the device.
 //
-// One sequence: all layers in one kernel where the GPU has the shared memory for it, else five kernels a layer, norms and quantisation inside the products. More: eight, because a block per sequence then does once what
+// One sequence: all layers in one kernel where the GPU has the shared memory for it and the KV cache is int8, else five kernels a layer, norms and quantisation inside the products. More: eight, because a block per sequence then does once what
 // every block would repeat.
 import type { AttentionPlan, QueryBlock } from "./attention-plan.ts";
 import type { Device } from "./device.ts";
@@ -17,6 +17,7 @@ import {
   gemvThreads,
   headDim,
   type KernelShape,
+  kvKernel,
   type MatrixPlan,
   maxBatch,
   maxSplits,
@@ -28,6 +29,7 @@ import {
   segmentsOf,
 } from "./kernels.ts";
 import { type Argument, f32, i32, type LaunchShape, struct, u64 } from "./launch.ts";
+import type { KvType } from "./memory-plan.ts";
 import { type PromptChunk, type PromptPart, PromptSteps } from "./prompt-steps.ts";
 import type { LayerWeights, Weights } from "./weights.ts";
 import type { Workspace } from "./workspace.ts";
@@ -49,10 +51,11 @@ export class Qwen3Steps {
   readonly #epsilon: Argument;
   readonly #matrices: Record<MatrixName, Matrix>;
   readonly #isHopper: boolean;
+  readonly #kvType: KvType;
   readonly #results: { address: number; ring: number };
   readonly #layerTable: number;
   readonly #prompts: PromptSteps;
-  /** One kernel for all layers of a single sequence instead of five a layer: where the GPU has Hopper's shared memory. */
+  /** One kernel for all layers of a single sequence instead of five a layer: with Hopper's shared memory and KV in int8. */
   isPersistent: boolean;
   pace = [20, 8, 50];
   /** Device memory for 8 clocks of each of a layer's four products (bench/cuda/profile.ts); 0: none. */
@@ -65,6 +68,7 @@ export class Qwen3Steps {
       weights: Weights;
       workspace: Workspace;
       epsilon: number;
+      kvType: KvType;
       /** Pinned results, a ring of `ring` steps. */
       results: { address: number; ring: number };
     },
@@ -76,6 +80,7 @@ export class Qwen3Steps {
     this.#epsilon = f32(options.epsilon);
     this.#results = options.results;
     this.#isHopper = device.facts.capability >= 90;
+    this.#kvType = options.kvType;
     this.#prompts = new PromptSteps(device, options);
     const table = options.weights.layers.flatMap((layer, index) => [
       ...[layer.qkv, layer.value, layer.attentionOutput, layer.gateUp, layer.down],
@@ -114,6 +119,7 @@ export class Qwen3Steps {
     };
     this.isPersistent =
       this.#isHopper &&
+      this.#kvType === "int8" &&
       this.#persistentBytes() <= device.facts.sharedBytes &&
       options.weights.layers.length <= mostPersistentLayers;
   }
@@ -270,10 +276,10 @@ export class Qwen3Steps {
     const shape: LaunchShape = {
       grid: [splits, this.#shape.kvHeads, bucket.batch],
       block: 128,
-      sharedBytes: attentionSharedBytes,
+      sharedBytes: attentionSharedBytes[this.#kvType],
       overlaps: true,
     };
-    this.#launch("attention_decode", shape, [this.#attentionArgs(index, layer, bucket)]);
+    this.#launch(kvKernel("attention_decode", this.#kvType), shape, [this.#attentionArgs(index, layer, bucket)]);
   }
 
   #attentionArgs(index: number, layer: LayerWeights, bucket: Bucket): Argument {

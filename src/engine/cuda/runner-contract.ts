@@ -12,6 +12,7 @@
 // needs no copy. Entries of one step never read one another's positions. A slot is refilled without being emptied first: fillSlot,
 // then setPages from page 0, then its first chunk.
 import type { EngineStatus, Sampling } from "../contract.ts";
+import type { KvType } from "./memory-plan.ts";
 
 export interface RunnerLimits {
   /** Sequences that can be resident together. */
@@ -69,7 +70,7 @@ export interface Runner extends AsyncDisposable {
   readonly limits: RunnerLimits;
   /** "NVIDIA H200", for the status. */
   readonly device: string;
-  readonly kvType: "int8" | "f16";
+  readonly kvType: KvType;
   /** Cheap; never waits for a step. */
   memory(): EngineStatus["memory"];
   /** Prepares a slot for a new (or resumed) sequence. Ordered with steps. */

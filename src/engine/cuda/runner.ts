@@ -19,6 +19,7 @@ import {
   resultBytes,
   settingsBytes,
 } from "./kernels.ts";
+import type { KvType } from "./memory-plan.ts";
 import { Qwen3Steps } from "./qwen3-steps.ts";
 import type { Runner, RunnerLimits, SampledToken, SlotSettings, StepEntry } from "./runner-contract.ts";
 import { UploadRing } from "./upload-ring.ts";
@@ -36,6 +37,7 @@ export interface CudaRunnerOptions {
   stepTokens: number;
   contextTokens: number;
   pages: number;
+  kvType: KvType;
 }
 
 const ringSteps = 64;
@@ -52,7 +54,7 @@ interface Expected {
 
 export class CudaRunner implements Runner {
   readonly limits: RunnerLimits;
-  readonly kvType = "int8";
+  readonly kvType: KvType;
   readonly device: string;
   readonly steps: Qwen3Steps;
   readonly workspace: Workspace;
@@ -73,24 +75,26 @@ export class CudaRunner implements Runner {
   #isClosed = false;
 
   constructor(options: CudaRunnerOptions) {
-    const { device, shape, slots, stepTokens, contextTokens, pages, layers, ropeBase } = options;
+    const { device, shape, slots, stepTokens, contextTokens, pages, layers, ropeBase, kvType } = options;
     assert.ok(slots <= maxBatch, `at most ${maxBatch} slots`);
     this.#options = options;
     this.#device = device;
     this.device = device.facts.name;
+    this.kvType = kvType;
     this.limits = {
       ...{ slots, pageTokens, pages, stepTokens, contextTokens },
       vocabularyTokens: shape.vocabularyTokens,
       ...{ biases: maxBiases, penaltyTokens: recentTokens },
     };
-    this.workspace = allocateWorkspace(device, shape, { slots, stepTokens, contextTokens, pages, layers, ropeBase });
+    const size = { slots, stepTokens, contextTokens, pages, layers, ropeBase, kvType };
+    this.workspace = allocateWorkspace(device, shape, size);
     this.#results = device.host(ringSteps * maxBatch * resultBytes, "results");
     this.#resultView = new DataView(this.#results.bytes.buffer, this.#results.bytes.byteOffset);
     this.#ring = new UploadRing(device, uploadBytes);
     this.#positions = new Int32Array(slots).fill(-1);
     this.#topLogprobs = new Int32Array(slots).fill(-1);
     this.steps = new Qwen3Steps(device, {
-      ...{ shape, weights: options.weights, workspace: this.workspace, epsilon: options.epsilon },
+      ...{ shape, weights: options.weights, workspace: this.workspace, epsilon: options.epsilon, kvType },
       results: { address: this.#results.address, ring: ringSteps },
     });
   }

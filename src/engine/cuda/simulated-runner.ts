@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../base/errors.ts";
 import type { EngineStatus } from "../contract.ts";
+import type { KvType } from "./memory-plan.ts";
 import type { Runner, RunnerLimits, SampledToken, SlotSettings, StepEntry } from "./runner-contract.ts";
 
 export interface SimulationOptions {
@@ -15,6 +16,8 @@ export interface SimulationOptions {
   delay?: () => Promise<void>;
   /** The step (counted from 1) whose submission fails as a lost device does. */
   failingStep?: number;
+  /** What it says it keeps; int8 where it is left out. */
+  kvType?: KvType;
 }
 
 interface Slot {
@@ -43,7 +46,7 @@ export function simulatedToken(
 export class SimulatedRunner implements Runner {
   readonly limits: RunnerLimits;
   readonly device = "simulated";
-  readonly kvType = "int8";
+  readonly kvType: KvType;
   /** Steps executed, and the tokens in each: for tests of what was planned. */
   readonly executed: { promptTokens: number; decodeTokens: number }[] = [];
   readonly #options: SimulationOptions;
@@ -57,6 +60,7 @@ export class SimulatedRunner implements Runner {
   constructor(options: SimulationOptions) {
     this.#options = options;
     this.limits = options.limits;
+    this.kvType = options.kvType ?? "int8";
     const positions = options.limits.pages * options.limits.pageTokens;
     this.#tokens = new Int32Array(positions).fill(-1);
     this.#chains = new Uint32Array(positions);

@@ -15,6 +15,7 @@ import {
   sampleSlices,
   settingsBytes,
 } from "./kernels.ts";
+import type { KvType } from "./memory-plan.ts";
 
 export interface WorkspaceSize {
   slots: number;
@@ -23,6 +24,7 @@ export interface WorkspaceSize {
   pages: number;
   layers: number;
   ropeBase: number;
+  kvType: KvType;
 }
 
 export type Workspace = ReturnType<typeof allocateWorkspace>;
@@ -50,6 +52,7 @@ function layout(shape: KernelShape, size: WorkspaceSize, take: (bytes: number, a
   const { slots, stepTokens } = size;
   const queryRows = heads * headDim;
   const qkvRows = queryRows + 2 * kvHeads * headDim;
+  const poolLayerBytes = size.pages * kvHeads * pageBytes[size.kvType];
   const tableStride = Math.ceil(size.contextTokens / pageTokens) + 1;
   const q8 = (inputs: number, about: string) => ({
     values: take(maxBatch * inputs, about),
@@ -60,8 +63,8 @@ function layout(shape: KernelShape, size: WorkspaceSize, take: (bytes: number, a
   const planes = (inputs: number, rows: number, about: string): Handle =>
     take((inputs / 512) * maxBatch * rows * 4, about);
   return {
-    pool: take(size.layers * size.pages * kvHeads * pageBytes, "KV pages"),
-    poolLayerBytes: size.pages * kvHeads * pageBytes,
+    pool: take(size.layers * poolLayerBytes, "KV pages"),
+    poolLayerBytes,
     tableStride,
     pageTable: take(slots * tableStride * 4, "page tables"),
     slotToken: take(slots * 4, "slots"),
