@@ -14,6 +14,7 @@
 
 constexpr int kChains = 8;
 constexpr int kMaxSplits = 16;                             // times eight KV heads: as many tasks as a large GPU has multiprocessors
+constexpr int kPagesUnsplit = 12;
 constexpr int kSplitsAtHome = 4;                           // a block that has all of so few keeps their results itself
 constexpr int kPartial = 4 * kHeadDim + 8;                 // floats: output, maximum and sum of four heads
 
@@ -43,7 +44,7 @@ struct Context {
   __device__ __forceinline__ Context(const AttentionArgs& args, int slot_) : slot(slot_) {
     position = slot < 0 ? 0 : args.slot_position[slot];
     pages = (position + kPageTokens - 1) / kPageTokens;
-    splits = max(1, min(kMaxSplits, (pages + kChains - 1) / kChains));
+    splits = pages <= kPagesUnsplit ? 1 : min(kMaxSplits, (pages + kChains - 1) / kChains);
     per_split = (pages + splits - 1) / splits;
     table = args.page_table + (size_t)max(slot, 0) * args.table_stride;
   }

@@ -105,18 +105,17 @@ __device__ __forceinline__ bool barrier_test(uint64_t* bar, uint32_t parity) {
   return done;
 }
 
-/// A warp's own ring of DEPTH slots in shared memory. No block barrier is needed: the warp that asks is the warp that reads. (On Hopper other warps may
-/// read too, if a block barrier stands before their first wait() and before each load().)
+/// A warp's own ring of DEPTH slots in shared memory. No block barrier is needed: the warp that asks is the warp that reads.
 /// Use: load(0..DEPTH-1), then for n = 0, 1, ...: wait(n), read slot(n), __syncwarp(), load(n + DEPTH). load() must be called for every n,
 /// with bytes = 0 when nothing is left, because below sm_90 the copies are counted.
 template <int SLOT_BYTES, int DEPTH> struct WarpRing {
   uint8_t* slots;
   uint64_t* bars;
   int lane;
-  __device__ __forceinline__ WarpRing(uint8_t* all_slots, uint64_t* all_bars, int warp, int lane_, bool is_owner = true) : lane(lane_) {
+  __device__ __forceinline__ WarpRing(uint8_t* all_slots, uint64_t* all_bars, int warp, int lane_) : lane(lane_) {
     slots = all_slots + (size_t)warp * DEPTH * SLOT_BYTES;
     bars = all_bars + warp * DEPTH;
-    if (lane == 0 && is_owner) {
+    if (lane == 0) {
       for (int d = 0; d < DEPTH; d++) barrier_init(bars + d);
       barrier_init_done();
     }

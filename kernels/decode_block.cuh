@@ -18,8 +18,7 @@ struct LayerArgs {
   unsigned long long types;          // bit 0: values are Q6, bit 1: down is Q6
 };
 
-// As many consumers as chains of attention: a warp has a page's keys and values in its four slots. More warps would not multiply faster (two per
-// scheduler keep it issuing) and would leave each too few registers.
+// As many consumers as chains of attention: a warp has a page's keys and values in its four slots. Ten or more would have three slots each, and were slower.
 constexpr int kConsumers = kChains, kConsumerThreads = 32 * kConsumers;
 constexpr int kSlots = 4, kSlotBytes = kSegmentBytes<kQ4>;         // a segment of Q4, a unit of Q6, or half of a page's keys or values
 static_assert(kUnitBytes<kQ6> <= kSlotBytes && kPageBytes / 4 + 256 <= kSlotBytes, "slots hold every piece");

@@ -1,7 +1,7 @@
 // decode_layers: all layers of one decode step in one kernel, for one sequence on Hopper. Two things make it fast.
 //
 // Weights never stop: a producer warp walks through everything the block will read in this step, layer after layer (its units of each matrix, and
-// the KV pages it attends to), and asks for the next piece as soon as one of the eight consumer warps frees a slot. What is computed does not
+// the KV pages it attends to), and asks for the next piece as soon as one of the consumer warps frees a slot. What is computed does not
 // depend on when a weight arrives, so the bus works while the blocks wait for one another.
 //
 // Results are their own flags: between two products every block needs what all the others computed. Instead of a barrier (write, fence, count,
@@ -69,7 +69,7 @@ __device__ __forceinline__ bool find(const DecodeArgs& args, const Block& s, int
         const int head = w.task % kKvHeads, split = w.task / kKvHeads;
         const int end = s.context.end_page(split);
         if (w.at < 0) {
-          w.at = s.context.first_page(split) + warp;
+          w.at = warp < kChains ? s.context.first_page(split) + warp : end;
           if (w.at < end) w.entry = __ldg(s.context.table + w.at);
         }
         if (w.at < end) {
@@ -113,7 +113,7 @@ __device__ __forceinline__ void advance(Walk& w) {
   const int parts = w.phase == Walk::kPages ? 4 : w.bytes == kUnitBytes<kQ6> ? 2 : 1;
   if (++w.part < parts) return;
   w.part = 0;
-  w.at += kConsumers;
+  w.at += w.phase == Walk::kPages ? kChains : kConsumers;
 }
 
 /// The producer warp: lane w fetches what consumer warp w will read, in order. All lanes turn together; nobody sleeps on one warp's slot while
@@ -124,14 +124,14 @@ __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int la
   Walk w = {0, Walk::kQkv, warp, 0, (int)blockIdx.x, 0, nullptr, nullptr, nullptr, 0};
   bool has_more = lane < kConsumers && find(args, s, warp, w);
   int asked = 0, landed = 0;                                        // this lane's pieces
-  unsigned turn = 0;
+  int turn = 0;
   while (__any_sync(~0u, has_more)) {
     if (landed < asked && barrier_test(&s.full[warp][landed % kSlots], (landed / kSlots) & 1)) landed++;
     bool is_free = has_more && asked - landed < kSlots && (asked < kSlots || barrier_test(&s.empty[warp][asked % kSlots], (asked / kSlots - 1) & 1));
-    const unsigned on_way = __reduce_add_sync(~0u, (unsigned)(asked - landed)), free = __ballot_sync(~0u, is_free) & 0xff;
+    const unsigned on_way = __reduce_add_sync(~0u, (unsigned)(asked - landed)), free = __ballot_sync(~0u, is_free);
     // Turn by turn another warp comes first.
-    const unsigned rotated = (free | free << 8) >> (turn & 7), place = (lane - turn) & 7;
-    turn++;
+    const unsigned rotated = free >> turn | free << (kConsumers - turn), place = lane >= turn ? lane - turn : lane - turn + kConsumers;
+    turn = turn + 1 == kConsumers ? 0 : turn + 1;
     const int room = *reinterpret_cast<volatile int*>(&s.limit) - (int)on_way;
     if (is_free && __popc(rotated & ((1u << place) - 1)) < room) {
       uint64_t* full = &s.full[warp][asked % kSlots];
@@ -148,19 +148,19 @@ __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int la
   }
 }
 
-/// Four threads have a row each's parts: adds them up and leaves the segment's 16 sums in the results.
-__device__ __forceinline__ void keep(Block& s, int segment, float row, float row8, int lane) {
-  row += __shfl_xor_sync(~0u, row, 1);
-  row8 += __shfl_xor_sync(~0u, row8, 1);
-  row += __shfl_xor_sync(~0u, row, 2);
-  row8 += __shfl_xor_sync(~0u, row8, 2);
+/// Four threads have a row's parts each: adds them up and leaves the segment's 16 sums in the results.
+__device__ __forceinline__ void keep(Block& s, int segment, float2 sums, int lane) {
+#pragma unroll
+  for (int o = 1; o <= 2; o <<= 1) {
+    sums.x += __shfl_xor_sync(~0u, sums.x, o);
+    sums.y += __shfl_xor_sync(~0u, sums.y, o);
+  }
   if ((lane & 3) == 0) {
-    s.results[segment * 16 + (lane >> 2)] = row;
-    s.results[segment * 16 + (lane >> 2) + 8] = row8;
+    s.results[segment * 16 + (lane >> 2)] = sums.x;
+    s.results[segment * 16 + (lane >> 2) + 8] = sums.y;
   }
 }
-/// A consumer warp's segments of a product, two of Q4 at a time: with two warps a scheduler it is latency that a product costs, and four units under
-/// way together hide it.
+/// A consumer warp's segments of a product, two of Q4 at a time: it is latency that a product costs.
 __device__ __forceinline__ void multiply(Block& s, const Share& share, bool a_is_q6, bool b_is_q6, unsigned& n, int warp, int lane) {
   const Columns columns(lane);
   const int count = share.count, count_a = share.count_a, segments = share.segments, forth = share.forth;
@@ -169,40 +169,36 @@ __device__ __forceinline__ void multiply(Block& s, const Share& share, bool a_is
   auto next = [&](int from) { return from + forth >= segments ? from + forth - segments : from + forth; };
   auto is_q6 = [&](int i) { return i < count_a ? a_is_q6 : b_is_q6; };
   static_assert(kSegmentUnits == 2, "two units");
-  auto segment_q4 = [&](const uint8_t* data, int place, float& row, float& row8) {
-    const int8_t* q = s.xq + place * kSegmentUnits * 256;
-    const float2* scales = s.xs + place * kSegmentUnits * 8;
-    unit_q4(data, q, scales, columns, lane, row, row8);
-    unit_q4(data + kUnitBytes<kQ4>, q + 256, scales + 8, columns, lane, row, row8);
+  auto inputs = [&](const uint8_t* unit, int place, int u) {
+    return UnitInputs{unit, s.xq + (place * kSegmentUnits + u) * 256, s.xs + (place * kSegmentUnits + u) * 8};
   };
 #pragma unroll 1
   for (int i = warp; i < count; i += kConsumers, at = next(at)) {
-    float row = 0, row8 = 0;
     if (is_q6(i)) {
-      const uint8_t *first = piece(s, warp, n), *second = piece(s, warp, n + 1);
-      const int8_t* q = s.xq + at * kSegmentUnits * 256;
-      const float2* scales = s.xs + at * kSegmentUnits * 8;
-      unit_q6(first, q, scales, columns, lane, row, row8);
-      unit_q6(second, q + 256, scales + 8, columns, lane, row, row8);
+      float2 sums[1] = {};
+      units_q6<2>({inputs(piece(s, warp, n), at, 0), inputs(piece(s, warp, n + 1), at, 1)}, columns, lane, sums);
       release(s, warp, lane, n);
       release(s, warp, lane, n);
+      keep(s, i, sums[0], lane);
     } else if (i + kConsumers < count && !is_q6(i + kConsumers)) {
       const uint8_t *data = piece(s, warp, n), *other = piece(s, warp, n + 1);
-      float other_row = 0, other_row8 = 0;
-      segment_q4(data, at, row, row8);
-      at = next(at);
-      segment_q4(other, at, other_row, other_row8);
+      const int other_at = next(at);
+      float2 sums[2] = {};
+      units_q4<4>({inputs(data, at, 0), inputs(data + kUnitBytes<kQ4>, at, 1), inputs(other, other_at, 0), inputs(other + kUnitBytes<kQ4>, other_at, 1)},
+                  columns, lane, sums);
       release(s, warp, lane, n);
       release(s, warp, lane, n);
-      keep(s, i, row, row8, lane);
+      keep(s, i, sums[0], lane);
       i += kConsumers;
-      row = other_row;
-      row8 = other_row8;
+      at = other_at;
+      keep(s, i, sums[1], lane);
     } else {
-      segment_q4(piece(s, warp, n), at, row, row8);
+      const uint8_t* data = piece(s, warp, n);
+      float2 sums[1] = {};
+      units_q4<2>({inputs(data, at, 0), inputs(data + kUnitBytes<kQ4>, at, 1)}, columns, lane, sums);
       release(s, warp, lane, n);
+      keep(s, i, sums[0], lane);
     }
-    keep(s, i, row, row8, lane);
   }
 }
 
@@ -301,11 +297,11 @@ __device__ __forceinline__ void attend(const DecodeArgs& args, Block& s, const L
     const bool is_newest = split == splits - 1;
     take_new_token(args, s, layer, head, is_newest, exchange, warp, lane);
     consumers_sync();
-    if (is_newest && warp >= 4) {
+    if (is_newest && warp >= 4 && warp < kChains) {
       score_new(s.attention, warp - 4, lane);
       asm volatile("bar.arrive 2, 160;" ::: "memory");
     }
-    attend_chain(s, split, is_newest && warp == 0, n, warp, lane);
+    if (warp < kChains) attend_chain(s, split, is_newest && warp == 0, n, warp, lane);
     consumers_sync();
     float4 attended;
     if (warp < 4 && merge(s.attention, args.attention, head, split, splits, warp, lane, false, [] { asm volatile("bar.sync 3, 128;" ::: "memory"); }, attended)) {

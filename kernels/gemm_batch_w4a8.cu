@@ -4,11 +4,7 @@
 // numbers are the same bit for bit, whoever runs beside it. The LM head keeps the running sum itself and writes logits.
 #include "activations.cuh"
 
-constexpr int kBatchWarps = 8;               // row tiles of a block
-/// Warps that share a row tile's weights and their factors, each for some of the TILES column tiles: two warps a scheduler do not hide a product's
-/// latency. (With one column tile, two blocks share a multiprocessor.)
-template <int TILES> constexpr int kBatchGroups = HOPPER && TILES > 1 ? 2 : 1;
-template <int TILES> constexpr int kBatchBlock = 32 * kBatchWarps * kBatchGroups<TILES>;
+constexpr int kBatchBlock = 256, kBatchWarps = kBatchBlock / 32;
 
 struct BatchArgs {
   const uint8_t* part_a;
@@ -21,41 +17,41 @@ struct BatchArgs {
 
 template <int NT> struct Accumulators { float v[NT][4][4]; };   // [sequence tile][fragment value][pair of groups]
 
-/// The scales of a segment's weights, once for all sequences: [unit][group][row], of Q4 {factor, -min}, of Q6 a factor for each half. The GROUPS warps
-/// that share a row tile write a unit each.
-constexpr int kSegmentScales = kSegmentUnits * 8 * 16;
-template <int TYPE, int GROUPS> __device__ __forceinline__ void write_scales(const uint8_t* data, float2* scales, int warp, int part, int lane) {
-  static_assert(GROUPS == 1 || GROUPS == kSegmentUnits, "a unit each");
-  const int row = lane >> 1;
-#pragma unroll
-  for (int i = 0; i < kSegmentUnits / GROUPS; i++) {
-    const int u = GROUPS == 1 ? i : part;
-    const uint8_t* unit = data + u * kUnitBytes<TYPE>;
-    float2* to = scales + u * 128 + row;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      const int p = 2 * (lane & 1) + half;
-      if (TYPE == kQ4) {
-        const uint4 header = *reinterpret_cast<const uint4*>(unit + 2048 + row * 16);
-        const float d = low_half(header.x), dmin = high_half(header.x);
-        const uint32_t pair = lane & 1 ? q4_pair(header, 2 + half) : q4_pair(header, half);
-        to[2 * p * 16] = make_float2(small_to_float(pair & 63) * d, -(small_to_float(pair >> 12 & 63) * dmin));
-        to[(2 * p + 1) * 16] = make_float2(small_to_float(pair >> 6 & 63) * d, -(small_to_float(pair >> 18 & 63) * dmin));
-      } else {
-        const uint32_t word = *reinterpret_cast<const uint32_t*>(unit + 3072 + row * 16 + p * 4) ^ 0x80808080u;
-        const float d = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + row * 2));
-        to[2 * p * 16] = make_float2(biased_byte<0>(word) * d, biased_byte<1>(word) * d);
-        to[(2 * p + 1) * 16] = make_float2(biased_byte<2>(word) * d, biased_byte<3>(word) * d);
-      }
-    }
+/// What a row's weights of groups 2p and 2p + 1 are multiplied with: Q4 {factor, -min}, Q6 a factor for each half.
+struct PairScales { float2 even, odd; };
+template <int TYPE> __device__ __forceinline__ PairScales pair_scales(const uint8_t* unit, int row, int p) {
+  if (TYPE == kQ4) {
+    const uint4 header = *reinterpret_cast<const uint4*>(unit + 2048 + row * 16);
+    const float d = low_half(header.x), dmin = high_half(header.x);
+    const uint32_t pair = q4_pair(header, p);
+    return {make_float2(small_to_float(pair & 63) * d, -(small_to_float(pair >> 12 & 63) * dmin)),
+            make_float2(small_to_float(pair >> 6 & 63) * d, -(small_to_float(pair >> 18 & 63) * dmin))};
   }
-  if (GROUPS == 1) __syncwarp();
-  else asm volatile("bar.sync %0, %1;" ::"r"(1 + warp), "n"(32 * GROUPS) : "memory");
+  const uint32_t word = *reinterpret_cast<const uint32_t*>(unit + 3072 + row * 16 + p * 4) ^ 0x80808080u;
+  const float d = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + row * 2));
+  return {make_float2(biased_byte<0>(word) * d, biased_byte<1>(word) * d), make_float2(biased_byte<2>(word) * d, biased_byte<3>(word) * d)};
+}
+/// On Hopper a warp writes a segment's scales out, once for all its threads and sequences: [unit][group][row]. Smaller GPUs have no shared memory left for
+/// that: there each thread makes them for itself.
+constexpr int kSegmentScales = HOPPER ? kSegmentUnits * 8 * 16 : 0;
+template <int TYPE> __device__ __forceinline__ void write_scales(const uint8_t* data, float2* scales, int lane) {
+  const int row = lane & 15;
+#pragma unroll
+  for (int u = 0; u < kSegmentUnits; u++)
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      const int p = 2 * (lane >> 4) + i;
+      const PairScales of = pair_scales<TYPE>(data + u * kUnitBytes<TYPE>, row, p);
+      scales[(u * 8 + 2 * p) * 16 + row] = of.even;
+      scales[(u * 8 + 2 * p + 1) * 16 + row] = of.odd;
+    }
+  __syncwarp();
 }
 
-template <int TYPE, int NT, int TILES>
-__device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t* xq, const float2* xs, const float2* scales, int lane, Accumulators<NT>& sums) {
+template <int TYPE, int NT>
+__device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t* xq, const float2* xs, float2* scales, int lane, Accumulators<NT>& sums) {
   const int g = lane >> 2, t = lane & 3;
+  if (HOPPER) write_scales<TYPE>(data, scales, lane);
   // Q6: which half of a group this thread's inputs are in; a product instead of a selection, as in units.cuh.
   uint32_t is_mine[2] = {t < 2, t >= 2};
   asm volatile("" : "+r"(is_mine[0]), "+r"(is_mine[1]));
@@ -68,18 +64,22 @@ __device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t*
 #pragma unroll 1
   for (int u = 0; u < kSegmentUnits; u++) {
     const uint8_t* unit = data + u * kUnitBytes<TYPE>;
-    const int8_t* q = xq + u * TILES * 8 * 256 + g * 256 + t * 8;
-    const float2* s = xs + u * TILES * 8 * 8 + 2 * t * 8;
+    const int8_t* q = xq + u * NT * 8 * 256 + g * 256 + t * 8;
+    const float2* s = xs + u * NT * 8 * 8 + 2 * t * 8;
     const float2* of_row = scales + u * 128 + g;
 #pragma unroll
     for (int p = 0; p < 4; p++) {
       const uint4 v = *reinterpret_cast<const uint4*>(unit + p * 512 + lane * 16);
       uint4 low4;
       if (TYPE == kQ6) low4 = *reinterpret_cast<const uint4*>(unit + 2048 + (p >> 1) * 512 + lane * 16);
+      PairScales of_pair[2];                                                      // rows g and g + 8
+#pragma unroll
+      for (int r = 0; r < 2; r++)
+        of_pair[r] = HOPPER ? PairScales{of_row[2 * p * 16 + 8 * r], of_row[(2 * p + 1) * 16 + 8 * r]} : pair_scales<TYPE>(unit, g + 8 * r, p);
 #pragma unroll
       for (int e = 0; e < 2; e++) {
         const int j = 2 * p + e;
-        const float2 scale[2] = {of_row[j * 16], of_row[j * 16 + 8]};             // rows g and g + 8
+        const float2 scale[2] = {e ? of_pair[0].odd : of_pair[0].even, e ? of_pair[1].odd : of_pair[1].even};
         if (TYPE == kQ4) {
           const Fragment a = e ? q4_fragment(v.z, v.w) : q4_fragment(v.x, v.y);
 #pragma unroll
@@ -119,13 +119,13 @@ __device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t*
 }
 
 // Up to eight sequences two blocks share a multiprocessor, so each ring is shorter.
-template <int TILES, int SLOT> constexpr int kBatchDepth = !HOPPER ? 1 : TILES == 1 ? (SLOT > 5000 ? 1 : 2) : TILES == 4 || SLOT > 5000 ? 2 : 3;
+template <int NT, int SLOT> constexpr int kBatchDepth = !HOPPER ? 1 : NT == 1 ? (SLOT > 5000 ? 1 : 2) : NT == 4 || SLOT > 5000 ? 2 : 3;
 
-template <int UNITS, int TYPE_A, int TYPE_B, bool WHOLE, int TILES>
+template <int UNITS, int TYPE_A, int TYPE_B, bool WHOLE, int NT>
 __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
-  constexpr int kSegments = UNITS / kSegmentUnits, kColumns = 8 * TILES, kGroups = kBatchGroups<TILES>, NT = TILES / kGroups;
+  constexpr int kSegments = UNITS / kSegmentUnits, kColumns = 8 * NT;
   constexpr int kSlot = kSegmentBytes<(TYPE_A > TYPE_B ? TYPE_A : TYPE_B)>;
-  constexpr int kDepth = kBatchDepth<TILES, kSlot>;
+  constexpr int kDepth = kBatchDepth<NT, kSlot>;
   constexpr int kValues = kSegmentUnits * kColumns * 256, kScaleBytes = kSegmentUnits * kColumns * 64;
   extern __shared__ __align__(128) uint8_t shared[];
   uint8_t* slots = shared;
@@ -134,8 +134,7 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
   uint64_t* bars = reinterpret_cast<uint64_t*>(scales + kBatchWarps * kSegmentScales);
   uint64_t* stage_bars = bars + kBatchWarps * kDepth;
 
-  const int lane = threadIdx.x & 31, warp = threadIdx.x / 32 % kBatchWarps, part = threadIdx.x / 32 / kBatchWarps, g = lane >> 2, t = lane & 3;
-  const int column_tile = part * NT;
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
   const int rows = args.row_blocks * 128;
   // A block's items: (row block, segment) pairs in order; the LM head takes whole row blocks.
   const int per = WHOLE ? kSegments : 1, all = args.row_blocks * kSegments / per;
@@ -145,9 +144,8 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
     barrier_init(stage_bars + 1);
     barrier_init_done();
   }
-  WarpRing<kSlot, kDepth> ring(slots, bars, warp, lane, part == 0);
+  WarpRing<kSlot, kDepth> ring(slots, bars, warp, lane);
   auto load = [&](int n) {
-    if (part > 0) return;                                               // whoever shares the row tile has asked
     if (n >= count) return ring.load(n, nullptr, 0);
     const int item = first + n, row_block = item / kSegments, seg = item % kSegments;
     if (row_block < args.row_blocks_a)
@@ -169,8 +167,8 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
       bulk_copy_announced(stage + kValues, s, kScaleBytes, bar);
     }
 #else
-    for (int i = threadIdx.x * 16; i < kValues; i += kBatchBlock<TILES> * 16) *reinterpret_cast<uint4*>(stage + i) = __ldcg(reinterpret_cast<const uint4*>(q + i));
-    for (int i = threadIdx.x * 16; i < kScaleBytes; i += kBatchBlock<TILES> * 16)
+    for (int i = threadIdx.x * 16; i < kValues; i += kBatchBlock * 16) *reinterpret_cast<uint4*>(stage + i) = __ldcg(reinterpret_cast<const uint4*>(q + i));
+    for (int i = threadIdx.x * 16; i < kScaleBytes; i += kBatchBlock * 16)
       *reinterpret_cast<uint4*>(stage + kValues + i) = __ldcg(reinterpret_cast<const uint4*>(s + i));
 #endif
   };
@@ -193,17 +191,11 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
 #endif
     ring.wait(n);
     const uint8_t* stage = stages + (n & 1) * (kValues + kScaleBytes);
-    const int8_t* xq = reinterpret_cast<const int8_t*>(stage) + column_tile * 8 * 256;
-    const float2* xs = reinterpret_cast<const float2*>(stage + kValues) + column_tile * 8 * 8;
-    float2* of_tile = scales + warp * kSegmentScales;
+    const int8_t* xq = reinterpret_cast<const int8_t*>(stage);
+    const float2* xs = reinterpret_cast<const float2*>(stage + kValues);
     Accumulators<NT> sums;
-    if (TYPE_A == TYPE_B || row_block < args.row_blocks_a) {
-      write_scales<TYPE_A, kGroups>(ring.slot(n), of_tile, warp, part, lane);
-      batch_segment<TYPE_A, NT, TILES>(ring.slot(n), xq, xs, of_tile, lane, sums);
-    } else {
-      write_scales<TYPE_B, kGroups>(ring.slot(n), of_tile, warp, part, lane);
-      batch_segment<TYPE_B, NT, TILES>(ring.slot(n), xq, xs, of_tile, lane, sums);
-    }
+    if (TYPE_A == TYPE_B || row_block < args.row_blocks_a) batch_segment<TYPE_A, NT>(ring.slot(n), xq, xs, scales + warp * kSegmentScales, lane, sums);
+    else batch_segment<TYPE_B, NT>(ring.slot(n), xq, xs, scales + warp * kSegmentScales, lane, sums);
     __syncthreads();
     load(n + kDepth);
     load_stage(n + 2);
@@ -218,25 +210,23 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
         const float* v = sums.v[nt][i];
         const float value = (v[0] + v[1]) + (v[2] + v[3]);
         if (WHOLE) total[nt][i] = seg == 0 ? value : total[nt][i] + value;
-        const int column = (column_tile + nt) * 8 + 2 * t + (i & 1), at = row + (i >> 1) * 8;
+        const int column = nt * 8 + 2 * t + (i & 1), at = row + (i >> 1) * 8;
         if (!WHOLE) args.out[((size_t)seg * kColumns + column) * rows + at] = value;
         else if (seg == kSegments - 1) args.out[(size_t)column * rows + at] = total[nt][i];
       }
   }
 }
 
-#define BATCH_GEMM(name, units, type_a, type_b, whole, tiles)                                                                 \
-  extern "C" __global__ void __launch_bounds__(kBatchBlock<tiles>, tiles == 1 ? 2 : 1) name##_##tiles(const BatchArgs args) { \
-    gemm_batch<units, type_a, type_b, whole, tiles>(args);                                                                    \
-  }
-#define BATCH_GEMMS(tiles)                                                          \
-  BATCH_GEMM(batch_qkv_v4, kHidden / 256, kQ4, kQ4, false, tiles)                    \
-  BATCH_GEMM(batch_qkv_v6, kHidden / 256, kQ4, kQ6, false, tiles)                    \
-  BATCH_GEMM(batch_o, kQueryRows / 256, kQ4, kQ4, false, tiles)                      \
-  BATCH_GEMM(batch_gate_up, kHidden / 256, kQ4, kQ4, false, tiles)                   \
-  BATCH_GEMM(batch_down_q4, kFeedForward / 256, kQ4, kQ4, false, tiles)              \
-  BATCH_GEMM(batch_down_q6, kFeedForward / 256, kQ6, kQ6, false, tiles)              \
-  BATCH_GEMM(batch_head, kHidden / 256, kQ6, kQ6, true, tiles)
+#define BATCH_GEMM(name, units, type_a, type_b, whole, nt)                                                                                      \
+  extern "C" __global__ void __launch_bounds__(kBatchBlock, nt == 1 ? 2 : 1) name##_##nt(const BatchArgs args) { gemm_batch<units, type_a, type_b, whole, nt>(args); }
+#define BATCH_GEMMS(nt)                                                           \
+  BATCH_GEMM(batch_qkv_v4, kHidden / 256, kQ4, kQ4, false, nt)                    \
+  BATCH_GEMM(batch_qkv_v6, kHidden / 256, kQ4, kQ6, false, nt)                    \
+  BATCH_GEMM(batch_o, kQueryRows / 256, kQ4, kQ4, false, nt)                      \
+  BATCH_GEMM(batch_gate_up, kHidden / 256, kQ4, kQ4, false, nt)                   \
+  BATCH_GEMM(batch_down_q4, kFeedForward / 256, kQ4, kQ4, false, nt)              \
+  BATCH_GEMM(batch_down_q6, kFeedForward / 256, kQ6, kQ6, false, nt)              \
+  BATCH_GEMM(batch_head, kHidden / 256, kQ6, kQ6, true, nt)
 
 BATCH_GEMMS(1)
 BATCH_GEMMS(2)

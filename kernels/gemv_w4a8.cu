@@ -30,9 +30,9 @@ struct GemvArgs {
 };
 
 template <int TYPE>
-__device__ __forceinline__ void unit(const uint8_t* data, const int8_t* xq, const float2* xs, const Columns& columns, int lane, float& row, float& row8) {
-  if (TYPE == kQ4) unit_q4(data, xq, xs, columns, lane, row, row8);
-  else unit_q6(data, xq, xs, columns, lane, row, row8);
+__device__ __forceinline__ void unit(const uint8_t* data, const int8_t* xq, const float2* xs, const Columns& columns, int lane, float2 (&sums)[1]) {
+  if (TYPE == kQ4) units_q4<1>({{data, xq, xs}}, columns, lane, sums);
+  else units_q6<1>({{data, xq, xs}}, columns, lane, sums);
 }
 
 /// Units in flight per warp: enough that a block's ring covers memory's latency, small enough that the next kernel's block fits beside it.
@@ -105,15 +105,16 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
     for (int n = 0, i = warp; i < count; i += kWarps) {
       const bool in_a = i < count_a;
       const int at = (in_a ? range.x + i : range.z + i - count_a) % kSegments * kSegmentUnits;   // first unit of this segment in its row
-      float row = 0, row8 = 0;
+      float2 sums[1] = {};
 #pragma unroll 1
       for (int u = 0; u < kSegmentUnits; u++, n++) {
         ring.wait(n);
-        if (TYPE_A == TYPE_B || in_a) unit<TYPE_A>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, columns, lane, row, row8);
-        else unit<TYPE_B>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, columns, lane, row, row8);
+        if (TYPE_A == TYPE_B || in_a) unit<TYPE_A>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, columns, lane, sums);
+        else unit<TYPE_B>(ring.slot(n), xq + (at + u) * 256, xs + (at + u) * 8, columns, lane, sums);
         __syncwarp();
         load(n + kDepth);
       }
+      float row = sums[0].x, row8 = sums[0].y;
       row += __shfl_xor_sync(~0u, row, 1);
       row8 += __shfl_xor_sync(~0u, row8, 1);
       row += __shfl_xor_sync(~0u, row, 2);

@@ -194,17 +194,13 @@ export function exchangeBytes({ hidden, feedForward, heads, kvHeads }: KernelSha
   return 4 * (queryRows + 2 * kvHeads * headDim) + queryRows + queryRows / 4 + 16 * hidden + 2 * feedForward;
 }
 
-/** Threads of a gemm_batch_w4a8 kernel: on Hopper two warps share a row tile from 16 columns on. */
-export const batchThreads = ({ tiles }: Bucket, { isHopper }: { isHopper: boolean }): number =>
-  isHopper && tiles > 1 ? 512 : 256;
-
 /** Shared memory of a gemm_batch_w4a8 kernel. */
 export function batchSharedBytes(plan: MatrixPlan, { tiles }: Bucket, { isHopper }: { isHopper: boolean }): number {
   const slot = segmentUnits * Math.max(unitBytes[plan.typeA], plan.tilesB ? unitBytes[plan.typeB] : 0);
   const hopperDepth = tiles === 1 ? (slot > 5000 ? 1 : 2) : tiles === 4 || slot > 5000 ? 2 : 3;
   const depth = isHopper ? hopperDepth : 1;
   const columns = tiles * 8;
-  const scaleBytes = 8 * segmentUnits * 8 * 16 * 8; // of each warp's segment
+  const scaleBytes = isHopper ? 8 * segmentUnits * 8 * 16 * 8 : 0; // of each warp's segment
   return 8 * depth * slot + 2 * segmentUnits * columns * (256 + 64) + scaleBytes + 8 * depth * 8 + 16;
 }
 

@@ -9,7 +9,6 @@ import {
   attentionSharedBytes,
   type Bucket,
   batchSharedBytes,
-  batchThreads,
   buckets,
   type Deal,
   dealSegments,
@@ -262,8 +261,7 @@ export class Qwen3Steps {
     const sharedBytes = batchSharedBytes(plan, bucket, { isHopper: this.#isHopper });
     const blocks = this.#isHopper && bucket.tiles === 1 ? 2 : 1; // a multiprocessor
     const grid = [blocks * this.#device.facts.multiprocessors] as const;
-    const block = batchThreads(bucket, { isHopper: this.#isHopper });
-    this.#launch(`batch_${name}_${bucket.tiles}`, { grid, block, sharedBytes, overlaps: true }, [
+    this.#launch(`batch_${name}_${bucket.tiles}`, { grid, block: 256, sharedBytes, overlaps: true }, [
       struct(
         [weights, partB, input.values, input.scales, out],
         [i32(plan.tilesA / 8), i32((plan.tilesA + plan.tilesB) / 8)],
