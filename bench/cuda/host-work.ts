@@ -43,7 +43,6 @@ clock(Scheduler.prototype, "plan", () => "plan");
 clock(Scheduler.prototype, "commit", () => "commit and hand out");
 clock(runner, "submit", () => "submit, until it waits");
 clock(device.driver, "call", (name) => `  of it ${name}`);
-clock(device.driver, "later", (name) => `  of it starting ${name} on a thread`);
 const engine = openEngineOverRunner({
   ...{ runner, tokenizer: openTokenizer(gguf.metadata), parallel: 32, queueLimit: 64 },
   model: { ...modelFactsOf(gguf), id: "bench", isDemonstration: false },

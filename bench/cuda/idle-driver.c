@@ -17,7 +17,7 @@
 typedef uint64_t handle;
 #define CALL __attribute__((visibility("default"))) int
 
-enum { success = 0, not_ready = 600 };
+enum { success = 0, out_of_memory = 2 };
 
 static int64_t stream_end; // nanoseconds of the monotonic clock
 static int is_capturing;
@@ -45,7 +45,7 @@ CALL cuInit(unsigned int flags) {
   return success;
 }
 CALL cuGetErrorString(int status, const char **text) {
-  *text = status == not_ready ? "not ready" : "the idle driver knows no errors";
+  *text = status == out_of_memory ? "out of memory" : "the idle driver knows no errors";
   return success;
 }
 CALL cuDriverGetVersion(int *version) { *version = 13000; return success; }
@@ -103,7 +103,7 @@ CALL cuMemHostAlloc(handle *address, size_t bytes, unsigned int flags) {
   (void)flags;
   void *memory = calloc(1, bytes);
   *address = (handle)memory;
-  return memory ? success : 2;
+  return memory ? success : out_of_memory;
 }
 CALL cuMemFreeHost(handle address) { free((void *)address); return success; }
 CALL cuMemcpyHtoDAsync_v2(handle target, handle source, size_t bytes, handle stream) {
@@ -156,7 +156,6 @@ CALL cuEventRecord(handle event, handle stream) {
   if (!is_capturing) *(int64_t *)event = stream_end;
   return success;
 }
-CALL cuEventQuery(handle event) { return *(int64_t *)event <= now() ? success : not_ready; }
 static void sleep_until(int64_t moment) {
   static __thread int is_exact;
   if (!is_exact) prctl(PR_SET_TIMERSLACK, 1);

@@ -39,7 +39,9 @@ function checkSampling(sampling: Sampling): void {
 /** Throws `bad_request` for an empty prompt or a token id that the model does not have. */
 export function checkPromptIds(ids: PromptIds, vocabularyTokens: number): void {
   if (ids.length === 0) throw bad("prompt", "The prompt is empty.", "Send at least one token of text.");
-  for (const id of ids) {
+  // By index: the iterator of a long list costs more than the checks.
+  for (let index = 0; index < ids.length; index++) {
+    const id = ids[index] as number;
     if (!Number.isInteger(id) || id < 0 || id >= vocabularyTokens) {
       throw bad("prompt", `${id} is not a token id of this model: it has ${vocabularyTokens}.`);
     }
