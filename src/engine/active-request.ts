@@ -2,12 +2,12 @@
 // reader. Whatever happens, it ends once: in a `done` event or in an error.
 import type { Ticket } from "./admission.ts";
 import { type AnswerLimits, AnswerStream } from "./answer-stream.ts";
-import type { FinishReason, GenerateRequest, Priority, Timings, TokenLogprob, Usage } from "./contract.ts";
+import type { FinishReason, GenerateRequest, Priority, PromptIds, Timings, TokenLogprob, Usage } from "./contract.ts";
 import { EventChannel } from "./event-channel.ts";
 
 export class ActiveRequest implements Ticket {
   readonly request: GenerateRequest;
-  readonly promptIds: readonly number[];
+  readonly promptIds: PromptIds;
   readonly priority: Priority;
   readonly kvTokens: number;
   readonly maxTokens: number;
@@ -21,7 +21,7 @@ export class ActiveRequest implements Ticket {
   #firstTokenAt: number | undefined;
   #lastTokenAt: number | undefined;
 
-  constructor(request: GenerateRequest, promptIds: readonly number[], limits: AnswerLimits, now: number) {
+  constructor(request: GenerateRequest, promptIds: PromptIds, limits: AnswerLimits, now: number) {
     this.request = request;
     this.promptIds = promptIds;
     this.priority = request.priority ?? "interactive";

@@ -33,6 +33,20 @@ function cuts(text: string): string[][] {
   });
 }
 
+test("tokens of any bytes, cut anywhere, read as the decoder reads all of them together", () => {
+  const whole = bytes("plain, 混合 é😀! \u{feff}end");
+  const broken = Uint8Array.of(65, 0xe6, 66, 0xf0, 0x9f, 67, 0x80, 68, 0xff, 69, 0xe6, 0xb7);
+  for (const all of [whole, broken]) {
+    const expected = new TextDecoder("utf-8", { ignoreBOM: true }).decode(all);
+    for (let length = 1; length <= 20; length++) {
+      const pieces: Uint8Array[] = [];
+      for (let at = 0; at < all.length; at += length) pieces.push(all.subarray(at, at + length), none);
+      const { text, held = "" } = feed(pieces);
+      assert.equal(text + held, expected, `${length} bytes a token`);
+    }
+  }
+});
+
 test("a character split over tokens appears once, whole", () => {
   const [a, b, c, d] = bytes("😀");
   const answer = new AnswerStream({ maxTokens: 10, endTokenIds: new Set() });

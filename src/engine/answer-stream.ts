@@ -28,6 +28,8 @@ export class AnswerStream {
   readonly #stops: StopMatcher | undefined;
   // A byte order mark is a character like any other here: dropping it would lose part of the answer.
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  /** The decoder may hold the beginning of a character. */
+  #mayHold = false;
   #tokens = 0;
 
   constructor(limits: AnswerLimits) {
@@ -45,11 +47,11 @@ export class AnswerStream {
     const { maxTokens, minTokens = 0, endTokenIds, includeStop } = this.#limits;
     const mayEnd = this.#tokens > minTokens;
     if (mayEnd && endTokenIds.has(id)) {
-      const last = includeStop ? this.#decoder.decode(bytes, { stream: true }) : "";
+      const last = includeStop ? this.#decode(bytes) : "";
       return { text: this.#release(last + this.#decoder.decode()), finish: { reason: "stop" } };
     }
     const isLast = this.#tokens >= maxTokens;
-    let text = this.#decoder.decode(bytes, { stream: true });
+    let text = this.#decode(bytes);
     if (isLast) text += this.#decoder.decode();
     if (this.#stops) {
       const found = this.#stops.push(text, mayEnd);
@@ -68,11 +70,31 @@ export class AnswerStream {
     return this.#release(this.#decoder.decode());
   }
 
+  /** Many tokens are a few bytes of ASCII, which need no decoder: it is a call into the runtime for every token. */
+  #decode(bytes: Uint8Array): string {
+    if (!this.#mayHold && bytes.length <= 16) {
+      const text = asciiText(bytes);
+      if (text !== undefined) return text;
+    }
+    if (bytes.length > 0) this.#mayHold = (bytes[bytes.length - 1] ?? 0) >= 0x80;
+    return this.#decoder.decode(bytes, { stream: true });
+  }
+
   #release(text: string): string {
     if (!this.#stops) return text;
     const pushed = this.#stops.push(text, false);
     return pushed.text + this.#stops.release();
   }
+}
+
+function asciiText(bytes: Uint8Array): string | undefined {
+  let text = "";
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes[index] ?? 0;
+    if (byte >= 0x80) return undefined;
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }
 
 /** Finds stop texts in a stream of text, however it is cut. */

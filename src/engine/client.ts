@@ -63,6 +63,22 @@ export function startEngineClient(settings: EngineSettings, options: EngineClien
 
 const usualDrainMs = 5000;
 
+/**
+ * The request with its prompt's ids as one block of memory: numbers one by one take the channel milliseconds for a long prompt. What is no
+ * whole number of 32 bits stays as it came, for the engine to refuse.
+ */
+function packed(request: GenerateRequest): GenerateRequest {
+  const { prompt } = request;
+  if (prompt.kind !== "tokens" || prompt.ids instanceof Int32Array) return request;
+  const ids = new Int32Array(prompt.ids.length);
+  for (let index = 0; index < ids.length; index++) {
+    const id = prompt.ids[index] as number;
+    ids[index] = id;
+    if (ids[index] !== id) return request;
+  }
+  return { ...request, prompt: { kind: "tokens", ids } };
+}
+
 class ProcessEngine implements EngineClient, Embedder {
   readonly #options: EngineClientOptions;
   readonly #calls = new Calls();
@@ -122,7 +138,7 @@ class ProcessEngine implements EngineClient, Embedder {
     const key = this.#nextKey++;
     const channel = new EventChannel();
     const call = this.#enter(
-      { type: "generate", key, request },
+      { type: "generate", key, request: packed(request) },
       {
         receive: (event) => channel.push(event),
         fail: (error) => channel.fail(error),

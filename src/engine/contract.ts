@@ -6,10 +6,13 @@
 // read ends in `done` with reason "aborted". Chat templates are not the engine's business: it takes text or token ids.
 import type { ModelFacts } from "../models/model-facts.ts";
 
+/** Of a prompt, which may be long: as one block of memory they are copied and sent in microseconds. */
+export type PromptIds = readonly number[] | Int32Array;
+
 /** A prompt, ready for the model. */
 export type Prompt =
   /** Token ids as they are. */
-  | { kind: "tokens"; ids: readonly number[] }
+  | { kind: "tokens"; ids: PromptIds }
   /** Pieces of text, each tokenised on its own with special tokens recognised, then joined. A cut inside what looks like a special
    * token keeps text from a user from becoming one: models/chat-template.ts makes such cuts. */
   | { kind: "text"; pieces: readonly string[] };

@@ -5,7 +5,7 @@ import { AppError } from "../base/errors.ts";
 import { ActiveRequest } from "./active-request.ts";
 import { Admission } from "./admission.ts";
 import { answerRoom, checkPromptIds, checkRequest } from "./check-request.ts";
-import type { EngineStatus, FinishReason, GenerateEvent, GenerateRequest } from "./contract.ts";
+import type { EngineStatus, FinishReason, GenerateEvent, GenerateRequest, PromptIds } from "./contract.ts";
 
 export interface IntakeOptions {
   parallel: number;
@@ -25,7 +25,7 @@ export interface IntakeOptions {
 export interface Arrival {
   signal?: AbortSignal | undefined;
   /** The prompt's token ids; may throw, or take a while. */
-  promptIds: () => readonly number[] | Promise<readonly number[]>;
+  promptIds: () => PromptIds | Promise<PromptIds>;
 }
 
 export class Intake {

@@ -49,13 +49,7 @@ export class PromptEncoder {
       if (end < text.length && !/[\s\x85]/.test(text[end] ?? "")) checkpoints.push({ end, tokens });
       yield ids;
     }
-    const ids = new Int32Array(tokens);
-    let done = 0;
-    for (const part of parts) {
-      ids.set(part, done);
-      done += part.length;
-    }
-    this.#remember({ text, ids, checkpoints });
+    this.#remember({ text, ids: joined(parts), checkpoints });
   }
 
   #longestBeginning(text: string): { end: number; ids: Int32Array; checkpoints: Checkpoint[] } | undefined {
@@ -83,6 +77,17 @@ export class PromptEncoder {
       characters -= this.#texts.shift()?.text.length ?? 0;
     }
   }
+}
+
+/** The parts one after the other. */
+export function joined(parts: readonly Int32Array[]): Int32Array {
+  const ids = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let done = 0;
+  for (const part of parts) {
+    ids.set(part, done);
+    done += part.length;
+  }
+  return ids;
 }
 
 /** How many characters two texts have in common from the start; compared by the stretch, which is a comparison of memory. */

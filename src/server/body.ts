@@ -94,7 +94,10 @@ export function parseJsonFields(body: Uint8Array): Fields {
 function nestingOf(value: unknown, depth: number): number {
   if (typeof value !== "object" || value === null || depth > deepestNesting) return depth;
   let deepest = depth + 1;
-  for (const item of Object.values(value)) deepest = Math.max(deepest, nestingOf(item, depth + 1));
+  // A prompt of token ids is a list of tens of thousands of numbers: neither a copy of it nor a call for each.
+  for (const item of Array.isArray(value) ? value : Object.values(value)) {
+    if (typeof item === "object") deepest = Math.max(deepest, nestingOf(item, depth + 1));
+  }
   return deepest;
 }
 

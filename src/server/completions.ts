@@ -7,7 +7,7 @@ import type { AnswerEvent, AnswerJob } from "./answer-job.ts";
 import { type Api, type ApiContext, assertModel, bodyOf, parseContextOf } from "./api.ts";
 import { parseJsonFields } from "./body.ts";
 import { refuse, unsupported, withParams } from "./errors.ts";
-import { type Fields, given, kindOf } from "./fields.ts";
+import { type Fields, given, kindOf, strayTokenId } from "./fields.ts";
 import { OpenAiStream } from "./openai-stream.ts";
 import { parseGeneration } from "./sampling-fields.ts";
 import { type CollectedChoice, streamAnswer, wholeAnswer } from "./serve-answer.ts";
@@ -88,9 +88,9 @@ function parsePrompts(body: Fields, vocabularyTokens: number): Prompt[] {
     if (typeof item === "string") return textPrompt(item, path);
     if (!Array.isArray(item)) throw refuse(path, `${path} must be a text or a list of token ids, not ${kindOf(item)}.`);
     if (item.length === 0) throw refuse(path, `${path} is empty.`);
-    const stray = item.find((id) => !Number.isInteger(id) || id < 0 || id > ids.most);
-    if (stray !== undefined)
-      throw refuse(path, `${path} must hold token ids from 0 to ${ids.most}, not ${kindOf(stray)}.`);
+    const stray = strayTokenId(item, ids.most);
+    if (stray >= 0)
+      throw refuse(path, `${path} must hold token ids from 0 to ${ids.most}, not ${kindOf(item[stray])}.`);
     return { kind: "tokens", ids: item as number[] };
   });
 }
@@ -101,7 +101,7 @@ function textPrompt(text: string, path: string): Prompt {
 }
 
 async function textOf(prompt: Prompt, api: Api): Promise<string> {
-  return prompt.kind === "text" ? prompt.pieces.join("") : api.engine.detokenize(prompt.ids, { special: true });
+  return prompt.kind === "text" ? prompt.pieces.join("") : api.engine.detokenize([...prompt.ids], { special: true });
 }
 
 interface LogprobLists {

@@ -97,14 +97,13 @@ export class Fields {
     });
   }
 
-  tokenIds(name: string, { most, mostItems }: { most: number; mostItems: number }): number[] | undefined {
-    return this.list(name, mostItems)?.map((item, index) => {
-      if (typeof item === "number" && Number.isInteger(item) && item >= 0 && item <= most) return item;
-      throw refuse(
-        `${this.path(name)}[${index}]`,
-        `${this.path(name)}[${index}] must be a token id from 0 to ${most}.`,
-      );
-    });
+  /** The list itself, once it is known to hold nothing else: a prompt may have a hundred thousand of them. */
+  tokenIds(name: string, { most, mostItems }: { most: number; mostItems: number }): readonly number[] | undefined {
+    const list = this.list(name, mostItems);
+    const stray = list ? strayTokenId(list, most) : -1;
+    if (stray < 0) return list as readonly number[] | undefined;
+    const path = `${this.path(name)}[${stray}]`;
+    throw refuse(path, `${path} must be a token id from 0 to ${most}.`);
   }
 
   choice<const Names extends readonly string[]>(name: string, names: Names): Names[number] | undefined {
@@ -126,6 +125,15 @@ export class Fields {
     const range = most >= Number.MAX_SAFE_INTEGER ? `at least ${least}` : `from ${least} to ${most}`;
     return refuse(this.path(name), `${this.path(name)} must be ${range}, not ${value}.`);
   }
+}
+
+/** Where the list first holds something else than a token id; -1: nowhere. */
+export function strayTokenId(list: readonly unknown[], most: number): number {
+  for (let index = 0; index < list.length; index++) {
+    const item = list[index];
+    if (typeof item !== "number" || !Number.isInteger(item) || item < 0 || item > most) return index;
+  }
+  return -1;
 }
 
 export function kindOf(value: unknown): string {

@@ -59,6 +59,20 @@ test("requests, answers, errors and calls pass through the process border unchan
   assert.equal(client.status().totals.failures, 2);
 });
 
+test("token ids cross to the process as they are: what is none is refused there by its own value", async () => {
+  await using client = await openEngineClient(scripted(), { log: silentLog });
+  const ids = [104, 105];
+  const tokens = (...more: number[]): GenerateRequest["prompt"] => ({ kind: "tokens", ids: [...ids, ...more] });
+  const packed = { kind: "tokens", ids: Int32Array.from(ids) } as const;
+  for (const prompt of [tokens(), packed]) assert.equal((await hear(client.generate(ask({ prompt })))).text, "hi");
+  for (const stray of [1.5, -1, 2 ** 32 + 104, Number.NaN]) {
+    await assert.rejects(hear(client.generate(ask({ prompt: tokens(stray) }))), {
+      code: "bad_request",
+      message: new RegExp(`^${stray} is not a token id of this model`),
+    });
+  }
+});
+
 test("aborting and leaving early reach the engine", async () => {
   await using client = await openEngineClient(scripted({ parallel: 1 }), { log: silentLog });
   const abort = new AbortController();

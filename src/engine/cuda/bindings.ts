@@ -7,10 +7,7 @@ import { AppError } from "../../base/errors.ts";
 /** A handle or address of the driver. */
 export type Handle = number;
 
-interface KoffiFunction {
-  (...args: unknown[]): number;
-  async(...args: unknown[]): void;
-}
+type KoffiFunction = (...args: unknown[]) => number;
 interface Koffi {
   load(file: string): { func(signature: string): KoffiFunction };
   address(value: object): bigint;
@@ -52,14 +49,11 @@ const signatures = {
   cuEventCreate: ["cuEventCreate", "_Out_ uint64_t*, unsigned int"],
   cuEventDestroy: ["cuEventDestroy_v2", "uint64_t"],
   cuEventRecord: ["cuEventRecord", "uint64_t, uint64_t"],
-  cuEventQuery: ["cuEventQuery", "uint64_t"],
   cuEventSynchronize: ["cuEventSynchronize", "uint64_t"],
   cuEventElapsedTime: ["cuEventElapsedTime", "_Out_ float*, uint64_t, uint64_t"],
   cuLaunchKernelEx: ["cuLaunchKernelEx", "void*, uint64_t, void*, void*"],
 } as const;
 export type CallName = keyof typeof signatures;
-
-export const notReady = 600; // CUDA_ERROR_NOT_READY
 
 export class Driver {
   readonly #koffi: Koffi;
@@ -89,16 +83,6 @@ export class Driver {
     const out: [number | bigint | null] = [null];
     this.call(name, [out, ...args], about);
     return Number(out[0]);
-  }
-
-  /** Runs a call on another thread; the event loop goes on. Resolves with its status. */
-  later(name: CallName, args: readonly unknown[]): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#function(name).async(...args, (error: unknown, status: number) => {
-        if (error) reject(error);
-        else resolve(status);
-      });
-    });
   }
 
   failure(status: number, what: string): AppError {

@@ -7,11 +7,20 @@ import { randomInt } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError, toAppError } from "../../base/errors.ts";
 import { type Log, silentLog } from "../../base/log.ts";
-import { PromptEncoder } from "../../models/prompt-encoder.ts";
+import { joined, PromptEncoder } from "../../models/prompt-encoder.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
 import { ActiveRequest } from "../active-request.ts";
 import { answerRoom, checkPromptIds, checkRequest } from "../check-request.ts";
-import type { Engine, EngineStatus, GenerateEvent, GenerateRequest, ModelInfo, Prompt, Sampling } from "../contract.ts";
+import type {
+  Engine,
+  EngineStatus,
+  GenerateEvent,
+  GenerateRequest,
+  ModelInfo,
+  Prompt,
+  PromptIds,
+  Sampling,
+} from "../contract.ts";
 import { SpeedMeter } from "../speed-meter.ts";
 import { type FollowingConstraint, type Grammars, openGrammars, type Told } from "./grammar.ts";
 import { News, runLoop } from "./loop.ts";
@@ -163,18 +172,17 @@ class RunnerEngine implements Engine {
   }
 
   /** Long texts are tokenised a few milliseconds at a time: the loop shares this thread. */
-  async #promptIds(prompt: Prompt, signal: AbortSignal | undefined): Promise<readonly number[]> {
+  async #promptIds(prompt: Prompt, signal: AbortSignal | undefined): Promise<PromptIds> {
     if (prompt.kind === "tokens") return prompt.ids;
-    const ids: number[] = [];
-    let parts = 0;
+    const parts: Int32Array[] = [];
     for (const piece of prompt.pieces) {
       for (const part of this.#prompts.encode(piece)) {
-        for (const id of part) ids.push(id);
-        if (signal?.aborted) return ids;
-        if (++parts % 4 === 0) await nextTurn();
+        parts.push(part);
+        if (signal?.aborted) return joined(parts);
+        if (parts.length % 4 === 0) await nextTurn();
       }
     }
-    return ids;
+    return joined(parts);
   }
 
   #constraint(request: GenerateRequest, told: Told): Promise<FollowingConstraint> | undefined {

@@ -4,7 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { gunzipSync } from "node:zlib";
 import { AppError } from "../../base/errors.ts";
-import { type Driver, type Handle, loadDriver, notReady } from "./bindings.ts";
+import { type Driver, type Handle, loadDriver } from "./bindings.ts";
+import { EventWaiter } from "./event-waiter.ts";
 import { Kernel, LaunchConfig } from "./launch.ts";
 
 export interface DeviceFacts {
@@ -41,14 +42,15 @@ export class Device implements Disposable {
   /** Filled anew for each launch that is not a repeated one. */
   readonly launchConfig: LaunchConfig;
   readonly #modules: Handle[] = [];
-  #canWaitOnThread = true;
+  readonly #waiter: EventWaiter;
   #allocatedBytes = 0;
 
-  private constructor(driver: Driver, ordinal: number, facts: DeviceFacts) {
+  private constructor(driver: Driver, context: Handle, { ordinal, facts }: { ordinal: number; facts: DeviceFacts }) {
     this.driver = driver;
     this.facts = facts;
     this.#ordinal = ordinal;
     this.stream = driver.get("cuStreamCreate", [1]);
+    this.#waiter = new EventWaiter(context);
     this.launchConfig = new LaunchConfig(driver, this.stream);
   }
 
@@ -65,10 +67,11 @@ export class Device implements Disposable {
     const free: [number | bigint | null] = [null];
     const total: [number | bigint | null] = [null];
     driver.call("cuMemGetInfo", [free, total]);
-    return new Device(driver, ordinal, {
+    const found = {
       ...{ ...facts, capability: Math.min(facts.capability, capability) },
       ...{ freeBytes: Number(free[0]), totalBytes: Number(total[0]) },
-    });
+    };
+    return new Device(driver, context, { ordinal, facts: found });
   }
 
   /** What is known without making a context; free and total bytes are 0. Throws AppError `unsupported`. */
@@ -243,13 +246,7 @@ export class Device implements Disposable {
 
   /** Resolves when the stream has passed the mark, in a later turn of the event loop; the mark is used up. Rejects with AppError `device`. */
   async passed(event: Handle): Promise<void> {
-    let status = this.#canWaitOnThread ? await this.driver.later("cuEventSynchronize", [event]) : notReady;
-    if (status === 201) this.#canWaitOnThread = false; // the driver wants a context on the waiting thread
-    if (status === 201) status = notReady;
-    while (status === notReady) {
-      await new Promise((resolve) => setImmediate(resolve));
-      status = this.driver.status("cuEventQuery", event);
-    }
+    const status = await this.#waiter.wait(event);
     if (status !== 0) throw this.driver.failure(status, "waiting for a step");
     this.#idleEvents.push(event);
   }
@@ -268,6 +265,7 @@ export class Device implements Disposable {
     const { driver } = this;
     // After a device error all of these fail too; the process gives everything back when it ends.
     driver.status("cuStreamSynchronize", this.stream);
+    this.#waiter[Symbol.dispose]();
     for (const graph of this.#graphs) driver.status("cuGraphExecDestroy", graph);
     for (const event of this.#events) driver.status("cuEventDestroy", event);
     for (const address of this.#memory) driver.status("cuMemFree", address);

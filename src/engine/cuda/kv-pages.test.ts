@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { KvPages } from "./kv-pages.ts";
-import { PrefixTree } from "./prefix-tree.ts";
+import { hashOfPage, PrefixTree } from "./prefix-tree.ts";
 
 const tokens = (...ids: number[]): Int32Array => Int32Array.from(ids);
 
@@ -59,6 +59,21 @@ test("ids above 65,535 and ids that share their low half are told apart", () => 
   assert.equal(tree.match(tokens(151_645 - 65_536, 151_643), 2).length, 0);
 });
 
+test("pages whose hashes happen to be the same are told apart, and one can go without the other", () => {
+  const [first, second] = sameHash();
+  for (const gone of [first, second]) {
+    const pages = new KvPages(2);
+    const tree = new PrefixTree(2, pages);
+    pages.take(2);
+    for (const [page, path] of [first, second].entries()) tree.add(undefined, page, { tokens: path, start: 0 });
+    assert.deepEqual([tree.childOf(undefined, first, 0)?.page, tree.childOf(undefined, second, 0)?.page], [0, 1]);
+    pages.release(gone === first ? 0 : 1);
+    assert.equal(tree.evict(1), 1);
+    const stays = gone === first ? second : first;
+    assert.deepEqual([tree.childOf(undefined, gone, 0), tree.match(stays, 2).length], [undefined, 1]);
+  }
+});
+
 test("the least recently used leaf goes first, and a parent only after its children", () => {
   const pages = new KvPages(4);
   const tree = new PrefixTree(1, pages);
@@ -93,6 +108,19 @@ test("everything reclaimable is given up in one call, whatever the order of the 
   assert.equal(tree.evict(4), 4);
   assert.equal(pages.freeCount, 4);
 });
+
+/** Two different pages of two tokens with one hash: among a few hundred thousand there are some. */
+function sameHash(): [Int32Array, Int32Array] {
+  const seen = new Map<number, Int32Array>();
+  for (let count = 1; count < 1_000_000; count++) {
+    const page = tokens(Math.imul(count, 0x2545f491), Math.imul(count, 0x85ebca6b) >>> 9);
+    const hash = hashOfPage(page, 0, 2);
+    const other = seen.get(hash);
+    if (other) return [other, page];
+    seen.set(hash, page);
+  }
+  assert.fail("no two pages have one hash");
+}
 
 function treeOf(path: Int32Array): { pages: KvPages; tree: PrefixTree } {
   const count = path.length / 2;

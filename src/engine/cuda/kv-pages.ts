@@ -1,6 +1,8 @@
 // The pool of KV pages: which are free, how many sequences hold each, and which the prefix tree keeps although nobody holds them.
 // Knows page ids only, not what is in them. Pages change hands in the order of the steps: a page may be given to another sequence
 // while a step in flight still writes to it for the old one, because the new owner's steps run later on the same stream.
+//
+// What must hold is checked without making the sentence first: a long prompt shares hundreds of pages at once.
 import assert from "node:assert/strict";
 
 export class KvPages {
@@ -48,14 +50,14 @@ export class KvPages {
   /** One more sequence holds a page that is held or kept already. */
   share(page: number): void {
     const holders = this.holdersOf(page);
-    assert.ok(holders > 0 || this.#isKept[page], `page ${page} is free and cannot be shared`);
+    if (holders === 0 && !this.#isKept[page]) assert.fail(`page ${page} is free and cannot be shared`);
     if (holders === 0) this.#reclaimable--;
     this.#holders[page] = holders + 1;
   }
 
   release(page: number): void {
     const holders = this.holdersOf(page);
-    assert.ok(holders > 0, `page ${page} is held by nobody and cannot be released`);
+    if (holders === 0) assert.fail(`page ${page} is held by nobody and cannot be released`);
     this.#holders[page] = holders - 1;
     if (holders > 1) return;
     if (this.#isKept[page]) this.#reclaimable++;
@@ -64,13 +66,13 @@ export class KvPages {
 
   /** The prefix tree keeps the page beyond its holders' lives. */
   keep(page: number): void {
-    assert.ok(!this.#isKept[page] && this.holdersOf(page) > 0, `page ${page} cannot be kept`);
+    if (this.#isKept[page] || this.holdersOf(page) === 0) assert.fail(`page ${page} cannot be kept`);
     this.#isKept[page] = 1;
   }
 
   /** The prefix tree lets go of a page that nobody else holds. */
   drop(page: number): void {
-    assert.ok(this.#isKept[page] && this.holdersOf(page) === 0, `page ${page} cannot be dropped`);
+    if (!this.#isKept[page] || this.holdersOf(page) > 0) assert.fail(`page ${page} cannot be dropped`);
     this.#isKept[page] = 0;
     this.#reclaimable--;
     this.#free[this.#freeCount++] = page;

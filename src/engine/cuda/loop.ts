@@ -75,7 +75,9 @@ export async function runLoop(options: LoopOptions): Promise<void> {
  * leaves meanwhile takes effect only behind them.
  */
 function promptTokensIn(inFlight: readonly { step: Step }[]): number {
-  return inFlight.reduce((sum, { step }) => sum + step.promptTokens, 0);
+  let tokens = 0;
+  for (const { step } of inFlight) tokens += step.promptTokens;
+  return tokens;
 }
 
 function launch(step: Step, runner: Runner): Promise<readonly SampledToken[]> {
@@ -83,6 +85,8 @@ function launch(step: Step, runner: Runner): Promise<readonly SampledToken[]> {
   for (const { slot, firstPage, pages } of step.pages) runner.setPages(slot, firstPage, pages);
   const sampled = runner.submit(step.entries);
   // A later step fails with the first one; it is the first that is awaited and reported.
-  sampled.catch(() => undefined);
+  sampled.catch(ignore);
   return sampled;
 }
+
+const ignore = (): void => undefined;

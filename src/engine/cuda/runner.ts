@@ -9,7 +9,6 @@ import type { EngineStatus } from "../contract.ts";
 import { blockWords, type QueryBlock, queryBlocksOf } from "./attention-plan.ts";
 import type { Device, HostMemory } from "./device.ts";
 import {
-  type Bucket,
   buckets,
   type KernelShape,
   maxBatch,
@@ -63,12 +62,16 @@ export class CudaRunner implements Runner {
   readonly #results: HostMemory;
   readonly #resultView: DataView;
   readonly #ring: UploadRing;
-  readonly #graphs = new Map<Bucket, () => void>();
+  /** By the number of sequences; several share a bucket's. */
+  readonly #graphs: (() => void)[] = [];
   /** Position of each slot's next decode token as the device has it, to catch a plan that disagrees. */
   readonly #positions: Int32Array;
   readonly #topLogprobs: Int32Array;
   #batchOnDevice: Int32Array = new Int32Array(maxBatch).fill(-2);
   #maskOnDevice: Int32Array = new Int32Array(maxBatch).fill(-2);
+  /** Sequences in it, and whether any has a mask. */
+  #batchCount = -1;
+  #hasMasks = false;
   /** Sampling launches so far: the device counts alike. */
   #sampled = 0;
   #lost: AppError | undefined;
@@ -192,14 +195,11 @@ export class CudaRunner implements Runner {
   async submit(plan: readonly StepEntry[]): Promise<readonly SampledToken[]> {
     this.#refuseIfLost();
     if (plan.length === 0) return [];
-    const expected: Expected[] = [];
+    let expected: readonly Expected[];
     let mark: number;
     let place: number;
     try {
-      const prompts = plan.filter(({ tokens }) => tokens);
-      const decodes = plan.filter(({ tokens }) => !tokens);
-      if (prompts.length > 0) expected.push(...this.#prefill(prompts));
-      if (decodes.length > 0) expected.push(...this.#decode(decodes));
+      expected = this.#launch(plan);
       mark = this.#device.mark();
       place = this.#ring.place;
     } catch (error) {
@@ -211,12 +211,20 @@ export class CudaRunner implements Runner {
       throw this.#lose(error);
     }
     this.#ring.release(place);
-    // In the plan's order, whatever order they were computed in.
-    const bySlot = new Map(expected.map((one) => [one.slot, one]));
-    return plan.flatMap(({ slot, sample }) => {
-      const found = sample ? bySlot.get(slot) : undefined;
-      return found ? [this.#result(found)] : [];
-    });
+    const sampled: SampledToken[] = [];
+    for (const one of expected) sampled.push(this.#result(one));
+    return sampled;
+  }
+
+  /** Puts the step on the stream; returns what it will sample, in the plan's order. */
+  #launch(plan: readonly StepEntry[]): readonly Expected[] {
+    // Nearly every step is one of decode tokens alone, and what the host does for it is done for each token.
+    if (plan.every(isDecode)) return this.#decode(plan);
+    const expected = this.#prefill(plan.filter((entry) => !isDecode(entry)));
+    const decodes = plan.filter(isDecode);
+    if (decodes.length === 0) return expected;
+    const bySlot = new Map([...expected, ...this.#decode(decodes)].map((one) => [one.slot, one]));
+    return plan.flatMap(({ slot }) => bySlot.get(slot) ?? []);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -227,13 +235,37 @@ export class CudaRunner implements Runner {
   }
 
   #decode(entries: readonly StepEntry[]): Expected[] {
-    const bucket = buckets.find(({ batch }) => batch >= entries.length);
-    assert.ok(bucket, `${entries.length} sequences in one step`);
+    for (const { slot, startPosition } of entries) {
+      const position = this.#positions[slot];
+      if (position !== startPosition)
+        assert.fail(`slot ${slot} is at ${position}, not at the planned ${startPosition}`);
+      this.#positions[slot] = startPosition + 1;
+    }
+    if (!this.#isLastBatch(entries)) this.#writeBatch(entries);
+    this.#graphFor(entries.length)();
+    const step = this.#sampled++;
+    const expected: Expected[] = [];
+    for (let index = 0; index < entries.length; index++) {
+      const entry = entries[index];
+      if (entry?.sample) expected.push(this.#expect(step, index, entry.slot));
+    }
+    return expected;
+  }
+
+  /** Whether the device has the batch as it is wanted: then a step is one launch. */
+  #isLastBatch(entries: readonly StepEntry[]): boolean {
+    if (this.#batchCount !== entries.length || this.#hasMasks) return false;
+    for (let index = 0; index < entries.length; index++) {
+      const entry = entries[index];
+      if (entry?.mask || entry?.slot !== this.#batchOnDevice[index]) return false;
+    }
+    return true;
+  }
+
+  #writeBatch(entries: readonly StepEntry[]): void {
     const slots = new Int32Array(maxBatch).fill(-1);
     const masks = new Int32Array(maxBatch);
-    for (const [index, { slot, startPosition, mask }] of entries.entries()) {
-      assert.equal(this.#positions[slot], startPosition, `slot ${slot} is not at the planned position`);
-      this.#positions[slot] = startPosition + 1;
+    for (const [index, { slot, mask }] of entries.entries()) {
       slots[index] = slot;
       if (mask) {
         masks[index] = 1;
@@ -245,14 +277,20 @@ export class CudaRunner implements Runner {
     if (!isEqual(masks, this.#maskOnDevice)) this.#ring.write(space.batchMask, masks);
     this.#batchOnDevice = slots;
     this.#maskOnDevice = masks;
-    let launch = this.#graphs.get(bucket);
-    if (!launch) {
-      launch = this.#device.graph(() => this.steps.decodeStep(bucket));
-      this.#graphs.set(bucket, launch);
-    }
-    launch();
-    const step = this.#sampled++;
-    return entries.flatMap(({ slot, sample }, index) => (sample ? [this.#expect(step, index, slot)] : []));
+    this.#batchCount = entries.length;
+    this.#hasMasks = masks.includes(1);
+  }
+
+  /** What launches a decode step of so many sequences. */
+  #graphFor(count: number): () => void {
+    const known = this.#graphs[count];
+    if (known) return known;
+    const bucket = buckets.find(({ batch }) => batch >= count);
+    assert.ok(bucket, `${count} sequences in one step`);
+    const launch = this.#graphs[bucket.batch] ?? this.#device.graph(() => this.steps.decodeStep(bucket));
+    this.#graphs[bucket.batch] = launch;
+    this.#graphs[count] = launch;
+    return launch;
   }
 
   #expect(step: number, index: number, slot: number): Expected {
@@ -342,6 +380,8 @@ export class CudaRunner implements Runner {
     if (this.#lost) throw this.#lost;
   }
 }
+
+const isDecode = ({ tokens }: StepEntry): boolean => !tokens;
 
 function isEqual(a: Int32Array, b: Int32Array): boolean {
   return a.every((value, index) => value === b[index]);

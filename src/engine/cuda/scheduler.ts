@@ -107,13 +107,13 @@ export class Scheduler {
   /** Hands out a step's results: `sampled` has one token for each entry with `sample`, in order. */
   commit(step: Step, sampled: readonly SampledToken[]): void {
     let next = 0;
-    step.entries.forEach((entry, index) => {
-      const token = entry.sample ? sampled[next++] : undefined;
-      const owner = step.owners[index];
-      assert.ok(owner && (token === undefined) === !entry.sample, "a step's results must match its entries");
+    for (let index = 0; index < step.entries.length; index++) {
+      const [entry, owner] = [step.entries[index], step.owners[index]];
+      const token = entry?.sample ? sampled[next++] : undefined;
+      assert.ok(entry && owner && (token === undefined) === !entry.sample, "a step's results must match its entries");
       const { sequence, epoch, cachedTokens } = owner;
       // Ended or pre-empted while the step was in flight: its token is past the end, or will be drawn again.
-      if (sequence.state === "ended" || sequence.epoch !== epoch || sequence.isLeaving) return;
+      if (sequence.state === "ended" || sequence.epoch !== epoch || sequence.isLeaving) continue;
       if (entry.tokens && sequence.generatedTokens === 0) {
         const processedTokens = entry.startPosition + entry.tokens.length;
         sequence.reader.prefilled({ processedTokens, cachedTokens });
@@ -125,7 +125,7 @@ export class Scheduler {
       ) {
         this.#finish(sequence, "length");
       }
-    });
+    }
   }
 
   /** Ends one sequence with an error. */
@@ -157,9 +157,8 @@ export class Scheduler {
   }
 
   #releaseLeaving(): void {
-    for (const sequence of [...this.#running, ...this.#waiting]) {
-      if (sequence.isLeaving) this.#finish(sequence, "aborted");
-    }
+    if (!this.#running.some(isLeaving) && !this.#waiting.some(isLeaving)) return;
+    for (const sequence of [...this.#running, ...this.#waiting].filter(isLeaving)) this.#finish(sequence, "aborted");
   }
 
   #letGo(sequence: Sequence): void {
@@ -247,9 +246,11 @@ export class Scheduler {
 
   /** Gives every decoding sequence the page its next token goes to, the important ones first, at the cost of the last if need be. */
   #growAll(): void {
+    const isFull = (sequence: Sequence): boolean =>
+      sequence.state === "decoding" && this.#canDecode(sequence) && this.#memory.isFull(sequence);
+    if (!this.#running.some(isFull)) return;
     for (const sequence of [...this.#running]) {
-      if (sequence.state !== "decoding" || !this.#canDecode(sequence)) continue;
-      if (!this.#memory.isFull(sequence)) continue;
+      if (!isFull(sequence)) continue;
       while (sequence.slot >= 0 && this.#memory.availableCount === 0) {
         const last = this.#running.at(-1);
         assert.ok(last, "a running sequence is not among the running");
@@ -268,7 +269,7 @@ export class Scheduler {
     const { isReady, mask } = sequence.samplingMask();
     if (!isReady) return;
     const { slot, submittedTokens: startPosition } = sequence;
-    draft.add(sequence, { slot, startPosition, sample: true, ...(mask ? { mask } : {}) });
+    draft.add(sequence, mask ? { slot, startPosition, sample: true, mask } : { slot, startPosition, sample: true });
     sequence.submittedTokens++;
     sequence.submittedSamples++;
   }
@@ -279,6 +280,7 @@ export class Scheduler {
    */
   #addPrompts(draft: StepDraft): void {
     const prompts = this.#running.filter(({ state }) => state === "prefilling");
+    if (prompts.length === 0) return;
     for (const sequence of prompts) this.#memory.adoptPrefix(sequence);
     const ready = prompts.filter((sequence, index) => !this.#isBeingComputed(sequence, prompts.slice(0, index)));
     for (const priority of new Set(ready.map((sequence) => sequence.priority))) {
@@ -356,6 +358,8 @@ export class Scheduler {
     return end - start;
   }
 }
+
+const isLeaving = (sequence: Sequence): boolean => sequence.isLeaving;
 
 function equalTokens(a: Int32Array, b: Int32Array, start: number, end: number): boolean {
   for (let index = end - 1; index >= start; index--) if (a[index] !== b[index]) return false;

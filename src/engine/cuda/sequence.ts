@@ -37,6 +37,10 @@ export interface SequenceOptions {
   reader: SequenceReader;
 }
 
+type SamplingMask = { isReady: boolean; mask?: Int32Array };
+const anyToken: SamplingMask = { isReady: true };
+const notYet: SamplingMask = { isReady: false };
+
 export class Sequence {
   readonly priority: Priority;
   readonly promptTokens: number;
@@ -125,14 +129,13 @@ export class Sequence {
   }
 
   /** Whether a token may be sampled now; if so, under which mask. The constraint's mask follows the last token taken, so it waits for it. */
-  samplingMask(): { isReady: boolean; mask?: Int32Array } {
+  samplingMask(): SamplingMask {
     if (!this.constraint) {
       const { minTokens = 0, earlyMask } = this.#options;
-      return { isReady: true, ...(earlyMask && this.submittedSamples < minTokens ? { mask: earlyMask } : {}) };
+      return earlyMask && this.submittedSamples < minTokens ? { isReady: true, mask: earlyMask } : anyToken;
     }
-    if (this.submittedSamples > this.generatedTokens) return { isReady: false };
+    if (this.submittedSamples > this.generatedTokens) return notYet;
     const mask = this.constraint.mask();
-    if (!mask) return { isReady: false };
-    return { isReady: true, mask };
+    return mask ? { isReady: true, mask } : notYet;
   }
 }

@@ -7,7 +7,7 @@ import { findNumber, readGguf } from "../../models/gguf.ts";
 import { modelFactsOf } from "../../models/inspect-model.ts";
 import { openTokenizer, type Tokenizer } from "../../models/tokenizer.ts";
 import type { ActiveRequest } from "../active-request.ts";
-import type { Engine, EngineStatus, GenerateRequest, ModelInfo, Prompt, TokenLogprob } from "../contract.ts";
+import type { Engine, EngineStatus, GenerateRequest, ModelInfo, Prompt, PromptIds, TokenLogprob } from "../contract.ts";
 import { Intake } from "../intake.ts";
 import type { EngineOptions } from "../open.ts";
 import { SpeedMeter } from "../speed-meter.ts";
@@ -317,7 +317,7 @@ class LlamaEngine implements Engine {
     sequence.sampler.dispose();
   }
 
-  #idsOf(prompt: Prompt): readonly number[] {
+  #idsOf(prompt: Prompt): PromptIds {
     if (prompt.kind === "tokens") return prompt.ids;
     const { tokenizer } = this.#parts;
     return prompt.pieces.flatMap((piece) => Array.from(tokenizer.encode(piece, { special: true })));

@@ -2,6 +2,7 @@
 // stays until its slot is needed, so a request that begins like an earlier one computes only its tail. llama.cpp as we reach it
 // cannot copy KV from one sequence to another: a prefix is reused where it lies, by one request at a time.
 import { commonPrefixTokens } from "../common-prefix.ts";
+import type { PromptIds } from "../contract.ts";
 
 export interface Slot {
   readonly sequence: number;
@@ -24,7 +25,7 @@ export class Slots {
    * The idle slot that serves this prompt best, and how many of its tokens it has already; undefined when all run. Best is
    * least work: tokens to compute now, and a quarter of those thrown away, which somebody may come back for.
    */
-  take(promptIds: readonly number[]): { slot: Slot; cachedTokens: number } | undefined {
+  take(promptIds: PromptIds): { slot: Slot; cachedTokens: number } | undefined {
     let best: { slot: Slot; cachedTokens: number; cost: number } | undefined;
     for (const slot of this.all) {
       if (slot.isRunning) continue;

@@ -6,13 +6,13 @@
 // probabilities only of what a sampler kept, relative to each other. A greedy sampler keeps the whole vocabulary and tells the
 // absolute probability of the likeliest token; a top-k sampler tells the ratios to it:  p(t) = p(best) · r(t) / r(best).
 import { AppError } from "../../base/errors.ts";
-import type { GenerateRequest, TokenLogprob } from "../contract.ts";
+import type { GenerateRequest, PromptIds, TokenLogprob } from "../contract.ts";
 import type { Native, NativeSampler, SamplerConfig } from "./native.ts";
 
 export interface SamplerOptions {
   native: Native;
   request: GenerateRequest;
-  promptIds: readonly number[];
+  promptIds: PromptIds;
   /** Tokens that end the answer; they cannot be drawn before `minTokens`. */
   endTokenIds: readonly number[];
   /** What the answer must match, as GBNF. */

@@ -1,7 +1,7 @@
 // A tokenizer without a vocabulary file: a character is its own token, its Unicode code point the id. Characters beyond the basic
 // plane become four byte tokens, so that text split in the middle of a character happens here as it does with real models. The
 // special tokens of Qwen3's chat format have ids of their own.
-import type { Prompt } from "../contract.ts";
+import type { Prompt, PromptIds } from "../contract.ts";
 
 const firstByteId = 0x110000;
 const firstSpecialId = 0x110100;
@@ -25,7 +25,7 @@ export function scriptedIds(text: string, special: boolean): number[] {
   return ids;
 }
 
-export function scriptedPromptIds(prompt: Prompt): readonly number[] {
+export function scriptedPromptIds(prompt: Prompt): PromptIds {
   return prompt.kind === "tokens" ? prompt.ids : prompt.pieces.flatMap((piece) => scriptedIds(piece, true));
 }
 
@@ -39,8 +39,8 @@ export function scriptedBytes(id: number, special: boolean): Uint8Array {
   return utf8.encode(String.fromCodePoint(id));
 }
 
-export function scriptedText(ids: readonly number[], special: boolean): string {
-  return Buffer.concat(ids.map((id) => scriptedBytes(id, special))).toString("utf8");
+export function scriptedText(ids: PromptIds, special: boolean): string {
+  return Buffer.concat(Array.from(ids, (id) => scriptedBytes(id, special))).toString("utf8");
 }
 
 function addCharacter(character: string, ids: number[]): void {
