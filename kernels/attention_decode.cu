@@ -148,7 +148,7 @@ extern "C" __global__ void __launch_bounds__(128) attention_decode(const Attenti
     }
     __syncthreads();
     float4 attended;
-    if (merge(sh, args, b * kKvHeads + head, s, splits, warp, lane, shares == 1 && splits <= kSplitsAtHome, [] { __syncthreads(); }, attended)) {
+    if (merge(sh, args, b * kKvHeads + head, s, splits, warp, lane, [] { __syncthreads(); }, attended)) {
       float2 scale;
       const uint32_t packed = quantise_group(attended, scale);
       Q8Target{args.q8, args.q8_scales, args.columns, b}.store((head * kGroup + warp) * kHeadDim + 4 * lane, packed, scale);

@@ -19,7 +19,6 @@ struct AttentionSharedF16 {
   float new_key[kHeadDim], new_value[kHeadDim];            // as the cache keeps them
   __align__(16) float merged[kChains][4][kHeadDim];
   float merged_max[kChains][4], merged_sum[kChains][4];
-  __align__(16) float partials[kSplitsAtHome][kPartial];
   float self_score[4];
   bool is_last;
 };
@@ -247,7 +246,7 @@ extern "C" __global__ void __launch_bounds__(128, 2) attention_decode_f16(const 
     }
     __syncthreads();
     float4 attended;
-    if (merge(sh, args, b * kKvHeads + head, s, splits, warp, lane, shares == 1 && splits <= kSplitsAtHome, [] { __syncthreads(); }, attended)) {
+    if (merge(sh, args, b * kKvHeads + head, s, splits, warp, lane, [] { __syncthreads(); }, attended)) {
       float2 scale;
       const uint32_t packed = quantise_group(attended, scale);
       Q8Target{args.q8, args.q8_scales, args.columns, b}.store((head * kGroup + warp) * kHeadDim + 4 * lane, packed, scale);

@@ -15,7 +15,6 @@
 constexpr int kChains = 8;
 constexpr int kMaxSplits = 16;                             // times eight KV heads: as many tasks as a large GPU has multiprocessors
 constexpr int kPagesUnsplit = 12;
-constexpr int kSplitsAtHome = 4;                           // a block that has all of so few keeps their results itself
 constexpr int kPartial = 4 * kHeadDim + 8;                 // floats: output, maximum and sum of four heads
 
 struct AttentionArgs {
@@ -58,7 +57,6 @@ struct AttentionShared {
   __align__(16) int8_t new_key[kHeadDim], new_value[kHeadDim];
   __align__(16) float merged[kChains][4][kHeadDim];
   float merged_max[kChains][4], merged_sum[kChains][4];
-  __align__(16) float partials[kSplitsAtHome][kPartial];
   float q_scale[4], self_score[4], value_scale, key_scale;
   bool is_last;
 };
@@ -222,10 +220,9 @@ template <typename Shared> __device__ __forceinline__ void share_values(Shared& 
 }
 
 /// Merges the chains of split `s` and, as the last of its splits, the splits; warp w of four has query head w and its lane l dimensions 4l ..
-/// 4l + 3. False when that is still to come, or another block's. `is_home`: this block has all splits, in order, and no more than
-/// kSplitsAtHome. `sync` is a barrier of the four warps.
+/// 4l + 3. False when another block will finish this head. `sync` is a barrier of the four warps.
 template <typename Shared, typename Sync>
-__device__ __forceinline__ bool merge(Shared& sh, const AttentionArgs& args, int ticket, int s, int splits, int warp, int lane, bool is_home, Sync sync,
+__device__ __forceinline__ bool merge(Shared& sh, const AttentionArgs& args, int ticket, int s, int splits, int warp, int lane, Sync sync,
                                       float4& attended) {
   float top = -1e30f, total = 0;
   float4 o = make_float4(0, 0, 0, 0);
@@ -239,36 +236,29 @@ __device__ __forceinline__ bool merge(Shared& sh, const AttentionArgs& args, int
     o.x += v.x * f; o.y += v.y * f; o.z += v.z * f; o.w += v.w * f;
   }
   if (splits > 1) {
-    float* all = is_home ? sh.partials[0] : args.partials + (size_t)ticket * kMaxSplits * kPartial;
+    float* all = args.partials + (size_t)ticket * kMaxSplits * kPartial;
     float* partial = all + s * kPartial;
     *reinterpret_cast<float4*>(partial + warp * kHeadDim + 4 * lane) = o;
     if (lane == 0) {
       partial[4 * kHeadDim + warp] = top;
       partial[4 * kHeadDim + 4 + warp] = total;
     }
-    if (is_home) {
-      if (s + 1 < splits) return false;
-      __syncwarp();                                                        // a warp reads what it wrote
-    } else {
-      __threadfence();
-      sync();
-      if (warp == 0 && lane == 0) sh.is_last = atomicInc(args.tickets + ticket, splits - 1) == (unsigned)splits - 1;
-      sync();
-      if (!sh.is_last) return false;
-      __threadfence();
-    }
+    __threadfence();
+    sync();
+    if (warp == 0 && lane == 0) sh.is_last = atomicInc(args.tickets + ticket, splits - 1) == (unsigned)splits - 1;
+    sync();
+    if (!sh.is_last) return false;
+    __threadfence();
     const bool mine = lane < splits;                                       // lane l looks at split l
-    auto look = [&](int at) { return is_home ? all[at] : __ldcg(all + at); };
-    const float my_max = mine ? look(lane * kPartial + 4 * kHeadDim + warp) : -1e30f;
-    const float my_sum = mine ? look(lane * kPartial + 4 * kHeadDim + 4 + warp) : 0.0f;
+    const float my_max = mine ? __ldcg(all + lane * kPartial + 4 * kHeadDim + warp) : -1e30f;
+    const float my_sum = mine ? __ldcg(all + lane * kPartial + 4 * kHeadDim + 4 + warp) : 0.0f;
     const float my_factor = exp2_fast(my_max - warp_max(my_max));
     total = warp_sum(my_sum * my_factor);
     o = make_float4(0, 0, 0, 0);
 #pragma unroll 4
     for (int i = 0; i < splits; i++) {
       const float f = __shfl_sync(~0u, my_factor, i);
-      const float4* from = reinterpret_cast<const float4*>(all + i * kPartial + warp * kHeadDim + 4 * lane);
-      const float4 v = is_home ? *from : __ldcg(from);
+      const float4 v = __ldcg(reinterpret_cast<const float4*>(all + i * kPartial + warp * kHeadDim + 4 * lane));
       o.x += v.x * f; o.y += v.y * f; o.z += v.z * f; o.w += v.w * f;
     }
   }

@@ -18,9 +18,9 @@ struct LayerArgs {
   unsigned long long types;          // bit 0: values are Q6, bit 1: down is Q6
 };
 
-// As many consumers as chains of attention: a warp has a page's keys and values in its four slots. Ten or more would have three slots each, and were slower.
+// As many consumers as chains of attention. More warps would leave each fewer slots, and it is weights on their way that decide: ten and eleven were slower.
 constexpr int kConsumers = kChains, kConsumerThreads = 32 * kConsumers;
-constexpr int kSlots = 4, kSlotBytes = kSegmentBytes<kQ4>;         // a segment of Q4, a unit of Q6, or half of a page's keys or values
+constexpr int kSlots = 5, kSlotBytes = kSegmentBytes<kQ4>;         // a segment of Q4, a unit of Q6, or half of a page's keys or values
 static_assert(kUnitBytes<kQ6> <= kSlotBytes && kPageBytes / 4 + 256 <= kSlotBytes, "slots hold every piece");
 constexpr int kPersistentBlock = kConsumerThreads + 32, kMostLayers = 36;
 // Where a step's time goes, for bench/cuda/profile.ts: a build with QUERN_NVCC_FLAGS=-DTRACE_CLOCKS notes each block's clocks.
@@ -59,9 +59,11 @@ struct Block {
   float scratch[kBlock / 32];
   int limit;                                                         // pieces that may be on their way (read and written as volatile)
   uint8_t has_second_plane[3][kHidden / 16];                         // row tiles of the output and the two kinds of down
-  __align__(16) float results[];                                     // [segments of the block][16]
+  /// [segments of the block][16]. Products and attention take turns, so they share the place.
+  __device__ __forceinline__ float* results() { return &attention.merged[0][0][0]; }
 };
-static_assert(sizeof(Block) <= kConsumers * kSlots * kSlotBytes + kFeedForward * 5 / 4 + 4 * kHidden + 36 * 1024, "persistentSharedBytes counts on it");
+static_assert(sizeof(Block) <= kConsumers * kSlots * kSlotBytes + kFeedForward * 5 / 4 + 4 * kHidden + 24 * 1024, "persistentSharedBytes counts on it");
+static_assert(sizeof(AttentionShared::merged) == 256 * 64, "mostPersistentSegments");
 
 /// A consumer warp: its n-th piece, when it is there.
 __device__ __forceinline__ const uint8_t* piece(Block& s, int warp, unsigned n) {

@@ -35,7 +35,6 @@ struct DecodeArgs {
   long long* trace;                  // [products][8 marks][blocks] clocks, for the bench; usually null
   int layer_count;
   float epsilon;
-  int most_on_way, few_on_way, nap;       // pieces of weights on their way to a block: while it multiplies, while it waits for the others
 };
 
 /// What the blocks tell each other in a layer, as byte offsets.
@@ -47,6 +46,9 @@ enum Step { kQkvStep, kOutputStep, kGateUpStep, kDownStep, kStepsOfLayer };
 __device__ __forceinline__ int kind_of(int step, unsigned types) {
   return step == kQkvStep ? (types & 1) : step == kDownStep ? 4 + (types >> 1 & 1) : step == kOutputStep ? 2 : 3;
 }
+
+/// Pieces on their way to a block: while it multiplies, and while it waits for the others.
+constexpr int kMostOnWay = 28, kFewOnWay = 12;
 
 /// Where a lane of the producer is in what its consumer warp will read: the steps of a layer with attention's pages between the first two.
 struct Walk {
@@ -144,7 +146,7 @@ __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int la
       has_more = find(args, s, warp, w);
     } else is_free = false;
     // Nothing to ask for: two consumers need this scheduler.
-    if (!__any_sync(~0u, is_free)) __nanosleep(args.nap);
+    if (!__any_sync(~0u, is_free)) __nanosleep(20);
   }
 }
 
@@ -156,8 +158,8 @@ __device__ __forceinline__ void keep(Block& s, int segment, float2 sums, int lan
     sums.y += __shfl_xor_sync(~0u, sums.y, o);
   }
   if ((lane & 3) == 0) {
-    s.results[segment * 16 + (lane >> 2)] = sums.x;
-    s.results[segment * 16 + (lane >> 2) + 8] = sums.y;
+    s.results()[segment * 16 + (lane >> 2)] = sums.x;
+    s.results()[segment * 16 + (lane >> 2) + 8] = sums.y;
   }
 }
 /// A consumer warp's segments of a product, two of Q4 at a time: it is latency that a product costs.
@@ -203,7 +205,7 @@ __device__ __forceinline__ void multiply(Block& s, const Share& share, bool a_is
 }
 
 /// The block's rows from its segments: into two planes of `rows`, or SiLU of pairs into h.
-__device__ __forceinline__ void finish(const Block& s, const Share& share, uint8_t* out, int rows, bool is_silu, int thread) {
+__device__ __forceinline__ void finish(Block& s, const Share& share, uint8_t* out, int rows, bool is_silu, int thread) {
 #pragma unroll 1
   for (int i = thread; i < share.tiles * 16; i += kConsumerThreads) {               // whole half-warps
     const int index = i >> 4;
@@ -223,7 +225,7 @@ __device__ __forceinline__ void finish(const Block& s, const Share& share, uint8
     }
     float sum = 0;
 #pragma unroll 5
-    for (int k = low; k < high; k++) sum += s.results[k * 16 + row];
+    for (int k = low; k < high; k++) sum += s.results()[k * 16 + row];
     if (is_silu) {
       const unsigned others = __activemask();
       const float up = __shfl_xor_sync(others, sum, 1);
@@ -304,7 +306,7 @@ __device__ __forceinline__ void attend(const DecodeArgs& args, Block& s, const L
     if (warp < kChains) attend_chain(s, split, is_newest && warp == 0, n, warp, lane);
     consumers_sync();
     float4 attended;
-    if (warp < 4 && merge(s.attention, args.attention, head, split, splits, warp, lane, false, [] { asm volatile("bar.sync 3, 128;" ::: "memory"); }, attended)) {
+    if (warp < 4 && merge(s.attention, args.attention, head, split, splits, warp, lane, [] { asm volatile("bar.sync 3, 128;" ::: "memory"); }, attended)) {
       float2 scale;
       const uint32_t packed = quantise_group(attended, scale);
       const int index = (head * kGroup + warp) * kHeadDim + 4 * lane;
@@ -454,7 +456,7 @@ __device__ __forceinline__ void prepare(const DecodeArgs& args, Block& s, int wa
     barrier_init(&s.empty[0][0] + threadIdx.x);
     barrier_init_done();
   }
-  if (threadIdx.x == 0) s.limit = args.most_on_way;
+  if (threadIdx.x == 0) s.limit = kMostOnWay;
   if (threadIdx.x < kBlock / 32) s.scratch[threadIdx.x] = 0;         // of a norm_quantise with more warps than the row needs
   if (warp == 1) {
     const Context context(args.attention, args.attention.batch_slot[0]);
@@ -503,9 +505,9 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
         take_residual(args, s, planes, index > 0 ? 1 + (s.layers[index - 1].types >> 1 & 1) : 0, layer.attention_gain, nullptr, thread);
       } else if (step == kOutputStep) {
         if ((int)blockIdx.x < kKvHeads * s.context.splits) {
-          if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = args.most_on_way;
+          if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = kMostOnWay;
           attend(args, s, layer, exchange, n, warp, lane);
-          if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = args.few_on_way;
+          if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = kFewOnWay;
         }
         MARK(1);
         take_attended(s, exchange, thread);
@@ -515,12 +517,12 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
         take_h(s, exchange, thread);
       }
       consumers_sync();
-      if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = args.most_on_way;
+      if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = kMostOnWay;
       MARK(2);
       const Share& share = s.shares[kind_of(step, types)];
       multiply(s, share, step == kDownStep && (types & 2), types & 1, n, warp, lane);
       consumers_sync();
-      if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = args.few_on_way;
+      if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = kFewOnWay;
       MARK(3);
       const int at = step == kQkvStep ? kQkvAt : step == kOutputStep ? kOutputAt : step == kGateUpStep ? kHAt : kDownAt;
       finish(s, share, is_last && step == kDownStep ? reinterpret_cast<uint8_t*>(args.down_planes) : exchange + at, kHidden, step == kGateUpStep, thread);

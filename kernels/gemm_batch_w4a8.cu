@@ -15,7 +15,7 @@ struct BatchArgs {
   int row_blocks_a, row_blocks;
 };
 
-template <int NT> struct Accumulators { float v[NT][4][4]; };   // [sequence tile][fragment value][pair of groups]
+template <int NT> struct Accumulators { float v[NT][4][4]; };   // [sequence tile][fragment value][the groups that thread t has in units.cuh]
 
 /// What a row's weights of groups 2p and 2p + 1 are multiplied with: Q4 {factor, -min}, Q6 a factor for each half.
 struct PairScales { float2 even, odd; };
@@ -109,7 +109,7 @@ __device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t*
               mma_s8(c, a.a0, a.a1, a.a2, a.a3, b.x * is_mine[half], b.y * is_mine[half]);
 #pragma unroll
               for (int i = 0; i < 4; i++)
-                sums.v[n][i][p] = fmaf(from_magic(c[i]), (half ? scale[i >> 1].y : scale[i >> 1].x) * (i & 1 ? s1.x : s0.x), sums.v[n][i][p]);
+                sums.v[n][i][j & 3] = fmaf(from_magic(c[i]), (half ? scale[i >> 1].y : scale[i >> 1].x) * (i & 1 ? s1.x : s0.x), sums.v[n][i][j & 3]);
             }
           }
         }

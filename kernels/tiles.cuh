@@ -33,9 +33,9 @@ __device__ __forceinline__ Fragment q6_fragment(uint32_t row, uint32_t row8, uin
   return {((row << 4) & 0xf0f0f0f0u) | ((low << 2) & 0x0c0c0c0cu), ((row8 << 4) & 0xf0f0f0f0u) | (low & 0x0c0c0c0cu),
           (row & 0xf0f0f0f0u) | ((low >> 2) & 0x0c0c0c0cu), (row8 & 0xf0f0f0f0u) | ((low >> 4) & 0x0c0c0c0cu)};
 }
-/// The 24 bits of pair p in a Q4 row header (d and dmin are header.x).
+/// The 24 bits of pair p in a Q4 row header (d and dmin are header.x); above them anything.
 __device__ __forceinline__ uint32_t q4_pair(const uint4& header, int p) {
-  return p == 0 ? header.y : p == 1 ? __funnelshift_r(header.y, header.z, 24) : p == 2 ? __funnelshift_r(header.z, header.w, 16) : header.w >> 8;
+  return __funnelshift_r(p < 2 ? header.y : p == 2 ? header.z : header.w, p < 2 ? header.z : header.w, 24 * p & 31);
 }
 __device__ __forceinline__ float low_half(uint32_t v) { return half_from_bits(v & 0xffff); }
 __device__ __forceinline__ float high_half(uint32_t v) { return half_from_bits(v >> 16); }

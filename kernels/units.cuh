@@ -10,6 +10,7 @@
 /// while the unit for logic, where a selection would run, is what a unit of weights waits for.
 struct Columns {
   uint32_t is[8];
+  uint32_t is_pair[4];                                                 // of columns 2k and 2k + 1
   uint32_t exponent = 0x4B000000;                                      // of 2^23, in a register: then one instruction masks bits and makes a float of them
   __device__ __forceinline__ explicit Columns(int lane) {
     asm volatile("" : "+r"(exponent));
@@ -17,6 +18,11 @@ struct Columns {
     for (int j = 0; j < 8; j++) {
       is[j] = lane >> 2 == j;
       asm volatile("" : "+r"(is[j]));                                  // the compiler must not see that it is a comparison
+    }
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      is_pair[k] = lane >> 3 == k;
+      asm volatile("" : "+r"(is_pair[k]));
     }
   }
 };
@@ -77,45 +83,49 @@ template <int N> __device__ __forceinline__ void units_q4(const UnitInputs (&of)
   }
 }
 
-/// The same with Q6: its scales cover 16 inputs, so threads t = 0, 1 and t = 2, 3 feed different accumulators.
+/// The same with Q6, whose scales cover 16 inputs, half a group: threads t = 0, 1 have one half and t = 2, 3 the other. The halves of a group go to
+/// columns of their own, so eight columns hold four groups, and two products' accumulators a unit. A thread has groups t and t + 4.
 template <int N> __device__ __forceinline__ void units_q6(const UnitInputs (&of)[N], const Columns& columns, int lane, float2 (&sums)[(N + 1) / 2]) {
   const int g = lane >> 2, t = lane & 3;
-  uint2 x0[N], x1[N];
-  int c0[N][4], c1[N][4];
+  uint2 x[N][2];
+  int c[N][2][4];
 #pragma unroll
-  for (int n = 0; n < N; n++) {
-    const uint2 x = *reinterpret_cast<const uint2*>(of[n].q + g * 32 + t * 8);
-    x0[n] = t < 2 ? x : make_uint2(0, 0);
-    x1[n] = t < 2 ? make_uint2(0, 0) : x;
+  for (int n = 0; n < N; n++)
 #pragma unroll
-    for (int i = 0; i < 4; i++) c0[n][i] = c1[n][i] = kMagic;
-  }
+    for (int h = 0; h < 2; h++) {
+      const uint2 all = *reinterpret_cast<const uint2*>(of[n].q + (4 * h + (g >> 1)) * 32 + t * 8);
+      const bool is_mine = (g & 1) == t >> 1;
+      x[n][h] = is_mine ? all : make_uint2(0, 0);
+#pragma unroll
+      for (int i = 0; i < 4; i++) c[n][h][i] = kMagic;
+    }
 #pragma unroll
   for (int p = 0; p < 4; p++) {
 #pragma unroll
     for (int n = 0; n < N; n++) {
       const uint4 v = *reinterpret_cast<const uint4*>(of[n].unit + p * 512 + lane * 16);
       const uint2 low = *reinterpret_cast<const uint2*>(of[n].unit + 2048 + (p >> 1) * 512 + lane * 16 + (p & 1) * 8);
-      Fragment a = q6_fragment(v.x, v.y, low.x);
-      mma_s8(c0[n], a.a0, a.a1, a.a2, a.a3, x0[n].x * columns.is[2 * p], x0[n].y * columns.is[2 * p]);
-      mma_s8(c1[n], a.a0, a.a1, a.a2, a.a3, x1[n].x * columns.is[2 * p], x1[n].y * columns.is[2 * p]);
-      a = q6_fragment(v.z, v.w, low.y);
-      mma_s8(c0[n], a.a0, a.a1, a.a2, a.a3, x0[n].x * columns.is[2 * p + 1], x0[n].y * columns.is[2 * p + 1]);
-      mma_s8(c1[n], a.a0, a.a1, a.a2, a.a3, x1[n].x * columns.is[2 * p + 1], x1[n].y * columns.is[2 * p + 1]);
+      const uint2 from = x[n][p >> 1];
+#pragma unroll
+      for (int e = 0; e < 2; e++) {
+        const Fragment a = e ? q6_fragment(v.z, v.w, low.y) : q6_fragment(v.x, v.y, low.x);
+        const uint32_t is_here = columns.is_pair[(2 * p + e) & 3];
+        mma_s8(c[n][p >> 1], a.a0, a.a1, a.a2, a.a3, from.x * is_here, from.y * is_here);
+      }
     }
   }
 #pragma unroll
-  for (int n = 0; n < N; n++) {
-    const float4 s = *reinterpret_cast<const float4*>(of[n].scales + 2 * t);
+  for (int n = 0; n < N; n++)
 #pragma unroll
-    for (int r = 0; r < 2; r++) {
-      const uint32_t scales = *reinterpret_cast<const uint32_t*>(of[n].unit + 3072 + (g + 8 * r) * 16 + t * 4) ^ 0x80808080u;
-      const float d = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(of[n].unit + 3328 + (g + 8 * r) * 2));
-      float& sum = r ? sums[n / 2].y : sums[n / 2].x;
-      sum = fmaf(from_magic(c0[n][2 * r]), biased_byte<0>(scales) * d * s.x, sum);
-      sum = fmaf(from_magic(c1[n][2 * r]), biased_byte<1>(scales) * d * s.x, sum);
-      sum = fmaf(from_magic(c0[n][2 * r + 1]), biased_byte<2>(scales) * d * s.z, sum);
-      sum = fmaf(from_magic(c1[n][2 * r + 1]), biased_byte<3>(scales) * d * s.z, sum);
+    for (int h = 0; h < 2; h++) {
+      const float s = of[n].scales[4 * h + t].x;
+#pragma unroll
+      for (int r = 0; r < 2; r++) {
+        const uint32_t scales = *reinterpret_cast<const uint16_t*>(of[n].unit + 3072 + (g + 8 * r) * 16 + (4 * h + t) * 2) ^ 0x8080u;
+        const float d = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(of[n].unit + 3328 + (g + 8 * r) * 2));
+        float& sum = r ? sums[n / 2].y : sums[n / 2].x;
+        sum = fmaf(from_magic(c[n][h][2 * r]), biased_byte<0>(scales) * d * s, sum);
+        sum = fmaf(from_magic(c[n][h][2 * r + 1]), biased_byte<1>(scales) * d * s, sum);
+      }
     }
-  }
 }

@@ -79,7 +79,7 @@ test("shared memory stays within what a block may have", () => {
     assert.ok(gemvSharedBytes(plan, deal, { isHopper: true }) <= 227 * 1024);
     assert.ok(gemvSharedBytes(plan, deal, { isHopper: false }) <= 99 * 1024);
   }
-  for (const shape of kernelShapes) assert.ok(persistentSharedBytes(shape, 64) <= 227 * 1024, shape.name);
+  for (const shape of kernelShapes) assert.ok(persistentSharedBytes(shape) <= 227 * 1024, shape.name);
   // Beside the pages, the decode kernels have 20 KB that is theirs from the start.
   for (const bytes of Object.values(attentionSharedBytes)) assert.ok(bytes + 20 * 1024 <= 99 * 1024);
   assert.equal(unitBytes.q4, (16 * 256 * 4.5) / 8);

@@ -184,9 +184,11 @@ export function gemvSharedBytes(plan: MatrixPlan, { mostSegments }: Deal, { isHo
 export const persistentThreads = 288;
 export const mostPersistentLayers = 36;
 
-/** Shared memory of decode_layers: four slots of weights a computing warp, activations, the residual stream, attention and tables, results. */
-export const persistentSharedBytes = ({ feedForward, hidden }: KernelShape, mostSegments: number): number =>
-  8 * 4 * 2 * unitBytes.q4 + feedForward + feedForward / 4 + 4 * hidden + 36 * 1024 + mostSegments * 64;
+/** Shared memory of decode_layers: five slots of weights a computing warp, activations, the residual stream, attention and tables. */
+export const persistentSharedBytes = ({ feedForward, hidden }: KernelShape): number =>
+  8 * 5 * 2 * unitBytes.q4 + feedForward + feedForward / 4 + 4 * hidden + 24 * 1024;
+/** Segments of a matrix whose results a block of decode_layers has room for. */
+export const mostPersistentSegments = 256;
 
 /** What the blocks of decode_layers tell each other in one layer. */
 export function exchangeBytes({ hidden, feedForward, heads, kvHeads }: KernelShape): number {

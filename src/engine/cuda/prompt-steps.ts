@@ -22,7 +22,7 @@ import type { Workspace } from "./workspace.ts";
  * Blocks of gemm_prefill_hopper that share the inputs of a tile of each matrix, 1, 2 or 4: more fill the GPU when tokens are few and cost an exchange
  * of sums when they are many. Constants, because the shares decide how a token's products are rounded.
  */
-const inputSplits = { qkv: 1, o: 2, gateUp: 1, down: 4 } as const;
+const inputSplits = { qkv: 2, o: 2, gateUp: 1, down: 4 } as const;
 
 /** Pages in f16 are multiplied where they arrive; those in int8 have a place of their own before they are turned into such. */
 const flash = {

@@ -21,6 +21,7 @@ import {
   maxBatch,
   maxSplits,
   mostPersistentLayers,
+  mostPersistentSegments,
   persistentSharedBytes,
   persistentThreads,
   sampleSharedBytes,
@@ -56,7 +57,6 @@ export class Qwen3Steps {
   readonly #prompts: PromptSteps;
   /** One kernel for all layers of a single sequence instead of five a layer: with Hopper's shared memory and KV in int8. */
   isPersistent: boolean;
-  pace = [20, 8, 50];
   /** Device memory for 8 clocks of each of a layer's four products (bench/cuda/profile.ts); 0: none. */
   trace = 0;
 
@@ -119,15 +119,11 @@ export class Qwen3Steps {
     this.isPersistent =
       this.#isHopper &&
       this.#kvType === "int8" &&
-      this.#persistentBytes() <= device.facts.sharedBytes &&
-      options.weights.layers.length <= mostPersistentLayers;
-  }
-
-  #persistentBytes(): number {
-    return persistentSharedBytes(
-      this.#shape,
-      Math.max(...Object.entries(this.#matrices).map(([name, { deal }]) => (name === "head" ? 0 : deal.mostSegments))),
-    );
+      persistentSharedBytes(options.shape) <= device.facts.sharedBytes &&
+      options.weights.layers.length <= mostPersistentLayers &&
+      Object.entries(this.#matrices).every(
+        ([name, { deal }]) => name === "head" || deal.mostSegments <= mostPersistentSegments,
+      );
   }
 
   /** One token for each sequence of the decode batch, from embedding to the sampled token in its slot. */
@@ -307,14 +303,14 @@ export class Qwen3Steps {
         ...[this.#layerTable, ...all.map(({ ranges }) => ranges), o.splits, down_q4.splits, down_q6.splits],
         ...[x[0], single.down, exchange, steps, this.trace],
       ],
-      [i32(this.#weights.layers.length), this.#epsilon, ...this.pace.map((value) => i32(value))],
+      [i32(this.#weights.layers.length), this.#epsilon],
     );
     const attention = this.#attentionArgs(0, first, buckets[0]);
     const args = new Uint8Array(attention.length + rest.length);
     args.set(attention);
     args.set(rest, attention.length);
     const grid = [this.#device.facts.multiprocessors] as const;
-    const sharedBytes = this.#persistentBytes();
+    const sharedBytes = persistentSharedBytes(this.#shape);
     this.#launch("decode_layers", { grid, block: persistentThreads, sharedBytes, overlaps: true }, [args]);
   }
 
