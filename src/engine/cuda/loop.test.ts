@@ -79,8 +79,7 @@ function start(
     news.tell();
     return { sequence, answer, ends };
   };
-  const options = { scheduler, runner, news, stop: stop.signal };
-  const done = runLoop(together === undefined ? options : { ...options, together });
+  const done = runLoop({ scheduler, runner, news, stop: stop.signal, together });
   const halt = (): void => {
     stop.abort();
     news.tell();

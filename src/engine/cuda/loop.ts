@@ -38,7 +38,7 @@ export interface LoopOptions {
   /** Steps in flight while another is planned. */
   stepsAhead?: number;
   /** Sequences whose decode steps are launched two at a time; at most (and by default) as many as a runner takes. */
-  together?: number;
+  together?: number | undefined;
   /** After each step. */
   onStep?: (step: Step) => void;
   /** The runner has failed; called before any sequence hears of it. */
