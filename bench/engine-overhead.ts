@@ -50,10 +50,12 @@ class IdleRunner implements Runner {
   setPages(): void {
     this.#token++;
   }
-  async submit(plan: readonly StepEntry[]): Promise<readonly SampledToken[]> {
-    this.steps++;
+  async submit(plan: readonly StepEntry[], steps = 1): Promise<readonly SampledToken[]> {
+    this.steps += steps;
     await nextTurn();
-    return plan.filter(({ sample }) => sample).map(({ slot }) => ({ slot, id: 1000 + (this.#token++ % 3000) }));
+    return Array.from({ length: steps }, () => plan.filter(({ sample }) => sample))
+      .flat()
+      .map(({ slot }) => ({ slot, id: 1000 + (this.#token++ % 3000) }));
   }
   async [Symbol.asyncDispose](): Promise<void> {
     this.steps = 0;

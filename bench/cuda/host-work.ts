@@ -1,7 +1,7 @@
 // What a decode step costs the engine's process on its own thread, while one sequence decodes:
-//   node bench/cuda/host-work.ts FILE.gguf [TOKENS]
+//   node bench/cuda/host-work.ts FILE.gguf [TOKENS] [TOGETHER]
 // The share of time in which the event loop works, at first and once the code is compiled, and then the microseconds of a step by what they go
-// to. The clocks around the calls are work themselves: their run is the slower one. Runs over idle-driver.c too, where there is no GPU.
+// to. TOGETHER 0: every step is launched by itself. The clocks around the calls are work themselves: their run is the slower one. Runs over idle-driver.c too, where there is no GPU.
 import { performance } from "node:perf_hooks";
 import { plainSampling } from "../../src/engine/contract.ts";
 import { openEngineOverRunner } from "../../src/engine/cuda/cuda-engine.ts";
@@ -11,8 +11,8 @@ import { readGguf } from "../../src/models/gguf.ts";
 import { modelFactsOf } from "../../src/models/inspect-model.ts";
 import { openTokenizer } from "../../src/models/tokenizer.ts";
 
-const [modelFile, tokens = "600"] = process.argv.slice(2);
-if (!modelFile) throw new Error("Usage: node bench/cuda/host-work.ts FILE.gguf [TOKENS]");
+const [modelFile, tokens = "600", together] = process.argv.slice(2);
+if (!modelFile) throw new Error("Usage: node bench/cuda/host-work.ts FILE.gguf [TOKENS] [TOGETHER]");
 
 /** Microseconds of each call, by row; only while it counts. */
 const rows = new Map<string, number[]>();
@@ -46,6 +46,7 @@ clock(device.driver, "call", (name) => `  of it ${name}`);
 const engine = openEngineOverRunner({
   ...{ runner, tokenizer: openTokenizer(gguf.metadata), parallel: 32, queueLimit: 64 },
   model: { ...modelFactsOf(gguf), id: "bench", isDemonstration: false },
+  together: together === undefined ? undefined : Number(together),
 });
 
 interface Run {

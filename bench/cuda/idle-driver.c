@@ -1,6 +1,6 @@
 // A CUDA driver without a GPU, for measuring what the native engine costs its own process: every call succeeds and nothing is computed.
-// The stream is a clock: a graph takes IDLE_GRAPH_US microseconds (0 when absent) behind what was launched before it, all else takes no
-// time, and waiting for an event sleeps until its moment has come. Sampled tokens are always 0.
+// The stream is a clock: a graph takes IDLE_GRAPH_US microseconds (0 when absent) for each decode step in it, behind what was launched before
+// it, all else takes no time, and waiting for an event sleeps until its moment has come. Sampled tokens are always 0.
 //
 //   gcc -O2 -shared -fPIC -o FOLDER/libcuda.so.1 bench/cuda/idle-driver.c
 //   LD_LIBRARY_PATH=FOLDER node bench/cuda/run.ts --model FILE.gguf --only engine,http
@@ -21,6 +21,8 @@ enum { success = 0, out_of_memory = 2 };
 
 static int64_t stream_end; // nanoseconds of the monotonic clock
 static int is_capturing;
+static handle sampling_kernel; // each decode step ends in one
+static uint64_t captured_steps;
 static int64_t graph_nanoseconds;
 static uint64_t allocated;
 static const uint64_t total_bytes = 80ull << 30;
@@ -77,8 +79,9 @@ CALL cuModuleLoadDataEx(handle *module, void *image, unsigned int count, void *o
 }
 CALL cuModuleUnload(handle module) { (void)module; return success; }
 CALL cuModuleGetFunction(handle *function, handle module, const char *name) {
-  (void)module, (void)name;
+  (void)module;
   *function = next_handle++;
+  if (strcmp(name, "sample_token") == 0) sampling_kernel = *function;
   return success;
 }
 CALL cuFuncSetAttribute(handle function, int attribute, int value) {
@@ -121,27 +124,34 @@ CALL cuMemsetD8Async(handle target, unsigned char byte, size_t bytes, handle str
 }
 CALL cuStreamCreate(handle *stream, unsigned int flags) { (void)flags; *stream = 1; return success; }
 CALL cuStreamDestroy_v2(handle stream) { (void)stream; return success; }
-CALL cuStreamBeginCapture_v2(handle stream, int mode) { (void)stream, (void)mode; is_capturing = 1; return success; }
+CALL cuStreamBeginCapture_v2(handle stream, int mode) {
+  (void)stream, (void)mode;
+  is_capturing = 1;
+  captured_steps = 0;
+  return success;
+}
+// A graph is known by the steps in it: nothing else distinguishes it here.
 CALL cuStreamEndCapture(handle stream, handle *graph) {
   (void)stream;
   is_capturing = 0;
-  *graph = next_handle++;
+  *graph = captured_steps > 0 ? captured_steps : 1;
   return success;
 }
 CALL cuGraphInstantiateWithFlags(handle *executable, handle graph, uint64_t flags) {
-  (void)graph, (void)flags;
-  *executable = next_handle++;
+  (void)flags;
+  *executable = graph;
   return success;
 }
 CALL cuGraphLaunch(handle graph, handle stream) {
-  (void)graph, (void)stream;
-  spend(graph_nanoseconds);
+  (void)stream;
+  spend((int64_t)graph * graph_nanoseconds);
   return success;
 }
 CALL cuGraphDestroy(handle graph) { (void)graph; return success; }
 CALL cuGraphExecDestroy(handle graph) { (void)graph; return success; }
 CALL cuLaunchKernelEx(void *config, handle function, void *parameters, void *extra) {
-  (void)config, (void)function, (void)parameters, (void)extra;
+  (void)config, (void)parameters, (void)extra;
+  if (is_capturing && function == sampling_kernel) captured_steps++;
   return success;
 }
 

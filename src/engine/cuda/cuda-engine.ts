@@ -39,6 +39,8 @@ export interface RunnerEngineOptions {
   reason?: string | undefined;
   /** Owned by the engine. By default a thread that starts with the first grammar. */
   grammars?: Grammars;
+  /** Sequences whose decode steps are launched two at a time, at most; see loop.ts. */
+  together?: number | undefined;
   log?: Log;
   /** Milliseconds, monotonic. */
   now?: () => number;
@@ -90,6 +92,7 @@ class RunnerEngine implements Engine {
 
   async #run(): Promise<void> {
     const [scheduler, runner, news] = [this.#scheduler, this.#runner, this.#news];
+    const { together } = this.#options;
     const onStep = (step: Step): void => this.#measure(step);
     // Whoever hears of it must find the engine failed, and nobody may enter any more.
     const onLost = (error: unknown): void => {
@@ -97,7 +100,8 @@ class RunnerEngine implements Engine {
       this.#state = "failed";
       this.#log.error("engine failed", { code: this.#closedBy.code, message: this.#closedBy.message });
     };
-    await runLoop({ scheduler, runner, news, stop: this.#stop.signal, onStep, onLost }).catch(() => undefined);
+    const stop = this.#stop.signal;
+    await runLoop({ scheduler, runner, news, stop, together, onStep, onLost }).catch(() => undefined);
   }
 
   async *generate(

@@ -22,6 +22,7 @@ import { i32, u64 } from "./launch.ts";
 import type { KvType } from "./memory-plan.ts";
 import { openCudaRunner } from "./open-cuda.ts";
 import { fromHalf, toHalf } from "./reference-quant.ts";
+import { mostTogether, type StepEntry } from "./runner-contract.ts";
 
 const missing = gpuMissing();
 /** QUERN_TEST_GGUF names another file, such as that of bench/make-qwen3-4b.ts: its matrices are dealt over the GPU in other ways. */
@@ -463,6 +464,33 @@ for (const kvType of kvTypes) {
     }
   });
 }
+
+test("two decode steps in one launch give the tokens and the bits of two launches", { skip: missing }, async () => {
+  const { device, runner, space, kernels } = there();
+  const decode = async (count: number, steps: 1 | 2): Promise<{ ids: number[][]; logits: Float32Array }> => {
+    const ids: number[][] = [];
+    const plan = (position: number): StepEntry[] =>
+      Array.from({ length: count }, (_, slot) => ({ slot, startPosition: position + slot, sample: true }));
+    for (let slot = 0; slot < count; slot++) {
+      runner.fillSlot(slot, slotSettings());
+      runner.setPages(slot, 0, Int32Array.of(2 * slot, 2 * slot + 1));
+      const tokens = Int32Array.from(
+        { length: 60 + slot },
+        (_, at) => (at * 131 + slot * 17) % kernels.vocabularyTokens,
+      );
+      await runner.submit([{ slot, startPosition: 0, tokens, sample: true }]);
+    }
+    // Across the end of a page.
+    for (let step = 0; step < 8; step += steps) {
+      const sampled = await runner.submit(plan(60 + step), steps);
+      for (let at = 0; at < sampled.length; at += count) ids.push(sampled.slice(at, at + count).map(({ id }) => id));
+    }
+    return { ids, logits: floatsOf(device.read(space.logits, count * kernels.vocabularyTokens * 4)) };
+  };
+  for (let count = 1; count <= mostTogether; count++) {
+    assert.deepEqual(await decode(count, 2), await decode(count, 1), `${count} sequences`);
+  }
+});
 
 test("one kernel for all layers gives the bits of five kernels a layer", { skip: missing }, async (t) => {
   const { device, runner, space, kernels } = there();

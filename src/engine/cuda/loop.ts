@@ -1,7 +1,10 @@
 // The engine's life: plan a step, launch it, hand out the tokens of the oldest one in flight. A step or two are in flight while the
 // next is planned, so the device never waits for this process; what the host did not know when it planned costs at most those steps.
+//
+// While few sequences decode and nobody else wants anything, two steps at a time are launched as one: being woken costs this process
+// more than what it does then, and whether tokens come one or two at a time cannot be seen at a millisecond each.
 import { AppError } from "../../base/errors.ts";
-import type { Runner, SampledToken } from "./runner-contract.ts";
+import { mostTogether, type Runner, type SampledToken } from "./runner-contract.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Step } from "./step.ts";
 
@@ -34,6 +37,8 @@ export interface LoopOptions {
   stop: AbortSignal;
   /** Steps in flight while another is planned. */
   stepsAhead?: number;
+  /** Sequences whose decode steps are launched two at a time; at most (and by default) as many as a runner takes. */
+  together?: number | undefined;
   /** After each step. */
   onStep?: (step: Step) => void;
   /** The runner has failed; called before any sequence hears of it. */
@@ -42,19 +47,24 @@ export interface LoopOptions {
 
 /** Runs until stopped, or until the runner fails: then every sequence has failed with its error, which is thrown. */
 export async function runLoop(options: LoopOptions): Promise<void> {
-  const { scheduler, runner, news, stop, stepsAhead = 2, onStep, onLost } = options;
-  const inFlight: { step: Step; sampled: Promise<readonly SampledToken[]> }[] = [];
+  const { scheduler, runner, news, stop, stepsAhead = 2, together = mostTogether, onStep, onLost } = options;
+  const inFlight: Launch[] = [];
   try {
     while (!stop.aborted) {
-      while (inFlight.length <= stepsAhead && promptTokensIn(inFlight) <= runner.limits.stepTokens) {
-        const step = scheduler.plan();
-        if (!step) break;
-        inFlight.push({ step, sampled: launch(step, runner) });
+      while (stepsIn(inFlight) <= stepsAhead && promptTokensIn(inFlight) <= runner.limits.stepTokens) {
+        const planned = planNext(scheduler, together);
+        if (planned.length === 0) break;
+        for (const steps of planned) inFlight.push(launch(steps, runner));
       }
       const oldest = inFlight.shift();
       if (oldest) {
-        scheduler.commit(oldest.step, await oldest.sampled); // the only await that touches the device
-        onStep?.(oldest.step);
+        const { steps } = oldest;
+        const sampled = await oldest.sampled; // the only await that touches the device
+        const each = sampled.length / steps.length;
+        for (const [index, step] of steps.entries()) {
+          scheduler.commit(step, sampled.slice(index * each, (index + 1) * each));
+          onStep?.(step);
+        }
       } else {
         await news.wait();
       }
@@ -70,23 +80,64 @@ export async function runLoop(options: LoopOptions): Promise<void> {
   }
 }
 
+/** A step, or two that the runner takes as one. */
+type Together = readonly [Step] | readonly [Step, Step];
+
+interface Launch {
+  steps: Together;
+  sampled: Promise<readonly SampledToken[]>;
+}
+
+/** What to launch next: a step, two together, or one after the other where the second turned out not to be like the first. */
+function planNext(scheduler: Scheduler, together: number): Together[] {
+  const step = scheduler.plan();
+  if (!step) return [];
+  const isSteady =
+    step.promptTokens === 0 &&
+    step.entries.length <= together &&
+    // All that run are in it, so none waits for its mask or its prompt, and nobody waits for a place.
+    step.entries.length === scheduler.runningCount &&
+    scheduler.waitingCount === 0;
+  const next = isSteady ? scheduler.plan() : undefined;
+  if (!next) return [[step]];
+  return isRepeated(step, next) ? [[step, next]] : [[step], [next]];
+}
+
+/** Whether the second step is the first one over again, so that all the device is to be told for it can be told before the first. */
+function isRepeated(step: Step, next: Step): boolean {
+  if (next.fills.length > 0 || next.promptTokens > 0 || next.entries.length !== step.entries.length) return false;
+  for (let index = 0; index < next.entries.length; index++) {
+    const [entry, again] = [step.entries[index], next.entries[index]];
+    if (entry?.slot !== again?.slot || entry?.mask || again?.mask) return false;
+  }
+  return true;
+}
+
+function stepsIn(inFlight: readonly Launch[]): number {
+  let count = 0;
+  for (const { steps } of inFlight) count += steps.length;
+  return count;
+}
+
 /**
  * Decode steps are short and run ahead in numbers; of steps full of prompt tokens one runs and one waits, no more: whoever comes or
  * leaves meanwhile takes effect only behind them.
  */
-function promptTokensIn(inFlight: readonly { step: Step }[]): number {
+function promptTokensIn(inFlight: readonly Launch[]): number {
   let tokens = 0;
-  for (const { step } of inFlight) tokens += step.promptTokens;
+  for (const { steps } of inFlight) tokens += steps[0].promptTokens; // two together have none
   return tokens;
 }
 
-function launch(step: Step, runner: Runner): Promise<readonly SampledToken[]> {
-  for (const { slot, settings } of step.fills) runner.fillSlot(slot, settings);
-  for (const { slot, firstPage, pages } of step.pages) runner.setPages(slot, firstPage, pages);
-  const sampled = runner.submit(step.entries);
+function launch(steps: Together, runner: Runner): Launch {
+  for (const { fills, pages: entries } of steps) {
+    for (const { slot, settings } of fills) runner.fillSlot(slot, settings);
+    for (const { slot, firstPage, pages } of entries) runner.setPages(slot, firstPage, pages);
+  }
+  const sampled = runner.submit(steps[0].entries, steps.length);
   // A later step fails with the first one; it is the first that is awaited and reported.
   sampled.catch(ignore);
-  return sampled;
+  return { steps, sampled };
 }
 
 const ignore = (): void => undefined;

@@ -32,6 +32,9 @@ export interface RunnerLimits {
   penaltyTokens?: number;
 }
 
+/** Sequences that two decode steps may be submitted of at once: more make longer steps, which cost the host less of their time. */
+export const mostTogether = 4;
+
 /** One sequence's part of a step. */
 export interface StepEntry {
   slot: number;
@@ -81,6 +84,9 @@ export interface Runner extends AsyncDisposable {
    * Submits a step, without waiting for the ones before; at most one entry per slot. Resolves with a token for each entry that
    * samples, in the plan's order, and does so in a later turn of the event loop: a busy engine must not starve its process. Rejects
    * with AppError `device`, after which the runner is unusable and the engine must be opened anew.
+   *
+   * `steps`: so many decode steps of these entries, each a position further, in one launch with one result: the first step's tokens,
+   * then the next one's. More than one only of `mostTogether` sequences at most, without masks.
    */
-  submit(plan: readonly StepEntry[]): Promise<readonly SampledToken[]>;
+  submit(plan: readonly StepEntry[], steps?: 1 | 2): Promise<readonly SampledToken[]>;
 }

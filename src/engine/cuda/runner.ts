@@ -1,6 +1,7 @@
 // The runner on a real GPU: turns the scheduler's steps into uploads and launches on one stream and hands the sampled tokens back. A step's
 // prompt chunks run first, all together, then its decode tokens as one captured graph. What a graph reads (positions, last tokens, page
-// tables) lives on the device and moves on by itself, so a decode step like the one before it costs the host one call.
+// tables) lives on the device and moves on by itself, so a decode step like the one before it costs the host one call, and two such steps are
+// one graph as easily as one.
 //
 // The device is trusted until a call fails; then the runner is lost and every later step is refused with that error.
 import assert from "node:assert/strict";
@@ -20,7 +21,14 @@ import {
 } from "./kernels.ts";
 import type { KvType } from "./memory-plan.ts";
 import { Qwen3Steps } from "./qwen3-steps.ts";
-import type { Runner, RunnerLimits, SampledToken, SlotSettings, StepEntry } from "./runner-contract.ts";
+import {
+  mostTogether,
+  type Runner,
+  type RunnerLimits,
+  type SampledToken,
+  type SlotSettings,
+  type StepEntry,
+} from "./runner-contract.ts";
 import { UploadRing } from "./upload-ring.ts";
 import type { Weights } from "./weights.ts";
 import { allocateWorkspace, type Workspace } from "./workspace.ts";
@@ -62,8 +70,8 @@ export class CudaRunner implements Runner {
   readonly #results: HostMemory;
   readonly #resultView: DataView;
   readonly #ring: UploadRing;
-  /** By the number of sequences; several share a bucket's. */
-  readonly #graphs: (() => void)[] = [];
+  /** Of one decode step and of two, by the number of sequences; several share a bucket's. */
+  readonly #graphs: Record<1 | 2, (() => void)[]> = { 1: [], 2: [] };
   /** Position of each slot's next decode token as the device has it, to catch a plan that disagrees. */
   readonly #positions: Int32Array;
   readonly #topLogprobs: Int32Array;
@@ -133,6 +141,12 @@ export class CudaRunner implements Runner {
       }));
       await this.submit(prompts);
       await this.submit(prompts.map(({ slot }) => ({ slot, startPosition: 1, sample: true })));
+      if (count <= mostTogether) {
+        await this.submit(
+          prompts.map(({ slot }) => ({ slot, startPosition: 2, sample: true })),
+          2,
+        );
+      }
       if (count < batch) break;
     }
     this.#positions.fill(-1);
@@ -192,14 +206,14 @@ export class CudaRunner implements Runner {
     this.#ring.write(pageTable + (slot * tableStride + firstPage) * 4, pages);
   }
 
-  async submit(plan: readonly StepEntry[]): Promise<readonly SampledToken[]> {
+  async submit(plan: readonly StepEntry[], steps: 1 | 2 = 1): Promise<readonly SampledToken[]> {
     this.#refuseIfLost();
     if (plan.length === 0) return [];
     let expected: readonly Expected[];
     let mark: number;
     let place: number;
     try {
-      expected = this.#launch(plan);
+      expected = this.#launch(plan, steps);
       mark = this.#device.mark();
       place = this.#ring.place;
     } catch (error) {
@@ -216,14 +230,15 @@ export class CudaRunner implements Runner {
     return sampled;
   }
 
-  /** Puts the step on the stream; returns what it will sample, in the plan's order. */
-  #launch(plan: readonly StepEntry[]): readonly Expected[] {
+  /** Puts the step on the stream, or two; returns what is sampled, in the plan's order. */
+  #launch(plan: readonly StepEntry[], steps: 1 | 2): readonly Expected[] {
     // Nearly every step is one of decode tokens alone, and what the host does for it is done for each token.
-    if (plan.every(isDecode)) return this.#decode(plan);
+    if (plan.every(isDecode)) return this.#decode(plan, steps);
+    assert.equal(steps, 1, "two steps at once only decode");
     const expected = this.#prefill(plan.filter((entry) => !isDecode(entry)));
     const decodes = plan.filter(isDecode);
     if (decodes.length === 0) return expected;
-    const bySlot = new Map([...expected, ...this.#decode(decodes)].map((one) => [one.slot, one]));
+    const bySlot = new Map([...expected, ...this.#decode(decodes, 1)].map((one) => [one.slot, one]));
     return plan.flatMap(({ slot }) => bySlot.get(slot) ?? []);
   }
 
@@ -234,20 +249,22 @@ export class CudaRunner implements Runner {
     this.#device[Symbol.dispose]();
   }
 
-  #decode(entries: readonly StepEntry[]): Expected[] {
+  #decode(entries: readonly StepEntry[], steps: 1 | 2): Expected[] {
     for (const { slot, startPosition } of entries) {
       const position = this.#positions[slot];
       if (position !== startPosition)
         assert.fail(`slot ${slot} is at ${position}, not at the planned ${startPosition}`);
-      this.#positions[slot] = startPosition + 1;
+      this.#positions[slot] = startPosition + steps;
     }
     if (!this.#isLastBatch(entries)) this.#writeBatch(entries);
-    this.#graphFor(entries.length)();
-    const step = this.#sampled++;
+    assert.ok(steps === 1 || !this.#hasMasks, "a mask is for one step");
+    this.#graphFor(entries.length, steps)();
     const expected: Expected[] = [];
-    for (let index = 0; index < entries.length; index++) {
-      const entry = entries[index];
-      if (entry?.sample) expected.push(this.#expect(step, index, entry.slot));
+    for (const end = this.#sampled + steps; this.#sampled < end; this.#sampled++) {
+      for (let index = 0; index < entries.length; index++) {
+        const entry = entries[index];
+        if (entry?.sample) expected.push(this.#expect(this.#sampled, index, entry.slot));
+      }
     }
     return expected;
   }
@@ -281,15 +298,19 @@ export class CudaRunner implements Runner {
     this.#hasMasks = masks.includes(1);
   }
 
-  /** What launches a decode step of so many sequences. */
-  #graphFor(count: number): () => void {
-    const known = this.#graphs[count];
+  /** What launches a decode step of so many sequences, or two. */
+  #graphFor(count: number, steps: 1 | 2): () => void {
+    const graphs = this.#graphs[steps];
+    const known = graphs[count];
     if (known) return known;
     const bucket = buckets.find(({ batch }) => batch >= count);
     assert.ok(bucket, `${count} sequences in one step`);
-    const launch = this.#graphs[bucket.batch] ?? this.#device.graph(() => this.steps.decodeStep(bucket));
-    this.#graphs[bucket.batch] = launch;
-    this.#graphs[count] = launch;
+    const record = (): void => {
+      for (let step = 0; step < steps; step++) this.steps.decodeStep(bucket);
+    };
+    const launch = graphs[bucket.batch] ?? this.#device.graph(record);
+    graphs[bucket.batch] = launch;
+    graphs[count] = launch;
     return launch;
   }
 

@@ -6,7 +6,14 @@ import assert from "node:assert/strict";
 import { AppError } from "../../base/errors.ts";
 import type { EngineStatus } from "../contract.ts";
 import type { KvType } from "./memory-plan.ts";
-import type { Runner, RunnerLimits, SampledToken, SlotSettings, StepEntry } from "./runner-contract.ts";
+import {
+  mostTogether,
+  type Runner,
+  type RunnerLimits,
+  type SampledToken,
+  type SlotSettings,
+  type StepEntry,
+} from "./runner-contract.ts";
 
 export interface SimulationOptions {
   limits: RunnerLimits;
@@ -82,15 +89,26 @@ export class SimulatedRunner implements Runner {
     this.#slotOf(slot).pages.set(pages, firstPage);
   }
 
-  async submit(plan: readonly StepEntry[]): Promise<readonly SampledToken[]> {
+  async submit(plan: readonly StepEntry[], steps: 1 | 2 = 1): Promise<readonly SampledToken[]> {
     const { delay = nextTurn } = this.#options;
-    const sampled = this.execute(plan);
+    const sampled = this.execute(plan, steps);
     await delay();
     return sampled;
   }
 
-  /** A step, at once: the stream's order is the order of calls. */
-  execute(plan: readonly StepEntry[]): SampledToken[] {
+  /** Steps, at once: the stream's order is the order of calls. */
+  execute(plan: readonly StepEntry[], steps: 1 | 2 = 1): SampledToken[] {
+    if (steps === 1) return this.#step(plan);
+    assert.ok(plan.length <= mostTogether, `${plan.length} sequences are too many for two steps at once`);
+    assert.ok(
+      plan.every(({ tokens, sample, mask }) => !tokens && sample && !mask),
+      "two steps at once only decode, without masks",
+    );
+    const next = plan.map((entry) => ({ ...entry, startPosition: entry.startPosition + 1 }));
+    return [...this.#step(plan), ...this.#step(next)];
+  }
+
+  #step(plan: readonly StepEntry[]): SampledToken[] {
     if (this.#isLost || this.executed.length + 1 === this.#options.failingStep) {
       this.#isLost = true;
       throw new AppError("device", "The simulated device was lost.");
