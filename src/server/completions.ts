@@ -7,7 +7,7 @@ import type { AnswerEvent, AnswerJob } from "./answer-job.ts";
 import { type Api, type ApiContext, assertModel, bodyOf, parseContextOf } from "./api.ts";
 import { parseJsonFields } from "./body.ts";
 import { refuse, unsupported, withParams } from "./errors.ts";
-import { type Fields, given, kindOf, strayTokenId } from "./fields.ts";
+import { type Fields, given, kindOf, readTokenIds } from "./fields.ts";
 import { OpenAiStream } from "./openai-stream.ts";
 import { parseGeneration } from "./sampling-fields.ts";
 import { type CollectedChoice, streamAnswer, wholeAnswer } from "./serve-answer.ts";
@@ -80,7 +80,7 @@ function parsePrompts(body: Fields, vocabularyTokens: number): Prompt[] {
   const list = body.required("prompt", body.list("prompt", 10_000_000));
   if (list.length === 0) throw refuse("prompt", "prompt is empty.");
   const ids = { most: vocabularyTokens - 1, mostItems: 10_000_000 };
-  if (typeof list[0] === "number") return [{ kind: "tokens", ids: body.tokenIds("prompt", ids) ?? [] }];
+  if (typeof list[0] === "number") return [{ kind: "tokens", ids: body.required("prompt", body.tokenIds("prompt", ids)) }];
   if (list.length > mostPrompts)
     throw refuse("prompt", `prompt holds ${list.length} prompts; ${mostPrompts} are the most.`);
   return list.map((item, index) => {
@@ -88,10 +88,10 @@ function parsePrompts(body: Fields, vocabularyTokens: number): Prompt[] {
     if (typeof item === "string") return textPrompt(item, path);
     if (!Array.isArray(item)) throw refuse(path, `${path} must be a text or a list of token ids, not ${kindOf(item)}.`);
     if (item.length === 0) throw refuse(path, `${path} is empty.`);
-    const stray = strayTokenId(item, ids.most);
+    const { ids: found, stray } = readTokenIds(item, ids.most);
     if (stray >= 0)
       throw refuse(path, `${path} must hold token ids from 0 to ${ids.most}, not ${kindOf(item[stray])}.`);
-    return { kind: "tokens", ids: item as number[] };
+    return { kind: "tokens", ids: found };
   });
 }
 

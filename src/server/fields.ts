@@ -97,11 +97,12 @@ export class Fields {
     });
   }
 
-  /** The list itself, once it is known to hold nothing else: a prompt may have a hundred thousand of them. */
-  tokenIds(name: string, { most, mostItems }: { most: number; mostItems: number }): readonly number[] | undefined {
+  /** In one block of memory, as the engine takes them: a prompt may have a hundred thousand. */
+  tokenIds(name: string, { most, mostItems }: { most: number; mostItems: number }): Int32Array | undefined {
     const list = this.list(name, mostItems);
-    const stray = list ? strayTokenId(list, most) : -1;
-    if (stray < 0) return list as readonly number[] | undefined;
+    if (!list) return undefined;
+    const { ids, stray } = readTokenIds(list, most);
+    if (stray < 0) return ids;
     const path = `${this.path(name)}[${stray}]`;
     throw refuse(path, `${path} must be a token id from 0 to ${most}.`);
   }
@@ -127,13 +128,15 @@ export class Fields {
   }
 }
 
-/** Where the list first holds something else than a token id; -1: nowhere. */
-export function strayTokenId(list: readonly unknown[], most: number): number {
+/** The list's token ids, and where it first holds something else; -1: nowhere. */
+export function readTokenIds(list: readonly unknown[], most: number): { ids: Int32Array; stray: number } {
+  const ids = new Int32Array(list.length);
   for (let index = 0; index < list.length; index++) {
     const item = list[index];
-    if (typeof item !== "number" || !Number.isInteger(item) || item < 0 || item > most) return index;
+    if (typeof item !== "number" || !Number.isInteger(item) || item < 0 || item > most) return { ids, stray: index };
+    ids[index] = item;
   }
-  return -1;
+  return { ids, stray: -1 };
 }
 
 export function kindOf(value: unknown): string {

@@ -46,7 +46,7 @@ export function parseGeneration(fields: Fields, { defaults, vocabularyTokens }: 
     ...given("maxTokens", maxTokens),
     ...given("minTokens", minTokens),
     ...given("stop", parseStop(fields)),
-    ...given("stopTokenIds", stopTokenIds),
+    ...given("stopTokenIds", stopTokenIds && [...stopTokenIds]),
     ...given("includeStop", fields.boolean("include_stop_str_in_output")),
     ...given("ignoreEos", fields.boolean("ignore_eos")),
     priority: parsePriority(fields),

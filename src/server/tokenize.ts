@@ -43,7 +43,7 @@ export async function detokenize(context: ApiContext, api: Api): Promise<Respons
   assertModel(api, body.string("model"));
   const most = api.engine.status().model.vocabularyTokens - 1;
   const tokens = body.required("tokens", body.tokenIds("tokens", { most, mostItems: mostTokens }));
-  const text = await api.engine.detokenize(tokens, { special: body.boolean("special") ?? true });
+  const text = await api.engine.detokenize([...tokens], { special: body.boolean("special") ?? true });
   // Two names for one text: vLLM's and llama.cpp's.
   return context.json({ prompt: text, content: text });
 }
