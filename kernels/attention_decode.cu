@@ -71,7 +71,7 @@ __device__ __forceinline__ void sum_new_token(const AttentionArgs& args, int b, 
   for (int i = 0; i < 8; i++) vectors[i >> 2].v[i & 3] = low[i] + high[i];
 }
 
-extern "C" __global__ void __launch_bounds__(128) attention_decode(const AttentionArgs args) {
+extern "C" __global__ void __launch_bounds__(128, 2) attention_decode(const AttentionArgs args) {
   extern __shared__ __align__(128) uint8_t shared[];
   __shared__ AttentionShared sh;
   __shared__ uint64_t bars[kAttentionWarps * kAttentionDepth];

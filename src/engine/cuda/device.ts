@@ -21,6 +21,7 @@ export interface DeviceFacts {
 }
 
 const notFound = 500; // CUDA_ERROR_NOT_FOUND
+const withoutTiming = 2; // CU_EVENT_DISABLE_TIMING: cheaper to record
 const attribute = { multiprocessors: 16, major: 75, minor: 76, sharedOptin: 97 } as const;
 
 export interface HostMemory {
@@ -239,7 +240,7 @@ export class Device implements Disposable {
 
   /** Marks this place in the stream. */
   mark(): Handle {
-    const event = this.#idleEvents.pop() ?? this.#newEvent();
+    const event = this.#idleEvents.pop() ?? this.#newEvent(withoutTiming);
     this.driver.call("cuEventRecord", [event, this.stream]);
     return event;
   }
@@ -275,8 +276,8 @@ export class Device implements Disposable {
     driver.status("cuDevicePrimaryCtxRelease", this.#ordinal);
   }
 
-  #newEvent(): Handle {
-    const event = this.driver.get("cuEventCreate", [0]);
+  #newEvent(flags = 0): Handle {
+    const event = this.driver.get("cuEventCreate", [flags]);
     this.#events.push(event);
     return event;
   }
