@@ -9,10 +9,11 @@ import { type EngineClient, startEngineClient } from "../engine/client.ts";
 import type { Embedder } from "../engine/contract.ts";
 import { type ResolvedModel, resolveModel } from "../models/catalogue.ts";
 import { createApp } from "../server/app.ts";
-import { EngineSwitch } from "../server/engine-switch.ts";
+import { EngineSwitch, type ServedModel } from "../server/engine-switch.ts";
 import { assertBindingAllowed, isLoopback, openKeys } from "../server/keys.ts";
 import { listen } from "../server/listen.ts";
 import { OfficeDoor } from "../server/office/office-door.ts";
+import { rehearse } from "../server/rehearsal.ts";
 import { keptChoice } from "../server/workspace/engine-routes.ts";
 import { openWorkspaceDoor } from "../server/workspace/workspace-door.ts";
 import { openWorkspace } from "../workspace/workspace.ts";
@@ -84,9 +85,26 @@ export async function openService(context: ServiceContext): Promise<Service> {
   });
   await Promise.race([serving, stopped.promise]);
   // Elsewhere they would cost more than they save.
-  if (engine.status().engine === "cuda") void workspace?.prefillTemplates();
+  if (engine.status().engine === "cuda") {
+    void workspace?.prefillTemplates();
+    // A command that asks once would wait for its own rehearsal.
+    if (hasWorkspace) opened.use(startRehearsal(engineSwitch.current, log));
+  }
   const held = opened.move();
   return { url: listening.url, engine, model, [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+function startRehearsal(served: ServedModel, log: Log): AsyncDisposable {
+  const ending = new AbortController();
+  const ended = rehearse(served, { signal: ending.signal }).catch((error: unknown) =>
+    log.debug("rehearsal broken off", { error: toAppError(error).message }),
+  );
+  return {
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await ended;
+    },
+  };
 }
 
 /** What a person chose on the page holds from one start to the next, but not against this start's own command line and environment. */

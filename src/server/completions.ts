@@ -80,7 +80,8 @@ function parsePrompts(body: Fields, vocabularyTokens: number): Prompt[] {
   const list = body.required("prompt", body.list("prompt", 10_000_000));
   if (list.length === 0) throw refuse("prompt", "prompt is empty.");
   const ids = { most: vocabularyTokens - 1, mostItems: 10_000_000 };
-  if (typeof list[0] === "number") return [{ kind: "tokens", ids: body.required("prompt", body.tokenIds("prompt", ids)) }];
+  if (typeof list[0] === "number")
+    return [{ kind: "tokens", ids: body.required("prompt", body.tokenIds("prompt", ids)) }];
   if (list.length > mostPrompts)
     throw refuse("prompt", `prompt holds ${list.length} prompts; ${mostPrompts} are the most.`);
   return list.map((item, index) => {

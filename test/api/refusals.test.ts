@@ -255,3 +255,14 @@ test("a request whose body breaks off disturbs nobody", async () => {
   const response = await fetch(server.url + chat, { method: "POST", body: JSON.stringify({ messages: [user("x")] }) });
   assert.equal(response.status, 200);
 });
+
+test("nesting that nobody means is refused; as many brackets side by side or in a text are not", async () => {
+  await using api = openTestApp();
+  const withMore = (value: string): Promise<Response> =>
+    api.post("/v1/completions", `{"prompt":"Hi","max_tokens":1,"more":${value}}`);
+  const deep = await withMore(`${"[".repeat(300)}${"]".repeat(300)}`);
+  assert.equal(deep.status, 400);
+  assert.match((await errorOf(deep)).message, /nests deeper than 200 levels/);
+  assert.equal((await withMore(JSON.stringify("[{".repeat(300)))).status, 200);
+  assert.equal((await withMore(`[${Array(300).fill("[{}]").join(",")}]`)).status, 200);
+});
