@@ -80,6 +80,7 @@ function batchLimit({ rows }: Result, language: "zh" | "en"): string {
 
 /** What the native engine set out to reach on this GPU: at least, or for times at most. */
 const gpuTargets: Readonly<Record<string, readonly [">=" | "<=", number]>> = {
+  ready_s: ["<=", 8],
   decode_b1: [">=", 900],
   decode_32k: [">=", 500],
   decode_128k: [">=", 220],
