@@ -1,13 +1,18 @@
 // Runs every kernel of the engine on quern-mini a few times, in small and awkward shapes, and nothing else: for compute-sanitizer.
-//   compute-sanitizer --tool racecheck --kernel-name kns=attention node bench/cuda/each-kernel.ts [SEQUENCES] [KV TYPE]
+//   compute-sanitizer --tool racecheck --kernel-name kns=attention node bench/cuda/each-kernel.ts [SEQUENCES] [f16] [portable]
+// `portable`: the kernels of GPUs before Hopper, whose own kernels of prompts racecheck cannot run.
 import path from "node:path";
 import { plainSampling } from "../../src/engine/contract.ts";
 import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
 
 const sequences = Number(process.argv[2] ?? 3);
 const modelFile = path.join(import.meta.dirname, "../../models/quern-mini/quern-mini-q4_k_m.gguf");
-const kvType = process.argv[3] === "f16" ? "f16" : "int8";
-const { runner } = await openCudaRunner({ modelFile, contextTokens: 5248, parallel: sequences, kvType });
+const words = process.argv.slice(3);
+const kvType = words.includes("f16") ? "f16" : "int8";
+const { runner } = await openCudaRunner({
+  ...{ modelFile, contextTokens: 5248, parallel: sequences, kvType },
+  ...(words.includes("portable") ? { capability: 80 } : {}),
+});
 await using _closed = runner;
 const { vocabularyTokens } = runner.limits;
 const ids = (count: number): Int32Array => Int32Array.from({ length: count }, (_, index) => (index * 37 + 5) % 14_000);

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import {
   attentionSharedBytes,
+  batchSharedBytes,
+  buckets,
   dealSegments,
   gemvSharedBytes,
   kernelShapes,
@@ -78,6 +80,14 @@ test("shared memory stays within what a block may have", () => {
     const deal = dealSegments(plan, { blocks: 132, whole: true });
     assert.ok(gemvSharedBytes(plan, deal, { isHopper: true }) <= 227 * 1024);
     assert.ok(gemvSharedBytes(plan, deal, { isHopper: false }) <= 99 * 1024);
+  }
+  for (const plan of Object.values(plans)) {
+    for (const bucket of buckets.filter(({ tiles }) => tiles > 0)) {
+      assert.ok(batchSharedBytes(plan, bucket, { isHopper: false }) <= 99 * 1024, `batches of ${bucket.batch}`);
+      // Up to eight sequences two blocks share a multiprocessor.
+      const room = (bucket.tiles === 1 ? 113 : 227) * 1024;
+      assert.ok(batchSharedBytes(plan, bucket, { isHopper: true }) <= room, `batches of ${bucket.batch} on Hopper`);
+    }
   }
   for (const shape of kernelShapes) assert.ok(persistentSharedBytes(shape) <= 227 * 1024, shape.name);
   // Beside the pages, the decode kernels have 20 KB that is theirs from the start.
