@@ -1,8 +1,8 @@
 // The model as launches: which kernel reads what and writes where. decodeStep is what a graph captures for a batch size; prompts are
 // prompt-steps.ts. Nothing here waits for the device.
 //
-// One sequence: all layers in one kernel where the GPU has the shared memory for it and the KV cache is int8, else five kernels a layer, norms and quantisation inside the products. More: eight, because a block per sequence then does once what
-// every block would repeat.
+// One sequence: all layers in one kernel where the GPU has the shared memory for it and the KV cache is int8, else five kernels a layer, norms and
+// quantisation inside the products. More: eight, because a block per sequence then does once what every block would repeat.
 import type { AttentionPlan, QueryBlock } from "./attention-plan.ts";
 import type { Device } from "./device.ts";
 import {
