@@ -21,6 +21,7 @@ struct AttentionSharedF16 {
   float merged_max[kChains][4], merged_sum[kChains][4];
   float self_score[4];
   bool is_last;
+  __device__ __forceinline__ float new_value_at(int k) const { return new_value[k]; }
 };
 
 /// A pair of values as f16, and as f16 what that leaves.
@@ -222,11 +223,7 @@ extern "C" __global__ void __launch_bounds__(128, 2) attention_decode_f16(const 
     for (int chain = warp; chain < kChains; chain += kAttentionWarps) {
       const bool has_new = s == splits - 1 && chain == 0;
       float out[16][2], maximum = has_new ? sh.self_score[g & 3] : -1e30f, sum = has_new && t == 0 ? 1.0f : 0.0f;
-#pragma unroll
-      for (int n = 0; n < 16; n++) {
-        out[n][0] = has_new ? sh.new_value[8 * n + 2 * t] : 0.0f;
-        out[n][1] = has_new ? sh.new_value[8 * n + 2 * t + 1] : 0.0f;
-      }
+      begin_values(sh, has_new, lane, out);
 #pragma unroll 1
       for (int page = context.first_page(s) + chain; page < end; page += kChains) {
         const int exist = position - page * kPageTokens;
@@ -245,12 +242,7 @@ extern "C" __global__ void __launch_bounds__(128, 2) attention_decode_f16(const 
       share_values(sh, chain, out, lane);
     }
     __syncthreads();
-    float4 attended;
-    if (merge(sh, args, b * kKvHeads + head, s, splits, warp, lane, [] { __syncthreads(); }, attended)) {
-      float2 scale;
-      const uint32_t packed = quantise_group(attended, scale);
-      Q8Target{args.q8, args.q8_scales, args.columns, b}.store((head * kGroup + warp) * kHeadDim + 4 * lane, packed, scale);
-    }
+    merge_and_store(sh, args, b, head, s, splits, warp, lane);
     __syncthreads();
   }
 }

@@ -59,6 +59,7 @@ struct AttentionShared {
   float merged_max[kChains][4], merged_sum[kChains][4];
   float q_scale[4], self_score[4], value_scale, key_scale;
   bool is_last;
+  __device__ __forceinline__ float new_value_at(int k) const { return (float)new_value[k] * value_scale; }
 };
 
 /// A warp hands query head `head` of the group on, as two int8 digits a dimension.
@@ -194,16 +195,16 @@ __device__ __forceinline__ void add_values(const PageWeights& weights, const uin
     o[1] = fmaf((float)(c[1] * 256 + c[3]), weights.factor, o[1] * weights.shrink);
   }
 }
+// From here on `Shared` is AttentionShared or what stands for it with a cache in f16: chains and splits are merged in the same way.
 /// A chain's result before its first page: nothing, or the new token.
-__device__ __forceinline__ void begin_values(const AttentionShared& sh, bool has_new, int lane, float (&out)[16][2]) {
+template <typename Shared> __device__ __forceinline__ void begin_values(const Shared& sh, bool has_new, int lane, float (&out)[16][2]) {
   const int t = lane & 3;
 #pragma unroll
   for (int n = 0; n < 16; n++) {
-    out[n][0] = has_new ? (float)sh.new_value[8 * n + 2 * t] * sh.value_scale : 0.0f;
-    out[n][1] = has_new ? (float)sh.new_value[8 * n + 2 * t + 1] * sh.value_scale : 0.0f;
+    out[n][0] = has_new ? sh.new_value_at(8 * n + 2 * t) : 0.0f;
+    out[n][1] = has_new ? sh.new_value_at(8 * n + 2 * t + 1) : 0.0f;
   }
 }
-// From here on `Shared` is AttentionShared or what stands for it with a cache in f16: chains and splits are merged in the same way.
 template <typename Shared> __device__ __forceinline__ void share_weights(Shared& sh, int chain, float maximum, float sum, int lane) {
   sum += __shfl_xor_sync(~0u, sum, 1);
   sum += __shfl_xor_sync(~0u, sum, 2);

@@ -8,6 +8,7 @@ import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wri
 import os from "node:os";
 import path from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
+import { compiledName } from "../src/engine/cuda/kernels.ts";
 
 const folder = import.meta.dirname;
 
@@ -26,8 +27,6 @@ export const targets = [
 export type Target = (typeof targets)[number];
 export const ptxName = (shape: string, { part, architecture }: Target): string =>
   `${shape}.${part === "engine" ? "" : `${part}.`}${architecture}.ptx`;
-/** Machine code of a PTX file, gzipped: a quarter of it. */
-export const compiledName = (ptx: string): string => ptx.replace(/\.ptx$/, ".cubin.gz");
 
 /** PTX versions from old to new; 7.0 came with CUDA 11.0 (driver 450), 8.0 with CUDA 12.0 (driver 525). */
 const ptxVersions = ["7.0", "7.4", "7.8", "8.0", "8.4", "8.8", "9.0"];

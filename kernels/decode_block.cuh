@@ -34,8 +34,6 @@ constexpr int kPersistentBlock = kConsumerThreads + 32, kMostLayers = 36;
 /// Barrier of the consumers; the producer takes no part.
 __device__ __forceinline__ void consumers_sync() { asm volatile("bar.sync 1, %0;" ::"n"(kConsumerThreads) : "memory"); }
 
-/// Everything the block shares. Its address is a constant, so nothing of it needs a register for long: what spills to local memory here costs a
-/// trip to level 2 each time, since shared memory leaves level 1 almost nothing.
 struct Slot { __align__(128) uint8_t bytes[kSlotBytes]; };
 
 /// A block's share of one kind of matrix. Segment i of the share is segment (start + i) % segments of its row, and a warp's next one `forth` further.
@@ -44,6 +42,8 @@ struct Share {
   int tile_a, tiles_a, tile_b, tiles;
 };
 
+/// Everything the block shares. Its address is a constant, so nothing of it needs a register for long: what spills to local memory here costs a
+/// trip to level 2 each time, since shared memory leaves level 1 almost nothing.
 struct Block {
   Slot slots[kConsumers][kSlots];
   __align__(16) int8_t xq[kFeedForward];
@@ -57,7 +57,7 @@ struct Block {
   Share shares[6];
   uint64_t full[kConsumers][kSlots], empty[kConsumers][kSlots];
   float scratch[kBlock / 32];
-  int limit;                                                         // pieces that may be on their way (read and written as volatile)
+  volatile int limit;                                                // pieces that may be on their way
   uint8_t has_second_plane[3][kHidden / 16];                         // row tiles of the output and the two kinds of down
   /// [segments of the block][16]. Products and attention take turns, so they share the place.
   __device__ __forceinline__ float* results() { return &attention.merged[0][0][0]; }

@@ -134,7 +134,7 @@ __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int la
     // Turn by turn another warp comes first.
     const unsigned rotated = free >> turn | free << (kConsumers - turn), place = lane >= turn ? lane - turn : lane - turn + kConsumers;
     turn = turn + 1 == kConsumers ? 0 : turn + 1;
-    const int room = *reinterpret_cast<volatile int*>(&s.limit) - (int)on_way;
+    const int room = s.limit - (int)on_way;
     if (is_free && __popc(rotated & ((1u << place) - 1)) < room) {
       uint64_t* full = &s.full[warp][asked % kSlots];
       uint8_t* to = s.slots[warp][asked % kSlots].bytes;
@@ -505,9 +505,9 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
         take_residual(args, s, planes, index > 0 ? 1 + (s.layers[index - 1].types >> 1 & 1) : 0, layer.attention_gain, nullptr, thread);
       } else if (step == kOutputStep) {
         if ((int)blockIdx.x < kKvHeads * s.context.splits) {
-          if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = kMostOnWay;
+          if (thread == 0) s.limit = kMostOnWay;
           attend(args, s, layer, exchange, n, warp, lane);
-          if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = kFewOnWay;
+          if (thread == 0) s.limit = kFewOnWay;
         }
         MARK(1);
         take_attended(s, exchange, thread);
@@ -517,12 +517,12 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
         take_h(s, exchange, thread);
       }
       consumers_sync();
-      if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = kMostOnWay;
+      if (thread == 0) s.limit = kMostOnWay;
       MARK(2);
       const Share& share = s.shares[kind_of(step, types)];
       multiply(s, share, step == kDownStep && (types & 2), types & 1, n, warp, lane);
       consumers_sync();
-      if (thread == 0) *reinterpret_cast<volatile int*>(&s.limit) = kFewOnWay;
+      if (thread == 0) s.limit = kFewOnWay;
       MARK(3);
       const int at = step == kQkvStep ? kQkvAt : step == kOutputStep ? kOutputAt : step == kGateUpStep ? kHAt : kDownAt;
       finish(s, share, is_last && step == kDownStep ? reinterpret_cast<uint8_t*>(args.down_planes) : exchange + at, kHidden, step == kGateUpStep, thread);

@@ -6,6 +6,7 @@ import { gunzipSync } from "node:zlib";
 import { AppError } from "../../base/errors.ts";
 import { type Driver, type Handle, loadDriver } from "./bindings.ts";
 import { EventWaiter } from "./event-waiter.ts";
+import { compiledName } from "./kernels.ts";
 import { Kernel, LaunchConfig } from "./launch.ts";
 
 export interface DeviceFacts {
@@ -112,7 +113,7 @@ export class Device implements Disposable {
    */
   loadKernels(file: string): void {
     const out: [number | bigint | null] = [null];
-    const compiled = file.replace(/\.ptx$/, ".cubin.gz");
+    const compiled = compiledName(file);
     if (existsSync(compiled)) {
       const code = gunzipSync(readFileSync(compiled));
       if (this.driver.status("cuModuleLoadDataEx", out, code, 0, null, null) === 0) {

@@ -9,7 +9,6 @@ import test from "node:test";
 import {
   buildKernels,
   compiledHash,
-  compiledName,
   hasCompiler,
   kernelShapes,
   ptxName,
@@ -17,7 +16,7 @@ import {
   sourceHash,
   targets,
 } from "../../../kernels/build.ts";
-import { kernelShapes as engineShapes } from "./kernels.ts";
+import { compiledName, kernelShapes as engineShapes } from "./kernels.ts";
 
 const ptx = path.join(import.meta.dirname, "../../../kernels/ptx");
 const stamp = readStamp();

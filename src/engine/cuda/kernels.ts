@@ -103,6 +103,9 @@ export function kernelFiles(shape: KernelShape, capability: number): string[] {
   });
 }
 
+/** Machine code of a PTX file, gzipped: a quarter of it. */
+export const compiledName = (ptx: string): string => ptx.replace(/\.ptx$/, ".cubin.gz");
+
 export type Quantisation = "q4" | "q6";
 export const unitBytes = { q4: 2304, q6: 3360 } as const;
 const segmentUnits = 2;
