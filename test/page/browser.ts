@@ -43,7 +43,7 @@ export interface Visit extends AsyncDisposable {
 export async function visit(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
   const context = await browser.newContext({ locale: "en-US", viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000); // a busy machine is no failure
+  page.setDefaultTimeout(120_000); // a busy machine is no failure
   const strangers: string[] = [];
   const failures: string[] = [];
   page.on("request", (request) => {
