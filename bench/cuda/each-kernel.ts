@@ -10,7 +10,7 @@ const modelFile = path.join(import.meta.dirname, "../../models/quern-mini/quern-
 const words = process.argv.slice(3);
 const kvType = words.includes("f16") ? "f16" : "int8";
 const { runner } = await openCudaRunner({
-  ...{ modelFile, contextTokens: 5248, parallel: sequences, kvType },
+  ...{ modelFile, contextTokens: 5248, parallel: sequences, kvType, isWarmedUp: false },
   ...(words.includes("portable") ? { capability: 80 } : {}),
 });
 await using _closed = runner;

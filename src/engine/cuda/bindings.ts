@@ -128,6 +128,11 @@ function loadKoffi(): Koffi {
 
 let loaded: Driver | undefined;
 
+/** Takes the place of this machine's driver, for this thread: tests run kernels without a GPU. */
+export function useDriver(driver: Driver): void {
+  loaded = driver;
+}
+
 /** The driver of this machine. Throws AppError `unsupported` when there is none. */
 export function loadDriver(): Driver {
   if (loaded) return loaded;

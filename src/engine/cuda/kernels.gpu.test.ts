@@ -29,7 +29,7 @@ const missing = gpuMissing();
 const modelFile = process.env.QUERN_TEST_GGUF ?? miniFile;
 const isMini = modelFile === miniFile;
 const reference = missing ? undefined : new ReferenceModel(modelFile);
-const size = { modelFile, contextTokens: 4096, parallel: 32 };
+const size = { modelFile, contextTokens: 4096, parallel: 32, isWarmedUp: false };
 const kvTypes = ["int8", "f16"] as const;
 const opened = missing
   ? undefined

@@ -80,6 +80,8 @@ export interface RunnerOptions {
   memoryBytes?: number;
   /** Takes the GPU for one of this compute capability: to try the portable kernels on a newer one. */
   capability?: number;
+  /** false: the first steps make what they need, as tests of single kernels want it. */
+  isWarmedUp?: boolean;
 }
 
 /** Everything up to the scheduler: also what bench and GPU tests stand on. The runner owns the device. */
@@ -111,7 +113,7 @@ export async function openCudaRunner(options: RunnerOptions): Promise<OpenedRunn
       ...{ device, shape: kernels, weights, ...size, epsilon: shape.rmsEpsilon },
       ...{ contextTokens: plan.contextTokens, pages: plan.pages },
     });
-    await runner.warmUp();
+    if (options.isWarmedUp !== false) await runner.warmUp();
     return { runner, device, shape, kernels };
   } catch (error) {
     device[Symbol.dispose]();
