@@ -292,6 +292,7 @@ export function sourceOf(
       case "or":
       case "xor": {
         const sign = { and: "&", or: "|", xor: "^" }[name];
+        if (type === "pred") return `(${int(b)} ${sign} ${int(c)}) & 1`; // a true constant is -1
         if (!is64) return `${int(b)} ${sign} ${int(c)}`;
         const [bl, bh] = pair(b);
         const [cl, ch] = pair(c);
@@ -364,11 +365,19 @@ export function sourceOf(
         const [cl, ch] = pair(c);
         return [`${test} ? ${bl} : ${cl}`, `${test} ? ${bh} : ${ch}`];
       }
+      case "set":
+        if (rest.join(".") !== "eq.u32.f16x2") return fail(parts.join("."));
+        return `rt.halvesEqual(${int(b)}, ${int(c)}) ? -1 : 0`;
+      case "dp4a":
+        if (rest.join(".") !== "s32.s32") return fail(parts.join("."));
+        return `rt.dp4a(${int(b)}, ${int(c)}, ${int(d)})`;
       case "setp": {
         const how = rest[0] ?? "";
         if (rest.length !== 2) return fail(parts.join("."));
         if (isFloat || isDouble) {
           const [x, y] = [float(b), float(c)];
+          if (how === "num") return `${x} === ${x} && ${y} === ${y} ? 1 : 0`;
+          if (how === "nan") return `${x} !== ${x} || ${y} !== ${y} ? 1 : 0`;
           const ordered = how.length === 3 && how.endsWith("u") ? how.slice(0, 2) : how;
           const sign = comparisons[ordered] ?? fail(how);
           if (how === "neu") return `${x} !== ${y} ? 1 : 0`;

@@ -98,6 +98,20 @@ $L_end:
   );
 });
 
+test("a true predicate turned over is false", () => {
+  const words = run(`
+	setp.lt.u32 	%p1, %r1, 4;
+	xor.pred  	%p2, %p1, -1;
+	selp.u32 	%r5, 1, 0, %p2;
+	mov.u32 	%r6, 16909060;
+	dp4a.s32.s32 	%r7, %r6, %r6, %r5;
+	st.global.u32 	[%rd4], %r7;`);
+  assert.deepEqual(
+    [...words.subarray(0, 32)],
+    Array.from({ length: 32 }, (_, lane) => 30 + (lane < 4 ? 0 : 1)),
+  );
+});
+
 test("a product of bytes is that of the plain sum", () => {
   const words = run(`
 	ld.global.u32 	%r5, [%rd4];

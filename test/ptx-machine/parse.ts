@@ -94,6 +94,8 @@ function parseFunction({ name, lines, from, to }: Place, find: (name: string) =>
   let calls = 0;
 
   const declare = (registerName: string, type: RegisterType): Register => {
+    const before = registers.get(registerName);
+    if (before?.type === type) return before;
     const register: Register = { kind: "register", name: registerName, type };
     registers.set(registerName, register);
     return register;

@@ -94,6 +94,13 @@ export const runtime = {
     pairOfHalves(least(ofHalf(a), ofHalf(b)), least(ofHalf(a >>> 16), ofHalf(b >>> 16))),
   halvesMax: (a: number, b: number): number =>
     pairOfHalves(greatest(ofHalf(a), ofHalf(b)), greatest(ofHalf(a >>> 16), ofHalf(b >>> 16))),
+  halvesEqual: (a: number, b: number): boolean => ofHalf(a) === ofHalf(b) && ofHalf(a >>> 16) === ofHalf(b >>> 16),
+  /** Of signed bytes. */
+  dp4a(a: number, b: number, c: number): number {
+    let sum = c;
+    for (let at = 24; at >= 0; at -= 8) sum = (sum + Math.imul((a << at) >> 24, (b << at) >> 24)) | 0;
+    return sum;
+  },
   memory(high: number, low: number): Memory {
     const found = allocations[high];
     if (found === undefined) throw new MemoryFault(`an access of no allocation, at ${hex(high)}:${hex(low)}`);

@@ -14,12 +14,14 @@ const operations: Readonly<Record<string, Operation>> = {
   mma: multiply,
   wgmma: (warp, _mask, { slots }) => multiplyTile(warp, slots),
   activemask: (warp, mask, { slots }) => each(mask, (lane) => write(warp, slots[0]?.[0], lane, mask)),
-  redux(warp, mask, { slots }) {
-    let sum = 0;
+  redux(warp, mask, { instruction: { parts }, slots }) {
+    if (parts[2] !== "add" && parts.slice(2).join(".") !== "max.u32") throw new Error(`not known: ${parts.join(".")}`);
+    let all = 0;
     each(mask, (lane) => {
-      sum = (sum + read(warp, slots[1]?.[0], lane)) | 0;
+      const one = read(warp, slots[1]?.[0], lane);
+      all = parts[2] === "add" ? (all + one) | 0 : Math.max(all >>> 0, one >>> 0) | 0;
     });
-    each(mask, (lane) => write(warp, slots[0]?.[0], lane, sum));
+    each(mask, (lane) => write(warp, slots[0]?.[0], lane, all));
   },
   cp(warp, _mask, { instruction, slots }) {
     if (instruction.parts[2] === "commit_group") warp.commitCopies();
