@@ -30,7 +30,9 @@ const flags = [
 ];
 
 export function openBrowser(): Promise<Browser> {
-  return chromium.launch({ ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }), args: flags });
+  // Without a UTF-8 locale Chromium calls a download with a Chinese name "download".
+  const env = { LANG: "C.UTF-8", ...process.env };
+  return chromium.launch({ ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }), args: flags, env });
 }
 
 export interface Visit extends AsyncDisposable {
