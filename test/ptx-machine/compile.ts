@@ -15,12 +15,7 @@ export type Run = (warp: Warp, mask: number) => number;
 /** What a warp does next. `run` gives the lanes that take the branch. */
 export type Segment =
   | { kind: "run"; first: number; last: number; run?: Run; end: "on" | "branch" | "jump" | "exit"; target: number }
-  | {
-      kind: "together";
-      instruction: Instruction;
-      slots: readonly (readonly Slot[])[];
-      guard?: { slot: number; isNegated: boolean };
-    };
+  | { kind: "together"; instruction: Instruction; slots: readonly (readonly Slot[])[] };
 
 /** Where an operand is: a row of registers of its kind, or the same value for all lanes. */
 export interface Slot {
@@ -112,14 +107,8 @@ export function compile(
     segmentAt[from] = segments.length;
     const instruction = ptx.instructions[from];
     if (instruction && isTogether(instruction)) {
-      segments.push({
-        kind: "together",
-        instruction,
-        slots: [],
-        ...(instruction.guard
-          ? { guard: { slot: rowOf(instruction.guard.register), isNegated: instruction.guard.isNegated } }
-          : {}),
-      });
+      if (instruction.guard) throw new Error(`${ptx.name}: a guarded ${instruction.parts.join(".")}`);
+      segments.push({ kind: "together", instruction, slots: [] });
       from++;
       continue;
     }

@@ -133,7 +133,7 @@ export function sourceOf(
     const [memory, offset] = [`s${temporaries}`, `o${temporaries++}`];
     const base = resolve(address.base);
     if (space.startsWith("shared")) {
-      const at = base.kind === "symbol" ? asInt(base) : asInt(base);
+      const at = asInt(base);
       const sum = address.offset === 0 ? at : `(${at} + ${address.offset} | 0)`;
       if (space === "shared::cluster") {
         body.push(

@@ -141,7 +141,7 @@ export class Warp {
         if (this.#together(group, segment)) continue;
         if (this.groups.every((one) => one.isEarly || one.waiting)) {
           if (this.groups.every((one) => one.isEarly))
-            this.#stuck("lanes wait for each other at different instructions");
+            throw new Error("lanes wait for each other at different instructions");
           return false;
         }
         continue;
@@ -216,8 +216,7 @@ export class Warp {
   }
 
   #together(group: Group, segment: Extract<Segment, { kind: "together" }>): boolean {
-    const { instruction, slots, guard } = segment;
-    if (guard) throw new Error(`a guarded ${instruction.parts.join(".")}`);
+    const { instruction, slots } = segment;
     const [name, second] = instruction.parts;
     const isOfBlock =
       (name === "bar" && second !== "warp") || name === "barrier" || name === "cp" || name === "activemask";
@@ -302,9 +301,6 @@ export class Warp {
     }
   }
 
-  #stuck(why: string): never {
-    throw new Error(`${why}: ${this.where()}`);
-  }
   where(): string {
     const { program } = this.block.launch;
     const places = this.groups.map(

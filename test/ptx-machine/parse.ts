@@ -35,7 +35,6 @@ export interface PtxFunction {
 }
 
 export interface PtxModule {
-  target: string;
   /** Parsed when it is first asked for. */
   function(name: string): PtxFunction | undefined;
   /** Names of arrays that begin where a launch's dynamic shared memory does, with their alignment. */
@@ -53,10 +52,8 @@ export function parsePtx(text: string): PtxModule {
   const places = new Map<string, Place>();
   const parsed = new Map<string, PtxFunction>();
   const dynamicShared = new Map<string, number>();
-  let target = "";
   for (let at = 0; at < lines.length; at++) {
     const line = (lines[at] ?? "").trim();
-    target = /^\.target (\w+)/.exec(line)?.[1] ?? target;
     const dynamic = /^\.extern \.shared \.align (\d+) \.b8 ([\w$]+)\[\];/.exec(line);
     if (dynamic) dynamicShared.set(dynamic[2] ?? "", Number(dynamic[1]));
     const head = /^(?:\.visible )?\.(?:entry|func)\s+(?:\(.*\) )?([\w$]+)\(/.exec(line);
@@ -74,7 +71,7 @@ export function parsePtx(text: string): PtxModule {
     if (place && !parsed.has(name)) parsed.set(name, parseFunction(place, find));
     return parsed.get(name);
   };
-  return { target, dynamicShared, function: find };
+  return { dynamicShared, function: find };
 }
 
 interface Place {
