@@ -41,11 +41,18 @@ export interface Visit extends AsyncDisposable {
   strangers: readonly string[];
 }
 
+/** The page's notices (6 s) and "copied" (1.5 s) stay long enough for a busy machine to see them. */
+const lastingNotices = `{
+  const wait = setTimeout;
+  globalThis.setTimeout = (run, ms, ...rest) => wait(run, ms === 6000 || ms === 1500 ? 20 * ms : ms, ...rest);
+}`;
+
 /** Opens the page in a context of its own; leaving the scope closes it and checks that nothing went wrong unseen. */
 export async function visit(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Visit> {
   const context = await browser.newContext({ locale: "en-US", viewport: { width: 1280, height: 800 }, ...options });
+  await context.addInitScript(lastingNotices);
   const page = await context.newPage();
-  page.setDefaultTimeout(120_000); // a busy machine is no failure
+  page.setDefaultTimeout(300_000); // a busy machine is no failure
   const strangers: string[] = [];
   const failures: string[] = [];
   page.on("request", (request) => {

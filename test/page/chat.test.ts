@@ -6,7 +6,7 @@ import type { Browser } from "playwright-core";
 import type { GenerateRequest } from "../../src/engine/contract.ts";
 import { strings } from "../../web/strings.ts";
 import { ask, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
-import { openPageServer } from "./page-server.ts";
+import { endlessWords, heldAnswer, openPageServer } from "./page-server.ts";
 
 const languages = [
   { locale: "zh-CN", t: strings.zh },
@@ -27,8 +27,8 @@ function counting(): { answer: (request: unknown, prompt: string) => string; pro
 
 for (const { locale, t } of languages) {
   test(`${locale}: a question streams its answer, and the conversation survives a reload`, { skip }, async () => {
-    const text = "第一段文字 is here.\n\n**第二段：**and `code`.";
-    await using server = await openPageServer({ answer: () => text, tokensPerSecond: 60 });
+    const { answer, goOn } = heldAnswer("第一段文字 is here.\n\n**第", "二段：**and `code`.");
+    await using server = await openPageServer({ answer, tokensPerSecond: 60 });
     await using visited = await visit(browser, server.url, { locale });
     const { page } = visited;
     await page.getByRole("textbox", { name: t.composerLabel }).fill("你好 Quern");
@@ -36,6 +36,7 @@ for (const { locale, t } of languages) {
     const running = page.locator('.message.assistant[data-state="running"]');
     await running.getByText("第一段", { exact: false }).waitFor();
     assert.equal(await page.getByText("and code", { exact: false }).count(), 0, "the end was there before its time");
+    goOn();
     await page.locator('.message.assistant[data-state="complete"]').waitFor();
     assert.equal(await lastAnswer(page).locator("strong").innerText(), "第二段：");
     await page.reload();
@@ -44,9 +45,8 @@ for (const { locale, t } of languages) {
   });
 
   test(`${locale}: stop ends the engine's work, and continue goes on where it was`, { skip }, async () => {
-    const words = Array.from({ length: 400 }, (_, n) => `w${n} `);
     await using server = await openPageServer({
-      answer: (_, prompt) => (prompt.includes("w0") ? ["and the rest."] : words),
+      answer: (_, prompt) => (prompt.includes("w0") ? ["and the rest."] : endlessWords()),
       tokensPerSecond: 40,
     });
     await using visited = await visit(browser, server.url, { locale });

@@ -8,7 +8,7 @@ import type { WorkspaceDoorOptions } from "../../src/server/workspace/workspace-
 import { strings } from "../../web/strings.ts";
 import { buildNvmlStandIn } from "../engine/fixtures/nvml-stand-in.ts";
 import { ask, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
-import { openPageServer } from "./page-server.ts";
+import { endlessWords, openPageServer } from "./page-server.ts";
 
 let browser: Browser;
 before(async () => {
@@ -61,8 +61,7 @@ for (const [locale, language] of [
   test(`${locale}: without a GPU the panel shows processor and memory; who waits is named with the place`, {
     skip,
   }, async () => {
-    const words = Array.from({ length: 1000 }, () => "x");
-    await using server = await openPageServer({ answer: () => words, tokensPerSecond: 50, parallel: 1 });
+    await using server = await openPageServer({ answer: endlessWords, tokensPerSecond: 50, parallel: 1 });
     await using visited = await visit(browser, server.url, { locale });
     const { page } = visited;
     const panel = page.getByRole("region", { name: t.engine, exact: true });
@@ -70,7 +69,7 @@ for (const [locale, language] of [
     await panel.getByText(t.machineMemory, { exact: true }).waitFor();
     await page.locator(".composer textarea").fill("first one");
     await page.keyboard.press("Enter");
-    await lastAnswer(page).getByText("xx").waitFor();
+    await lastAnswer(page).getByText("w1").waitFor();
     await page.keyboard.press("Control+Shift+O");
     await page.locator(".composer textarea").fill("second one");
     await page.keyboard.press("Enter");

@@ -133,14 +133,16 @@ for (const [locale, language] of [
     skip,
   }, async () => {
     const prompts: string[] = [];
+    let isStopped = false;
     await using server = await openPageServer(
       {
         contextTokens: 1500,
         parallel: 1,
         tokensPerSecond: 150,
-        answer: (_request, prompt) => {
+        *answer(_request, prompt) {
           prompts.push(prompt);
-          return /摘要|整理出|summar|what this part says/i.test(prompt)
+          while (!isStopped) yield ""; // the first summary is there to be seen and stopped
+          yield /摘要|整理出|summar|what this part says/i.test(prompt)
             ? `要点：三十天 ${mark(1)}。`
             : `三十天 ${mark(1)}`;
         },
@@ -157,12 +159,13 @@ for (const [locale, language] of [
       await page.getByRole("button", { name: o.fitChoices.summarise }).click();
       await page.getByText(o.fitChosen.summarise).waitFor();
       await page.locator(".send").click();
-      await page.locator(".message .progress progress").waitFor();
     };
     await begin();
+    await page.locator(".message .progress progress").waitFor();
     await page.getByText(o.fitting.sections(1, 4).replace(/1.*/, ""), { exact: false }).first().waitFor();
     await page.locator(".send.stop").click();
     await page.locator('.message.assistant[data-state="stopped"]').getByText(t.answerStopped).waitFor();
+    isStopped = true;
     await page.getByRole("button", { name: t.newChat, exact: true }).first().click();
     await page.locator(".welcome").waitFor();
     await begin();

@@ -5,7 +5,7 @@ import test, { after, before } from "node:test";
 import type { Browser } from "playwright-core";
 import { strings } from "../../web/strings.ts";
 import { ask, faultsOf, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
-import { openPageServer } from "./page-server.ts";
+import { heldAnswer, openPageServer } from "./page-server.ts";
 
 let browser: Browser;
 before(async () => {
@@ -137,12 +137,14 @@ for (const [colorScheme, locale, t] of [
 }
 
 test("a screen reader hears that an answer began, and its text at the end", { skip }, async () => {
-  await using server = await openPageServer({ answer: () => "The whole answer.", tokensPerSecond: 40 });
+  const { answer, goOn } = heldAnswer("The whole", " answer.");
+  await using server = await openPageServer({ answer, tokensPerSecond: 40 });
   await using visited = await visit(browser, server.url);
   const { page } = visited;
   const heard = page.getByTestId("announcer");
   await page.locator(".composer textarea").fill("speak");
   await page.keyboard.press("Enter");
   await heard.getByText(strings.en.answerStarted).waitFor({ state: "attached" });
+  goOn();
   await heard.getByText(`${strings.en.answerDone} The whole answer.`).waitFor({ state: "attached" });
 });

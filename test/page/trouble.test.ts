@@ -5,7 +5,7 @@ import type { Browser } from "playwright-core";
 import { AppError } from "../../src/base/errors.ts";
 import { strings } from "../../web/strings.ts";
 import { ask, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
-import { openPageServer } from "./page-server.ts";
+import { endlessWords, openPageServer } from "./page-server.ts";
 
 let browser: Browser;
 before(async () => {
@@ -87,9 +87,8 @@ for (const [locale, language] of [
   });
 
   test(`${locale}: who waits sees the place in the queue, and a full queue is refused in words`, { skip }, async () => {
-    const endless = Array.from({ length: 100_000 }, () => "x");
     await using server = await openPageServer({
-      answer: () => endless,
+      answer: endlessWords,
       tokensPerSecond: 50,
       parallel: 1,
       queueLimit: 1,
@@ -116,7 +115,7 @@ for (const [locale, language] of [
       .waitFor();
     others.abort();
     await page.getByRole("button", { name: "me too", exact: true }).click();
-    await lastAnswer(page).getByText("xxx").waitFor();
+    await lastAnswer(page).getByText("w2").waitFor();
   });
 }
 
@@ -203,8 +202,7 @@ test("a server that wants a key gets it from the reader, once", { skip }, async 
   const { page } = visited;
   const field = page.getByLabel(strings.en.errors.invalid_api_key ?? "");
   await field.fill("wrong");
-  await page.keyboard.press("Enter");
-  await page.waitForResponse((response) => response.status() === 401);
+  await Promise.all([page.waitForResponse((response) => response.status() === 401), page.keyboard.press("Enter")]);
   await field.fill("sesame");
   await page.keyboard.press("Enter");
   await field.waitFor({ state: "hidden" });
@@ -242,8 +240,7 @@ test("a question whose reception was lost is sent again and stands there once", 
 });
 
 test("a second tab writes along with the answer that the first one asked for, and can stop it", { skip }, async () => {
-  const words = Array.from({ length: 500 }, (_, n) => `w${n} `);
-  await using server = await openPageServer({ answer: () => words, tokensPerSecond: 30 });
+  await using server = await openPageServer({ answer: endlessWords, tokensPerSecond: 30 });
   await using visited = await visit(browser, server.url);
   const { page } = visited;
   const second = await page.context().newPage();
@@ -300,8 +297,7 @@ test("chats of the first version are brought over from the browser once", { skip
 });
 
 test("a chat deleted in mid-answer stays deleted, and undo brings back what had arrived", { skip }, async () => {
-  const words = Array.from({ length: 500 }, (_, n) => `w${n} `);
-  await using server = await openPageServer({ answer: () => words, tokensPerSecond: 40 });
+  await using server = await openPageServer({ answer: endlessWords, tokensPerSecond: 40 });
   await using visited = await visit(browser, server.url);
   const { page } = visited;
   const t = strings.en;
