@@ -5,7 +5,8 @@
 // Float32Array, doubles rows of a Float64Array. An address is 64 bits: the upper half numbers an allocation, the lower is an offset in it, so
 // that a pointer that leaves its allocation is caught.
 
-import { type Scope, sourceOf } from "./emit.ts";
+import { sourceOf } from "./emit.ts";
+import type { Scope } from "./emitter.ts";
 import type { Warp } from "./machine.ts";
 import type { Instruction, Operand, PtxFunction, Register } from "./parse.ts";
 import { runtime } from "./runtime.ts";
