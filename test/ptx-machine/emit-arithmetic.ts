@@ -1,5 +1,5 @@
 // Sums, products, quotients and functions of numbers.
-import { byType, call, type Handler, ofFloats, ofInts, ofNumbers, ofPairs, only, rounded } from "./emitter.ts";
+import { byType, call, type Handler, ofFloats, ofInts, ofNumbers, ofPairs, only, refuse, rounded } from "./emitter.ts";
 
 const sum = (sign: "+" | "-", ofHalves: string): Handler =>
   byType({
@@ -47,8 +47,8 @@ export const arithmetic: Record<string, Handler> = {
   dp4a: only("s32.s32", call("rt.dp4a")),
   div: quotient("/"),
   rem: quotient("%"),
-  neg: byType({ real: ofFloats((a) => `-${a}`), word: ofInts((a) => `-${a} | 0`) }),
-  abs: byType({ real: ofFloats((a) => `Math.abs(${a})`), word: ofInts((a) => `Math.abs(${a}) | 0`) }),
+  neg: byType({ real: ofFloats((a) => `-${a}`), wide: refuse, word: ofInts((a) => `-${a} | 0`) }),
+  abs: byType({ real: ofFloats((a) => `Math.abs(${a})`), wide: refuse, word: ofInts((a) => `Math.abs(${a}) | 0`) }),
   rcp: rounded((a) => `1 / ${a}`),
   sqrt: rounded((a) => `Math.sqrt(${a})`),
   rsqrt: rounded((a) => `1 / Math.sqrt(${a})`),

@@ -1,5 +1,5 @@
 // Logic, shifts, and bits and bytes moved about.
-import { alike, byType, call, type Handler, isWide, ofInts, only } from "./emitter.ts";
+import { alike, byType, call, type Handler, isWide, ofInts, only, refuse } from "./emitter.ts";
 
 const logic = (sign: "&" | "|" | "^"): Handler => {
   const plain = alike((a, b) => `${a} ${sign} ${b}`);
@@ -39,6 +39,9 @@ const permute: Handler = (js, form) => {
   return terms.join(" | ") || "0";
 };
 
+/** Of 32 bits or fewer. */
+const word = (handler: Handler): Handler => byType({ wide: refuse, word: handler });
+
 export const bits: Record<string, Handler> = {
   and: logic("&"),
   or: logic("|"),
@@ -55,12 +58,12 @@ export const bits: Record<string, Handler> = {
       js.keepPair(`rt.insert64(${[...js.pair(a), ...js.pair(b), js.int(c), js.int(d)].join(", ")})`),
     word: call("rt.insert"),
   }),
-  bfe: (js, { a, b, c, type }) => `rt.extract(${js.int(a)}, ${js.int(b)}, ${js.int(c)}, ${type === "s32"})`,
-  bfind(js, { how, a }) {
+  bfe: word((js, { a, b, c, type }) => `rt.extract(${js.int(a)}, ${js.int(b)}, ${js.int(c)}, ${type === "s32"})`),
+  bfind: word((js, { how, a }) => {
     const [value, zeros] = [js.int(a), `Math.clz32(${js.int(a)})`];
     return how[0] === "shiftamt" ? `(${value} === 0 ? -1 : ${zeros})` : `31 - ${zeros}`;
-  },
-  brev: call("rt.reverse"),
-  clz: call("Math.clz32"),
-  popc: call("rt.popcount"),
+  }),
+  brev: word(call("rt.reverse")),
+  clz: word(call("Math.clz32")),
+  popc: word(call("rt.popcount")),
 };

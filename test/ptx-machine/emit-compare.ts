@@ -45,9 +45,9 @@ export const comparisons: Record<string, Handler> = {
     }
     const [x, y] = [js.pair(a), js.pair(b)];
     const isEqual = `${x[0]} === ${y[0]} && ${x[1]} === ${y[1]}`;
-    const inOrder = how === "gt" || how === "le" ? [...y, ...x] : [...x, ...y];
+    const inOrder = /^(?:gt|le|hi|ls)$/.test(how) ? [...y, ...x] : [...x, ...y];
     const isLess = `rt.less64(${[...inOrder, type === "s64"].join(", ")})`;
-    return `${isEquality ? isEqual : isLess} ? ${/^(?:eq|lt|gt)$/.test(how) ? "1 : 0" : "0 : 1"}`;
+    return `${isEquality ? isEqual : isLess} ? ${/^(?:eq|lt|gt|lo|hi)$/.test(how) ? "1 : 0" : "0 : 1"}`;
   },
   set: only("eq.u32.f16x2", (js, { a, b }) => `rt.halvesEqual(${js.int(a)}, ${js.int(b)}) ? -1 : 0`),
   selp(js, form) {

@@ -80,6 +80,22 @@ $L_end:
   );
 });
 
+test("64 bits are compared whole, and what is written for 32 bits alone is refused for 64", () => {
+  const words = run(`
+	mul.wide.u32 	%rd5, %r1, -1;
+	setp.hi.u64 	%p1, %rd5, 47244640245;
+	setp.ls.u64 	%p2, %rd5, 47244640245;
+	selp.u32 	%r5, 1, 0, %p1;
+	selp.u32 	%r6, 2, 0, %p2;
+	add.s32 	%r7, %r5, %r6;
+	st.global.u32 	[%rd4], %r7;`);
+  assert.deepEqual(
+    [...words.subarray(0, 32)],
+    Array.from({ length: 32 }, (_, lane) => (lane * (2 ** 32 - 1) > 47_244_640_245 ? 1 : 2)),
+  );
+  assert.throws(() => run("\tpopc.b64 	%r5, %rd4;"), /not known: popc\.b64/);
+});
+
 test("half a warp shuffles among those that are there", () => {
   const words = run(`
 	mov.u32 	%r8, 0;
