@@ -4,6 +4,7 @@ import { text as textOfStream } from "node:stream/consumers";
 import test from "node:test";
 import { AppError } from "../../src/base/errors.ts";
 import type { GenerateRequest } from "../../src/engine/contract.ts";
+import { heldAnswer } from "../engine/held-answer.ts";
 import { errorOf, openTestApp, openTestServer, rawConnection, rawPost } from "./test-app.ts";
 
 const path = "/v1/qwen3/instruct";
@@ -211,22 +212,13 @@ test("answers are whole on every kind of connection: kept alive, pipelined, HTTP
 });
 
 test("each step's text leaves at once", async () => {
-  let isFirstRead = false;
-  await using server = await openTestServer({
-    script: {
-      tokensPerSecond: 200,
-      *answer() {
-        yield "first";
-        while (!isFirstRead) yield "";
-        yield "second";
-      },
-    },
-  });
+  const { answer, goOn } = heldAnswer("first", "second");
+  await using server = await openTestServer({ script: { answer, tokensPerSecond: 200 } });
   const response = await fetch(server.url + path, { method: "POST", body: "x" });
   const reader = response.body?.getReader() ?? assert.fail("no body");
   const first = await reader.read();
   assert.equal(Buffer.from(first.value ?? []).toString(), "first");
-  isFirstRead = true;
+  goOn();
   const second = await reader.read();
   assert.equal(Buffer.from(second.value ?? []).toString(), "second");
   assert.equal((await reader.read()).done, true);

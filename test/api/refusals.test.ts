@@ -4,8 +4,8 @@ import os from "node:os";
 import path from "node:path";
 import { text as textOfStream } from "node:stream/consumers";
 import test from "node:test";
-import type { ScriptedOptions } from "../../src/engine/scripted/scripted-engine.ts";
 import { makeKey, openKeys } from "../../src/server/keys.ts";
+import { heldAnswer } from "../engine/held-answer.ts";
 import { errorOf, openTestApp, openTestServer, rawConnection, rawPost, until, user } from "./test-app.ts";
 
 const chat = "/v1/chat/completions";
@@ -56,23 +56,6 @@ test("a body over the limit is a 413, stated or not", async () => {
   assert.equal(good.status, 200);
 });
 
-/** A script that answers until it is released. */
-function heldAnswer(): { release(): void; script: ScriptedOptions } {
-  let isReleased = false;
-  return {
-    release: () => {
-      isReleased = true;
-    },
-    script: {
-      tokensPerSecond: 200,
-      contextTokens: 100_000,
-      *answer() {
-        while (!isReleased) yield "x";
-      },
-    },
-  };
-}
-
 test("a packed body is refused as such, not as broken text", async () => {
   await using api = openTestApp();
   for (const at of ["/v1/chat/completions", "/v1/qwen3/instruct"]) {
@@ -83,8 +66,8 @@ test("a packed body is refused as such, not as broken text", async () => {
 });
 
 test("a full queue is a 429 with Retry-After at once, streaming or not, and the waiting ones are served", async () => {
-  const held = heldAnswer();
-  await using server = await openTestServer({ script: { ...held.script, parallel: 1, queueLimit: 1 } });
+  const { answer, goOn } = heldAnswer("x", "");
+  await using server = await openTestServer({ script: { answer, tokensPerSecond: 200, parallel: 1, queueLimit: 1 } });
   const send = (body: object = {}): Promise<Response> =>
     fetch(server.url + chat, { method: "POST", body: JSON.stringify({ messages: [user("x")], ...body }) });
   const running = send();
@@ -98,7 +81,7 @@ test("a full queue is a 429 with Retry-After at once, streaming or not, and the 
     const error = await errorOf(refused);
     assert.deepEqual([error.type, error.code], ["rate_limit_error", "queue_full"]);
   }
-  held.release();
+  goOn();
   assert.deepEqual([(await running).status, (await queued).status], [200, 200]);
 });
 
@@ -132,11 +115,11 @@ test("without keys any Bearer is accepted", async () => {
 
 test("a key may have only its share of requests open", async () => {
   await withKey(async (key, file) => {
-    const held = heldAnswer();
+    const { answer, goOn } = heldAnswer("x", "");
     await using api = openTestApp({
       keys: openKeys(file),
       limits: { bodyBytes: 10_000, perKey: 2 },
-      script: held.script,
+      script: { answer, tokensPerSecond: 200 },
     });
     const send = (): Promise<Response> => api.post(chat, { messages: [user("x")] }, { "x-api-key": key });
     const open = [send(), send()];
@@ -144,7 +127,7 @@ test("a key may have only its share of requests open", async () => {
     const refused = await send();
     assert.equal(refused.status, 429);
     assert.equal((await errorOf(refused)).code, "too_many_requests");
-    held.release();
+    goOn();
     for (const response of await Promise.all(open)) assert.equal(response.status, 200);
     assert.equal((await send()).status, 200);
   });

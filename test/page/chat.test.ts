@@ -5,8 +5,9 @@ import test, { after, before } from "node:test";
 import type { Browser } from "playwright-core";
 import type { GenerateRequest } from "../../src/engine/contract.ts";
 import { strings } from "../../web/strings.ts";
+import { endlessWords, heldAnswer } from "../engine/held-answer.ts";
 import { ask, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
-import { endlessWords, heldAnswer, openPageServer } from "./page-server.ts";
+import { openPageServer } from "./page-server.ts";
 
 const languages = [
   { locale: "zh-CN", t: strings.zh },

@@ -7,8 +7,9 @@ import { openGpuMeter } from "../../src/engine/gpu-meter.ts";
 import type { WorkspaceDoorOptions } from "../../src/server/workspace/workspace-door.ts";
 import { strings } from "../../web/strings.ts";
 import { buildNvmlStandIn } from "../engine/fixtures/nvml-stand-in.ts";
+import { endlessWords } from "../engine/held-answer.ts";
 import { ask, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
-import { endlessWords, openPageServer } from "./page-server.ts";
+import { openPageServer } from "./page-server.ts";
 
 let browser: Browser;
 before(async () => {

@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
 import type { Browser } from "playwright-core";
 import { strings } from "../../web/strings.ts";
+import { heldAnswer } from "../engine/held-answer.ts";
 import { ask, faultsOf, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
-import { heldAnswer, openPageServer } from "./page-server.ts";
+import { openPageServer } from "./page-server.ts";
 
 let browser: Browser;
 before(async () => {

@@ -20,26 +20,6 @@ import {
 
 export const pageFolder = path.join(import.meta.dirname, "../../web/dist");
 
-/** An answer in two parts: the second one comes when the test says so, however long what the test looks at takes. */
-export function heldAnswer(first: string, second: string): { answer: () => Iterable<string>; goOn: () => void } {
-  let isHeld = true;
-  return {
-    goOn: () => {
-      isHeld = false;
-    },
-    *answer() {
-      yield first;
-      while (isHeld) yield "";
-      yield second;
-    },
-  };
-}
-
-/** "w0 w1 w2 …": an answer that ends only when it is stopped. */
-export function* endlessWords(): Generator<string> {
-  for (let n = 0; ; n++) yield `w${n} `;
-}
-
 export interface PageServer extends AsyncDisposable {
   url: string;
   engine: Engine;

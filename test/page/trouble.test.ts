@@ -4,8 +4,9 @@ import test, { after, before } from "node:test";
 import type { Browser } from "playwright-core";
 import { AppError } from "../../src/base/errors.ts";
 import { strings } from "../../web/strings.ts";
+import { endlessWords } from "../engine/held-answer.ts";
 import { ask, lastAnswer, openBrowser, skipWithoutChromium as skip, visit } from "./browser.ts";
-import { endlessWords, openPageServer } from "./page-server.ts";
+import { openPageServer } from "./page-server.ts";
 
 let browser: Browser;
 before(async () => {
