@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { copiedMs, noticeMs } from "../../web/ui/shown-times.ts";
 
 const places = [
   process.env.CHROMIUM,
@@ -41,10 +42,10 @@ export interface Visit extends AsyncDisposable {
   strangers: readonly string[];
 }
 
-/** The page's notices (6 s) and "copied" (1.5 s) stay long enough for a busy machine to see them. */
+/** The page's notices and "copied" stay long enough for a busy machine to see them. */
 const lastingNotices = `{
   const wait = setTimeout;
-  globalThis.setTimeout = (run, ms, ...rest) => wait(run, ms === 6000 || ms === 1500 ? 20 * ms : ms, ...rest);
+  globalThis.setTimeout = (run, ms, ...rest) => wait(run, ${JSON.stringify([noticeMs, copiedMs])}.includes(ms) ? 20 * ms : ms, ...rest);
 }`;
 
 /** Opens the page in a context of its own; leaving the scope closes it and checks that nothing went wrong unseen. */

@@ -2,6 +2,7 @@ import { type ReactElement, useEffect, useState } from "react";
 import { useStrings } from "../preferences.ts";
 import { copyText } from "./clipboard.ts";
 import { Icon } from "./icons.tsx";
+import { copiedMs } from "./shown-times.ts";
 import { showToast } from "./toasts.tsx";
 
 /** Copies what `content` gives at the moment of the click and confirms it on the button itself. */
@@ -16,7 +17,7 @@ export function CopyButton({
   const [isCopied, setCopied] = useState(false);
   useEffect(() => {
     if (!isCopied) return;
-    const timer = setTimeout(() => setCopied(false), 1500);
+    const timer = setTimeout(() => setCopied(false), copiedMs);
     return () => clearTimeout(timer);
   }, [isCopied]);
   const copy = async (): Promise<void> => {

@@ -4,6 +4,7 @@ import { type ReactElement, useEffect, useState } from "react";
 import { useStrings } from "../preferences.ts";
 import { Signal, useSignal } from "../signal.ts";
 import { IconButton } from "./controls.tsx";
+import { noticeMs } from "./shown-times.ts";
 
 export interface Toast {
   id: number;
@@ -12,7 +13,6 @@ export interface Toast {
   isError?: boolean;
 }
 
-const shownMs = 6000;
 const toasts = new Signal<readonly Toast[]>([]);
 let count = 0;
 
@@ -40,7 +40,7 @@ function ToastCard({ toast }: { toast: Toast }): ReactElement {
   const [isHeld, setHeld] = useState(false);
   useEffect(() => {
     if (isHeld || toast.isError) return;
-    const timer = setTimeout(() => dismiss(toast.id), shownMs);
+    const timer = setTimeout(() => dismiss(toast.id), noticeMs);
     return () => clearTimeout(timer);
   }, [isHeld, toast]);
   return (
