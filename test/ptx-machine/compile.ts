@@ -6,7 +6,7 @@
 // that a pointer that leaves its allocation is caught.
 
 import { sourceOf } from "./emit.ts";
-import type { Scope } from "./emitter.ts";
+import { fail, type Scope } from "./emitter.ts";
 import type { Warp } from "./machine.ts";
 import type { Instruction, Operand, PtxFunction, Register } from "./parse.ts";
 import { runtime } from "./runtime.ts";
@@ -224,10 +224,6 @@ export function compile(
       return segment.run;
     },
   };
-}
-
-function fail(what: string): never {
-  throw new Error(`not known: ${what}`);
 }
 
 function registersIn(operand: Operand): Register[] {

@@ -72,6 +72,9 @@ export function makeDriver(facts: MachineFacts): Driver {
       return launchFailed;
     }
   };
+  /** Memory of host and device is alike. */
+  const copy = (to: number, from: number, bytes: number): number =>
+    enqueue(() => void bytesAt(to, bytes).set(bytesAt(from, bytes)));
   const give = (out: Out, value: number): number => {
     out[0] = value;
     return success;
@@ -128,10 +131,8 @@ export function makeDriver(facts: MachineFacts): Driver {
     cuMemFree_v2: free,
     cuMemHostAlloc: (out: Out, bytes: number) => allocate(out, bytes, " of the host"),
     cuMemFreeHost: free,
-    cuMemcpyHtoDAsync_v2: (to: number, from: number, bytes: number) =>
-      enqueue(() => void bytesAt(to, bytes).set(bytesAt(from, bytes))),
-    cuMemcpyDtoHAsync_v2: (to: number, from: number, bytes: number) =>
-      enqueue(() => void bytesAt(to, bytes).set(bytesAt(from, bytes))),
+    cuMemcpyHtoDAsync_v2: copy,
+    cuMemcpyDtoHAsync_v2: copy,
     cuMemsetD8Async: (to: number, value: number, bytes: number) => enqueue(() => void bytesAt(to, bytes).fill(value)),
     cuStreamCreate: (out: Out) => give(out, 1),
     cuStreamDestroy_v2: () => success,

@@ -405,10 +405,12 @@ export class Block {
   initBarrier(at: number, count: number): void {
     runtime.within(this.shared, at, 8, 8);
     const { actors, warps } = this.cluster;
-    const number = this.#copyBarriers.get(at)?.actor ?? warps + this.rank * mostCopyBarriers + this.#copyBarriers.size;
-    if (this.#copyBarriers.size > mostCopyBarriers) throw new Error("more mbarriers than races are looked for among");
+    const known = this.#copyBarriers.get(at);
+    const number = this.#copyBarriers.size;
+    if (!known && number === mostCopyBarriers) throw new Error("more mbarriers than races are looked for among");
+    const actor = known?.actor ?? warps + this.rank * mostCopyBarriers + number;
     this.#copyBarriers.set(at, {
-      ...{ count, awaited: count, bytes: 0, phase: 0, copies: [], actor: number, made: 0 },
+      ...{ count, awaited: count, bytes: 0, phase: 0, copies: [], actor, made: 0 },
       ...{ collected: new Int32Array(actors), told: new Int32Array(actors) },
     });
   }
