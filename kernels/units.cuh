@@ -66,9 +66,10 @@ template <int N> __device__ __forceinline__ void units_q4(const UnitInputs (&of)
 #pragma unroll
     for (int r = 0; r < 2; r++) {
       const uint8_t* header = of[n].unit + 2048 + (g + 8 * r) * 16;
-      // This pair's 24 bits; a word behind the header may be read, and is shifted out.
-      const uint32_t* words = reinterpret_cast<const uint32_t*>(header + ((4 + 3 * t) & ~3));
-      const uint32_t both = *reinterpret_cast<const uint32_t*>(header), pair = __funnelshift_r(words[0], words[1], 8 * ((4 + 3 * t) & 3));
+      // This pair's 24 bits: from the words of its first and its last byte, which are the same word for t = 0 and 3. Above them anything.
+      const uint32_t first_word = *reinterpret_cast<const uint32_t*>(header + ((4 + 3 * t) & ~3));
+      const uint32_t last_word = *reinterpret_cast<const uint32_t*>(header + ((6 + 3 * t) & ~3));
+      const uint32_t both = *reinterpret_cast<const uint32_t*>(header), pair = __funnelshift_r(first_word, last_word, 8 * ((4 + 3 * t) & 3));
       const float d = low_half(both), dmin = high_half(both);
       const float first = fmaf(from_magic(high[n][2 * r]), 0.0625f, from_magic(low[n][2 * r]));
       const float second = fmaf(from_magic(high[n][2 * r + 1]), 0.0625f, from_magic(low[n][2 * r + 1]));
