@@ -59,17 +59,26 @@ __device__ __forceinline__ float sum_of_squares(const float (&v)[8]) {
   for (int k = 0; k < 8; k++) squares = fmaf(v[k], v[k], squares);
   return squares;
 }
-/// `sums`: the squares of each 256 values of the row, zero beyond it.
-__device__ __forceinline__ float norm_factor(const float* sums, int lane, float epsilon) {
-  const float total = warp_sum(lane < kBlock / 32 ? sums[lane] : 0.0f);
-  return rsqrtf(__fadd_rn(__fmul_rn(total, 1.0f / kHidden), epsilon));
-}
-__device__ __forceinline__ void normalise_quantise(float (&v)[8], const float (&gain)[8], float factor, Q8Target target, int index) {
+/// `sums`: the squares of each 256 values of the row. Each thread adds them up for itself, as pairs of pairs: half the time of passing them around.
+__device__ __forceinline__ float norm_factor(const float* sums, float epsilon) {
+  float v[kBlock / 32];
 #pragma unroll
-  for (int k = 0; k < 8; k++) v[k] = __fmul_rn(__fmul_rn(v[k], factor), gain[k]);
-  float2 scale;
-  const uint2 packed = quantise_group8(v, scale);
-  target.store(index, packed, scale);
+  for (int i = 0; i < kBlock / 32; i++) v[i] = i < kHidden / 256 ? sums[i] : 0.0f;
+#pragma unroll
+  for (int o = kBlock / 64; o; o >>= 1)
+#pragma unroll
+    for (int i = 0; i < kBlock / 64; i++)
+      if (i < o) v[i] += v[i + o];
+  return rsqrtf(__fadd_rn(__fmul_rn(v[0], 1.0f / kHidden), epsilon));
+}
+/// N times eight values a thread.
+template <int N>
+__device__ __forceinline__ void normalise_quantise(float (&v)[N][8], const float (&gain)[N][8], float factor, uint2 (&packed)[N], float2 (&scales)[N]) {
+#pragma unroll
+  for (int n = 0; n < N; n++)
+#pragma unroll
+    for (int k = 0; k < 8; k++) v[n][k] = __fmul_rn(__fmul_rn(v[n][k], factor), gain[n][k]);
+  quantise_groups8(v, packed, scales);
 }
 __device__ __forceinline__ void load_gain(float (&gain)[8], const float* from) {
   const float4 low = __ldg(reinterpret_cast<const float4*>(from)), high = __ldg(reinterpret_cast<const float4*>(from + 4));
@@ -84,10 +93,11 @@ __device__ __forceinline__ void norm_quantise(const float* x_in, PlaneSum plane_
   static_assert(kHidden <= 8 * kBlock, "one step of eight values a thread");
   const int i = threadIdx.x * 8;
   const bool mine = i < kHidden;                       // whole warps
-  float v[8] = {}, w[8] = {};
+  float row[1][8] = {}, w[1][8] = {};
+  float (&v)[8] = row[0];
   if (mine) {
     const float4 low = __ldcg(reinterpret_cast<const float4*>(x_in + i)), high = __ldcg(reinterpret_cast<const float4*>(x_in + i + 4));
-    load_gain(w, gain + i);
+    load_gain(w[0], gain + i);
     float4 sum[2];
     plane_sum(i, sum);
     v[0] = low.x + sum[0].x; v[1] = low.y + sum[0].y; v[2] = low.z + sum[0].z; v[3] = low.w + sum[0].w;
@@ -100,6 +110,10 @@ __device__ __forceinline__ void norm_quantise(const float* x_in, PlaneSum plane_
   const float squares = warp_sum(sum_of_squares(v));
   if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = squares;
   __syncthreads();
-  const float factor = norm_factor(scratch, threadIdx.x & 31, epsilon);
-  if (mine) normalise_quantise(v, w, factor, target, i);
+  const float factor = norm_factor(scratch, epsilon);
+  if (!mine) return;
+  uint2 packed[1];
+  float2 scales[1];
+  normalise_quantise(row, w, factor, packed, scales);
+  target.store(i, packed[0], scales[0]);
 }

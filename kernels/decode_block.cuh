@@ -37,9 +37,11 @@ __device__ __forceinline__ void consumers_sync() { asm volatile("bar.sync 1, %0;
 struct Slot { __align__(128) uint8_t bytes[kSlotBytes]; };
 
 /// A block's share of one kind of matrix. Segment i of the share is segment (start + i) % segments of its row, and a warp's next one `forth` further.
+/// A matrix with a part b is dealt by whole tiles: `start` is not 0 only in a part a that is all there is.
 struct Share {
   int from_a, count_a, from_b, count, start, segments, forth;
-  int tile_a, tiles_a, tile_b, tiles;
+  int tiles_a, tiles;                // tiles of part a and of both that the block has a part of
+  int tile_a, tile_b;                // what to add to the index of one of them for its place among all rows
 };
 
 /// Everything the block shares. Its address is a constant, so nothing of it needs a register for long: what spills to local memory here costs a
@@ -87,8 +89,8 @@ __device__ __forceinline__ Share share_of(int4 range, int segments) {
   s.start = s.count_a > 0 ? range.x % segments : 0;
   s.tile_a = range.x / segments;
   s.tiles_a = s.count_a > 0 ? (range.y - 1) / segments - s.tile_a + 1 : 0;
-  s.tile_b = range.z / segments;
-  s.tiles = s.tiles_a + (range.w > range.z ? (range.w - 1) / segments - s.tile_b + 1 : 0);
+  s.tiles = s.tiles_a + (range.w - range.z) / segments;
+  s.tile_b = (kQueryRows + kKvRows) / 16 + range.z / segments - s.tiles_a;
   return s;
 }
 #endif

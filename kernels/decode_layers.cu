@@ -163,8 +163,7 @@ __device__ __forceinline__ void keep(Block& s, int segment, float2 sums, int lan
   }
 }
 /// A consumer warp's segments of a product, two of Q4 at a time: it is latency that a product costs.
-__device__ __forceinline__ void multiply(Block& s, const Share& share, bool a_is_q6, bool b_is_q6, unsigned& n, int warp, int lane) {
-  const Columns columns(lane);
+__device__ __forceinline__ void multiply(Block& s, const Share& share, const Columns& columns, bool a_is_q6, bool b_is_q6, unsigned& n, int warp, int lane) {
   const int count = share.count, count_a = share.count_a, segments = share.segments, forth = share.forth;
   int at = share.start + warp;
   while (at >= segments) at -= segments;
@@ -204,35 +203,40 @@ __device__ __forceinline__ void multiply(Block& s, const Share& share, bool a_is
   }
 }
 
-/// The block's rows from its segments: into two planes of `rows`, or SiLU of pairs into h.
-__device__ __forceinline__ void finish(Block& s, const Share& share, uint8_t* out, int rows, bool is_silu, int thread) {
+/// A row of the block that a thread adds up: of `count` segments from `first` on, to a place that the others will read.
+struct Row {
+  int first, count, at;              // at: of the row among the 16 of a segment
+  uint8_t* to;
+};
+/// Row i of the block's. `out`: two planes of kHidden rows (the second for the rest of a tile that another block began), or h, which takes SiLU of pairs:
+/// lanes 2r and 2r + 1 of a tile of gate and up take rows r and r + 8, so that a pair are neighbours.
+__device__ __forceinline__ Row row_of(const Share& share, uint8_t* out, bool is_silu, int i) {
+  const int index = i >> 4, from = index * share.segments - share.start;
+  const int tile = index + (index < share.tiles_a ? share.tile_a : share.tile_b);
+  Row row;
+  row.first = max(from, 0);
+  row.count = min(from + share.segments, share.count) - row.first;
+  row.at = is_silu ? ((i & 15) >> 1) + (i & 1) * 8 : i & 15;
+  row.to = out + (is_silu ? (tile * 8 + row.at) * 2 : ((from < 0 ? kHidden : 0) + tile * 16 + row.at) * 4);
+  return row;
+}
+__device__ __forceinline__ void add_up(Block& s, const Row& row, bool is_silu, int lane) {
+  const float* parts = s.results() + row.first * 16 + row.at;
+  float sum = 0;
 #pragma unroll 1
-  for (int i = thread; i < share.tiles * 16; i += kConsumerThreads) {               // whole half-warps
-    const int index = i >> 4;
-    // Lanes 2r and 2r + 1 of a tile of gate and up take rows r and r + 8, so that a pair are neighbours.
-    const int row = is_silu ? ((i & 15) >> 1) + (i & 1) * 8 : i & 15;
-    int low, high, tile;                                                       // segments of the share; the tile among all rows
-    bool is_second = false;
-    if (index < share.tiles_a) {
-      tile = share.tile_a + index;
-      low = max(0, tile * share.segments - share.from_a);
-      high = min(share.count_a, (tile + 1) * share.segments - share.from_a);
-      is_second = share.from_a > tile * share.segments;
-    } else {
-      low = share.count_a + (index - share.tiles_a) * share.segments;
-      high = low + share.segments;
-      tile = (kQueryRows + kKvRows) / 16 + share.tile_b + index - share.tiles_a;
-    }
-    float sum = 0;
-#pragma unroll 5
-    for (int k = low; k < high; k++) sum += s.results()[k * 16 + row];
-    if (is_silu) {
-      const unsigned others = __activemask();
-      const float up = __shfl_xor_sync(others, sum, 1);
-      const uint32_t h = half_bits(fminf(fmaxf(silu(sum) * up, -65504.0f), 65504.0f)), next = __shfl_xor_sync(others, h, 2);
-      if ((i & 3) == 0) tell_word(out + (tile * 8 + row) * 2, h | next << 16);
-    } else tell_float(out + (size_t)((is_second ? rows : 0) + tile * 16 + row) * 4, sum);
+  for (int k = 0; k < row.count; k += 8) {                                       // eight are asked for together
+    float v[8];
+#pragma unroll
+    for (int j = 0; j < 8; j++) v[j] = k + j < row.count ? parts[(k + j) * 16] : 0.0f;
+#pragma unroll
+    for (int j = 0; j < 8; j++) sum += v[j];
   }
+  if (is_silu) {
+    const unsigned others = __activemask();                                    // whole half-warps
+    const float up = __shfl_xor_sync(others, sum, 1);
+    const uint32_t h = half_bits(fminf(fmaxf(silu(sum) * up, -65504.0f), 65504.0f)), next = __shfl_xor_sync(others, h, 2);
+    if ((lane & 3) == 0) tell_word(row.to, h | next << 16);
+  } else tell_float(row.to, sum);
 }
 
 /// The new token of one KV head: its four query heads to warps 0-3, and for the newest split key and value to warps 4 and 5.
@@ -324,117 +328,153 @@ __device__ __forceinline__ void attend(const DecodeArgs& args, Block& s, const L
 __device__ __forceinline__ void take_attended(Block& s, const uint8_t* exchange, int thread) {
   constexpr int kBytes = kQueryRows + kQueryRows / 4, kRounds = (kBytes / 16 + kConsumerThreads - 1) / kConsumerThreads;
   uint4 v[kRounds];
-  bool all;
+  bool all = false;
   do {
+    if (!all) {
+#pragma unroll
+      for (int r = 0; r < kRounds; r++) {
+        const int at = (r * kConsumerThreads + thread) * 16;
+        v[r] = look(exchange + kAttendedAt + (at < kBytes ? at : 0));
+      }
+    }
     all = true;
 #pragma unroll
-    for (int r = 0; r < kRounds; r++) {
-      const int at = (r * kConsumerThreads + thread) * 16;
-      v[r] = at < kBytes ? look(exchange + kAttendedAt + at) : make_uint4(0, 0, 0, 0);
-    }
-#pragma unroll
     for (int r = 0; r < kRounds; r++) all = all && is_full(v[r]);
-  } while (!all);
+  } while (!__all_sync(~0u, all));
 #pragma unroll
   for (int r = 0; r < kRounds; r++) {
     const int at = (r * kConsumerThreads + thread) * 16;
     if (at < kQueryRows) *reinterpret_cast<uint4*>(s.xq + at) = make_uint4(v[r].x ^ kNever128, v[r].y ^ kNever128, v[r].z ^ kNever128, v[r].w ^ kNever128);
     else if (at < kBytes) *reinterpret_cast<uint4*>(reinterpret_cast<uint8_t*>(s.xs) + at - kQueryRows) = v[r];
   }
-  __syncwarp();
 }
-/// Inputs of down: h, quantised. Eight values a thread, four lanes a group; whole warps.
+
+// A row of inputs is taken in rounds of eight values a thread, all rounds together: each step of one (a load, a sum over lanes) hides the others'
+// latency. A branch would take them apart, so there is none: a thread that has nothing in the last round goes along with the row's beginning, the same
+// 16 bytes for all such threads, and keeps nothing of it. A warp asks together until all its values are there; lanes that have theirs are quiet. What is
+// empty is a NaN and makes one of whatever is computed from it, so the first that is looked at is a sum that is needed anyway.
+
+/// Whether a thread has values in round r.
+template <int ROW> __device__ __forceinline__ bool has_values(int r, int thread) {
+  return (r + 1) * kConsumerThreads * 8 <= ROW || (r * kConsumerThreads + thread) * 8 < ROW;
+}
+template <int ROW> constexpr int kRowRounds = (ROW / 8 + kConsumerThreads - 1) / kConsumerThreads;
+__device__ __forceinline__ void load_eight(float (&v)[8], const float* from) {
+  const float4 low = *reinterpret_cast<const float4*>(from), high = *reinterpret_cast<const float4*>(from + 4);
+  v[0] = low.x; v[1] = low.y; v[2] = low.z; v[3] = low.w;
+  v[4] = high.x; v[5] = high.y; v[6] = high.z; v[7] = high.w;
+}
+__device__ __forceinline__ void store_eight(float* to, const float (&v)[8]) {
+  *reinterpret_cast<float4*>(to) = make_float4(v[0], v[1], v[2], v[3]);
+  *reinterpret_cast<float4*>(to + 4) = make_float4(v[4], v[5], v[6], v[7]);
+}
+
+__device__ __forceinline__ __half2 sum_of_halves(const uint4& v) {
+  const __half2* halves = reinterpret_cast<const __half2*>(&v);
+  return __hadd2(__hadd2(halves[0], halves[1]), __hadd2(halves[2], halves[3]));
+}
+/// Inputs of down: h, quantised.
 __device__ __forceinline__ void take_h(Block& s, const uint8_t* exchange, int thread) {
-  constexpr int kRounds = (kFeedForward / 8 + kConsumerThreads - 1) / kConsumerThreads;
+  constexpr int kRounds = kRowRounds<kFeedForward>;
   uint4 raw[kRounds];
-  bool all;
+  bool all = false;
   do {
+    if (!all) {
+#pragma unroll
+      for (int r = 0; r < kRounds; r++) raw[r] = look(exchange + kHAt + (has_values<kFeedForward>(r, thread) ? (r * kConsumerThreads + thread) * 16 : 0));
+    }
+    __half2 sum = sum_of_halves(raw[0]);
+#pragma unroll
+    for (int r = 1; r < kRounds; r++) sum = __hadd2(sum, sum_of_halves(raw[r]));
+    const bool is_number = __hbeq2(sum, sum);
+    if (__all_sync(~0u, is_number)) break;
     all = true;
 #pragma unroll
-    for (int r = 0; r < kRounds; r++) {
-      const int i = (r * kConsumerThreads + thread) * 8;
-      if (i < kFeedForward) raw[r] = look(exchange + kHAt + i * 2);
-    }
+    for (int r = 0; r < kRounds; r++) all = all && is_full(raw[r]);
+  } while (!__all_sync(~0u, all));
+  float v[kRounds][8];
+  uint2 packed[kRounds];
+  float2 scales[kRounds];
 #pragma unroll
-    for (int r = 0; r < kRounds; r++) all = all && ((r * kConsumerThreads + thread) * 8 >= kFeedForward || is_full(raw[r]));
-  } while (!all);
-  __syncwarp();
+  for (int r = 0; r < kRounds; r++) eight_halves(raw[r], v[r]);
+  quantise_groups8(v, packed, scales);
 #pragma unroll
-  for (int r = 0; r < kRounds; r++) {
-    const int i = (r * kConsumerThreads + thread) * 8;
-    if (i < kFeedForward) {
-      const float v[8] = {low_half(raw[r].x), high_half(raw[r].x), low_half(raw[r].y), high_half(raw[r].y),
-                          low_half(raw[r].z), high_half(raw[r].z), low_half(raw[r].w), high_half(raw[r].w)};
-      float2 scale;
-      const uint2 packed = quantise_group8(v, scale);
-      Q8Target{s.xq, s.xs, 1, 0}.store(i, packed, scale);
-    }
-  }
+  for (int r = 0; r < kRounds; r++)
+    if (has_values<kFeedForward>(r, thread)) Q8Target{s.xq, s.xs, 1, 0}.store((r * kConsumerThreads + thread) * 8, packed[r], scales[r]);
 }
+
 /// Inputs of q, k, v and of gate and up: the residual stream plus the product before (`planes`, or null), normalised and quantised as
 /// norm_quantise does it: what thread i has there, thread i % 256 has here in round i / 256.
 __device__ __forceinline__ void take_residual(const DecodeArgs& args, Block& s, const uint8_t* planes, int split_kind, const float* gains, float* x_out,
                                               int thread) {
-  constexpr int kRounds = (kHidden / 8 + kConsumerThreads - 1) / kConsumerThreads;
-  float gain[kRounds][8], x[kRounds][8];
+  constexpr int kRounds = kRowRounds<kHidden>;
+  float gain[kRounds][8], before[kRounds][8], x[kRounds][8], squares[kRounds];
   uint4 v[kRounds][4];
-  auto first_of = [&](int r) { return (r * kConsumerThreads + thread) * 8; };  // beyond the row: whole warps
+  bool is_split[kRounds];
+  int first[kRounds];
 #pragma unroll
   for (int r = 0; r < kRounds; r++) {
-    if (first_of(r) < kHidden) load_gain(gain[r], gains + first_of(r));
+    first[r] = has_values<kHidden>(r, thread) ? (r * kConsumerThreads + thread) * 8 : 0;
+    load_gain(gain[r], gains + first[r]);
+#pragma unroll
+    for (int k = 0; k < 8; k++) before[r][k] = 0;
+    if (has_values<kHidden>(r, thread)) load_eight(before[r], s.residual + first[r]);
+    is_split[r] = s.has_second_plane[split_kind][first[r] >> 4];
 #pragma unroll
     for (int k = 0; k < 4; k++) v[r][k] = make_uint4(0, 0, 0, 0);
   }
-  if (planes) {
-    bool all;
-    do {                                                                       // all rounds ask at once: a trip to level 2 is what it costs
-      all = true;
+  bool all = false;
+  do {
+    if (planes && !all) {                                                      // all rounds ask at once: a trip to level 2 is what it costs
 #pragma unroll
       for (int r = 0; r < kRounds; r++) {
-        const int first = first_of(r);
-        if (first >= kHidden) continue;
-        v[r][0] = look(planes + first * 4);
-        v[r][1] = look(planes + first * 4 + 16);
-        if (s.has_second_plane[split_kind][first >> 4]) {
-          v[r][2] = look(planes + (kHidden + first) * 4);
-          v[r][3] = look(planes + (kHidden + first) * 4 + 16);
-        }
+        const uint8_t *from = planes + first[r] * 4, *second = from + (is_split[r] ? kHidden * 4 : 0);
+        v[r][0] = look(from);
+        v[r][1] = look(from + 16);
+        v[r][2] = look(second);
+        v[r][3] = look(second + 16);
       }
-#pragma unroll
-      for (int r = 0; r < kRounds; r++)
-#pragma unroll
-        for (int k = 0; k < 4; k++) all = all && is_full(v[r][k]);
-    } while (!all);
-    __syncwarp();
-  }
-#pragma unroll
-  for (int r = 0; r < kRounds; r++) {
-    const int first = first_of(r);
-    if (first >= kHidden) break;
-#pragma unroll
-    for (int k = 0; k < 8; k++) x[r][k] = 0;
-#pragma unroll
-    for (int k = 0; k < 4; k++) add_words(x[r] + 4 * (k & 1), v[r][k]);
-    float4* kept = reinterpret_cast<float4*>(s.residual + first);
-    const float4 low = kept[0], high = kept[1];
-    x[r][0] += low.x; x[r][1] += low.y; x[r][2] += low.z; x[r][3] += low.w;
-    x[r][4] += high.x; x[r][5] += high.y; x[r][6] += high.z; x[r][7] += high.w;
-    kept[0] = make_float4(x[r][0], x[r][1], x[r][2], x[r][3]);
-    kept[1] = make_float4(x[r][4], x[r][5], x[r][6], x[r][7]);
-    if (x_out) {
-      *reinterpret_cast<float4*>(x_out + first) = kept[0];
-      *reinterpret_cast<float4*>(x_out + first + 4) = kept[1];
     }
-    const float squares = warp_sum(sum_of_squares(x[r]));
-    if ((thread & 31) == 0) s.scratch[first / 256] = squares;
-  }
-  consumers_sync();
-  const float factor = norm_factor(s.scratch, thread & 31, args.epsilon);
+    bool is_number = true;
+#pragma unroll
+    for (int r = 0; r < kRounds; r++) {
+      if (!is_split[r]) v[r][2] = v[r][3] = make_uint4(0, 0, 0, 0);
+#pragma unroll
+      for (int k = 0; k < 8; k++) x[r][k] = 0;
+#pragma unroll
+      for (int k = 0; k < 4; k++) add_words(x[r] + 4 * (k & 1), v[r][k]);
+#pragma unroll
+      for (int k = 0; k < 8; k++) x[r][k] += before[r][k];
+      squares[r] = sum_of_squares(x[r]);
+      is_number = is_number && squares[r] == squares[r];
+    }
+    if (__all_sync(~0u, is_number)) break;
+    all = true;
+#pragma unroll
+    for (int r = 0; r < kRounds; r++)
+#pragma unroll
+      for (int k = 0; k < 4; k++) all = all && is_full(v[r][k]);
+  } while (!__all_sync(~0u, all));
 #pragma unroll
   for (int r = 0; r < kRounds; r++) {
-    if (first_of(r) >= kHidden) break;
-    normalise_quantise(x[r], gain[r], factor, Q8Target{s.xq, s.xs, 1, 0}, first_of(r));
+    if (!has_values<kHidden>(r, thread)) continue;
+    store_eight(s.residual + first[r], x[r]);
+    if (x_out) store_eight(x_out + first[r], x[r]);
   }
+#pragma unroll
+  for (int o = 16; o; o >>= 1)
+#pragma unroll
+    for (int r = 0; r < kRounds; r++) squares[r] += __shfl_xor_sync(~0u, squares[r], o);
+#pragma unroll
+  for (int r = 0; r < kRounds; r++)
+    if ((thread & 31) == 0 && has_values<kHidden>(r, thread)) s.scratch[first[r] / 256] = squares[r];
+  consumers_sync();
+  uint2 packed[kRounds];
+  float2 scales[kRounds];
+  normalise_quantise(x, gain, norm_factor(s.scratch, args.epsilon), packed, scales);
+#pragma unroll
+  for (int r = 0; r < kRounds; r++)
+    if (has_values<kHidden>(r, thread)) Q8Target{s.xq, s.xs, 1, 0}.store(first[r], packed[r], scales[r]);
 }
 
 /// Fills what the block shares.
@@ -457,7 +497,6 @@ __device__ __forceinline__ void prepare(const DecodeArgs& args, Block& s, int wa
     barrier_init_done();
   }
   if (threadIdx.x == 0) s.limit = kMostOnWay;
-  if (threadIdx.x < kBlock / 32) s.scratch[threadIdx.x] = 0;         // of a norm_quantise with more warps than the row needs
   if (warp == 1) {
     const Context context(args.attention, args.attention.batch_slot[0]);
     s.turns[lane] = head_turn(context.position, args.attention.turns, lane);
@@ -485,6 +524,10 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
     kept[1] = __ldcg(reinterpret_cast<const float4*>(args.x + first + 4));
   }
   unsigned n = 0;                                                  // pieces this warp has had
+  // In a register of its own: the compiler would work the address out anew for the one thread, and every warp would wait for it.
+  uint32_t limit = shared_address(const_cast<int*>(&s.limit));
+  asm volatile("" : "+r"(limit));
+  auto set_limit = [&](int pieces) { asm volatile("st.volatile.shared.u32 [%0], %1;" ::"r"(limit), "r"(pieces) : "memory"); };
 
 #pragma unroll 1
   for (int index = 0; index < args.layer_count; index++) {
@@ -500,16 +543,24 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
       asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
       const int lane = thread & 31, warp = thread >> 5;
       MARK(0);
+      if (step == kOutputStep && (int)blockIdx.x < kKvHeads * s.context.splits) {
+        if (thread == 0) set_limit(kMostOnWay);
+        attend(args, s, layer, exchange, n, warp, lane);
+        if (thread == 0) set_limit(kFewOnWay);
+      }
+      MARK(1);
+      // All that can be known is, before anything is waited for: what comes after that keeps the other blocks waiting.
+      const Share& kept = s.shares[kind_of(step, types)];
+      const Share share = kept;
+      const bool is_silu = step == kGateUpStep;
+      const int at = step == kQkvStep ? kQkvAt : step == kOutputStep ? kOutputAt : step == kGateUpStep ? kHAt : kDownAt, rows = share.tiles * 16;
+      uint8_t* out = is_last && step == kDownStep ? reinterpret_cast<uint8_t*>(args.down_planes) : exchange + at;
+      const Row row = row_of(share, out, is_silu, thread);
+      const Columns columns(lane);
       if (step == kQkvStep) {
         const uint8_t* planes = index > 0 ? exchange - kExchangeBytes + kDownAt : nullptr;
         take_residual(args, s, planes, index > 0 ? 1 + (s.layers[index - 1].types >> 1 & 1) : 0, layer.attention_gain, nullptr, thread);
       } else if (step == kOutputStep) {
-        if ((int)blockIdx.x < kKvHeads * s.context.splits) {
-          if (thread == 0) s.limit = kMostOnWay;
-          attend(args, s, layer, exchange, n, warp, lane);
-          if (thread == 0) s.limit = kFewOnWay;
-        }
-        MARK(1);
         take_attended(s, exchange, thread);
       } else if (step == kGateUpStep) {
         take_residual(args, s, exchange + kOutputAt, 0, layer.feed_forward_gain, is_last && blockIdx.x == 0 ? args.x : nullptr, thread);
@@ -517,15 +568,15 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
         take_h(s, exchange, thread);
       }
       consumers_sync();
-      if (thread == 0) s.limit = kMostOnWay;
+      if (thread == 0) set_limit(kMostOnWay);
       MARK(2);
-      const Share& share = s.shares[kind_of(step, types)];
-      multiply(s, share, step == kDownStep && (types & 2), types & 1, n, warp, lane);
+      multiply(s, share, columns, step == kDownStep && (types & 2), types & 1, n, warp, lane);
       consumers_sync();
-      if (thread == 0) s.limit = kFewOnWay;
+      if (thread == 0) set_limit(kFewOnWay);
       MARK(3);
-      const int at = step == kQkvStep ? kQkvAt : step == kOutputStep ? kOutputAt : step == kGateUpStep ? kHAt : kDownAt;
-      finish(s, share, is_last && step == kDownStep ? reinterpret_cast<uint8_t*>(args.down_planes) : exchange + at, kHidden, step == kGateUpStep, thread);
+      if (thread < rows) add_up(s, row, is_silu, lane);
+#pragma unroll 1
+      for (int i = thread + kConsumerThreads; i < rows; i += kConsumerThreads) add_up(s, row_of(kept, out, is_silu, i), is_silu, lane);
       MARK(4);
       if (step == kQkvStep) {
         // Empties the next step's places of this layer: everyone has read them a step ago.

@@ -89,11 +89,12 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
       for (int s = 0; s < kSteps; s++) {
         const int i = (s * kBlock + threadIdx.x) * 8;
         if (i < kInputs) {
-          const float v[8] = {low_half(raw[s].x), high_half(raw[s].x), low_half(raw[s].y), high_half(raw[s].y),
-                              low_half(raw[s].z), high_half(raw[s].z), low_half(raw[s].w), high_half(raw[s].w)};
-          float2 scale;
-          const uint2 packed = quantise_group8(v, scale);
-          Q8Target{xq, xs, 1, 0}.store(i, packed, scale);
+          float v[1][8];
+          eight_halves(raw[s], v[0]);
+          uint2 packed[1];
+          float2 scale[1];
+          quantise_groups8(v, packed, scale);
+          Q8Target{xq, xs, 1, 0}.store(i, packed[0], scale[0]);
         }
       }
     }

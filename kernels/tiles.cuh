@@ -39,6 +39,11 @@ __device__ __forceinline__ uint32_t q4_pair(const uint4& header, int p) {
 }
 __device__ __forceinline__ float low_half(uint32_t v) { return half_from_bits(v & 0xffff); }
 __device__ __forceinline__ float high_half(uint32_t v) { return half_from_bits(v >> 16); }
+__device__ __forceinline__ void eight_halves(const uint4& from, float (&v)[8]) {
+  const uint32_t words[4] = {from.x, from.y, from.z, from.w};
+#pragma unroll
+  for (int i = 0; i < 8; i++) v[i] = i & 1 ? high_half(words[i >> 1]) : low_half(words[i >> 1]);
+}
 /// Byte `i` of a word of int8 that was xored with 0x80808080, as a float.
 template <int I> __device__ __forceinline__ float biased_byte(uint32_t word) {
   return __int_as_float(__byte_perm(word, 0x4B000000u, 0x7440 + I)) - 8388736.0f;
@@ -65,23 +70,41 @@ __device__ __forceinline__ uint32_t quantise_group(float4 v, float2& scale) {
   return (a & 255) | ((b & 255) << 8) | ((c & 255) << 16) | ((uint32_t)(d & 255) << 24);
 }
 
-/// The same for eight consecutive values a lane, four lanes a group: maxima and integer sums are exact, so the bits are the same.
-__device__ __forceinline__ uint2 quantise_group8(const float (&v)[8], float2& scale) {
-  float largest = 0;
+/// The same for eight consecutive values a lane, four lanes a group: maxima and integer sums are exact, so the bits are the same. N groups side by
+/// side, because each by itself is a chain of waits. The conversion is an addition: beyond 2^23 a float's lowest bits are its integer.
+template <int N> __device__ __forceinline__ void quantise_groups8(const float (&v)[N][8], uint2 (&packed)[N], float2 (&scales)[N]) {
+  float largest[N];
+  uint32_t sums[N];
 #pragma unroll
-  for (int i = 0; i < 8; i++) largest = fmaxf(largest, fabsf(v[i]));
-  for (int o = 2; o; o >>= 1) largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, o));
-  float inverse = largest > 0.0f ? __fdividef(127.0f, largest) : 0.0f;
-  int sum = 0;
-  uint32_t words[2] = {0, 0};
+  for (int n = 0; n < N; n++) {
+    largest[n] = 0;
 #pragma unroll
-  for (int i = 0; i < 8; i++) {
-    const int q = __float2int_rn(v[i] * inverse);
-    sum += q;
-    words[i >> 2] |= (uint32_t)(q & 255) << (8 * (i & 3));
+    for (int i = 0; i < 8; i++) largest[n] = fmaxf(largest[n], fabsf(v[n][i]));
   }
-  for (int o = 2; o; o >>= 1) sum += __shfl_xor_sync(~0u, sum, o);
-  scale.x = largest * (1.0f / 127.0f);
-  scale.y = scale.x * (float)sum;
-  return make_uint2(words[0], words[1]);
+#pragma unroll
+  for (int o = 2; o; o >>= 1)
+#pragma unroll
+    for (int n = 0; n < N; n++) largest[n] = fmaxf(largest[n], __shfl_xor_sync(~0u, largest[n], o));
+#pragma unroll
+  for (int n = 0; n < N; n++) {
+    const float inverse = largest[n] > 0.0f ? __fdividef(127.0f, largest[n]) : 0.0f;
+    uint32_t bits[8];
+    sums[n] = -8u * kMagic;
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      bits[i] = __float_as_uint(__fadd_rn(__fmul_rn(v[n][i], inverse), __int_as_float(kMagic)));
+      sums[n] += bits[i];
+    }
+    auto four = [&](int i) { return __byte_perm(__byte_perm(bits[i], bits[i + 1], 0x0040), __byte_perm(bits[i + 2], bits[i + 3], 0x0040), 0x5410); };
+    packed[n] = make_uint2(four(0), four(4));
+  }
+#pragma unroll
+  for (int o = 2; o; o >>= 1)
+#pragma unroll
+    for (int n = 0; n < N; n++) sums[n] += __shfl_xor_sync(~0u, sums[n], o);
+#pragma unroll
+  for (int n = 0; n < N; n++) {
+    scales[n].x = largest[n] * (1.0f / 127.0f);
+    scales[n].y = scales[n].x * (float)(int)sums[n];
+  }
 }
