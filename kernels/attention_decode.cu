@@ -147,7 +147,7 @@ extern "C" __global__ void __launch_bounds__(128, 2) attention_decode(const Atte
         ring.wait(used);
         const uint8_t* data = ring.slot(used);
         const int valid = position - page * kPageTokens - 16 * (lane & 3);
-        const PageWeights weights = weigh_page(sh, data + (16 * (g >> 1) + (g & 1)) * 128, data + 16384, valid, lane, maximum, sum);
+        const PageWeights weights = weigh_page(sh, data + (16 * (g >> 1) + (g & 1)) * 128, data + 16384, valid, lane, maximum, sum, [] {});
         add_values<0>(weights, data + 8192, lane, out);
         add_values<1>(weights, data + 12288, lane, out);
         __syncwarp();

@@ -64,7 +64,7 @@ struct AttentionShared {
 
 /// A warp hands query head `head` of the group on, as two int8 digits a dimension.
 __device__ __forceinline__ void share_query(AttentionShared& sh, int head, const HeadVector& q, int lane) {
-  const float largest = warp_max(fmaxf(fmaxf(fabsf(q.v[0]), fabsf(q.v[1])), fmaxf(fabsf(q.v[2]), fabsf(q.v[3]))));
+  const float largest = warp_largest(fmaxf(fmaxf(fabsf(q.v[0]), fabsf(q.v[1])), fmaxf(fabsf(q.v[2]), fabsf(q.v[3]))));
   const float inverse = largest > 0.0f ? 32512.0f / largest : 0.0f;
 #pragma unroll
   for (int i = 0; i < 4; i++) {
@@ -102,9 +102,10 @@ struct PageWeights {
   float shrink, factor;
 };
 /// `keys`: row of token 16 (g / 2) + g % 2 of the page; `scales`: the page's key scales, then its value scales. `valid`: tokens of this thread
-/// that exist. Moves the running maximum and sum of the chain on.
+/// that exist. Moves the running maximum and sum of the chain on; `before_maximum` is called when they are needed, which is late.
+template <typename Before>
 __device__ __forceinline__ PageWeights weigh_page(const AttentionShared& sh, const uint8_t* keys, const uint8_t* scales, int valid, int lane, float& maximum,
-                                                  float& sum) {
+                                                  float& sum, Before before_maximum) {
   const int g = lane >> 2, t = lane & 3;
   const float my_scale = sh.q_scale[g & 3];
   // Left side of the first product: lane (g, t) holds dimensions 64p + 16t .. + 15 of head g, high digits and low digits.
@@ -157,6 +158,7 @@ __device__ __forceinline__ PageWeights weigh_page(const AttentionShared& sh, con
   }
   // Probabilities times value scale, as two digits relative to the page's own largest: small pages of a long text lose nothing.
   PageWeights weights;
+  before_maximum();
   const float next = fmaxf(maximum, top), shrink = exp2_fast(maximum - next), grow = exp2_fast(top - next);
   const float to_int = top_scale > 0.0f ? 32512.0f / top_scale : 0.0f;
   float page_sum = 0;

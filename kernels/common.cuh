@@ -183,6 +183,8 @@ __device__ __forceinline__ float warp_max(float v) {
   for (int o = 16; o; o >>= 1) v = fmaxf(v, __shfl_xor_sync(~0u, v, o));
   return v;
 }
+/// The same of values that are not negative, in one instruction: their bits are in the same order.
+__device__ __forceinline__ float warp_largest(float v) { return __uint_as_float(__reduce_max_sync(~0u, __float_as_uint(v))); }
 __device__ __forceinline__ float exp2_fast(float v) {
   float r;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(v));

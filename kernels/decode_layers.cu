@@ -251,8 +251,7 @@ __device__ __forceinline__ void take_new_token(const DecodeArgs& args, Block& s,
   do {
 #pragma unroll
     for (int i = 0; i < 4; i++) words[i] = look_word(from + 128 * i);
-  } while (words[0] == kEmpty || words[1] == kEmpty || words[2] == kEmpty || words[3] == kEmpty);
-  __syncwarp();
+  } while (__any_sync(~0u, words[0] == kEmpty || words[1] == kEmpty || words[2] == kEmpty || words[3] == kEmpty));
   HeadVector x = {__uint_as_float(words[0]), __uint_as_float(words[1]), __uint_as_float(words[2]), __uint_as_float(words[3])};
   if (warp < 5) {
     head_norm(x, gain, args.epsilon);
@@ -269,12 +268,14 @@ __device__ __forceinline__ void take_new_token(const DecodeArgs& args, Block& s,
 /// One chain of one split.
 __device__ __forceinline__ void attend_chain(Block& s, int split, bool has_new, unsigned& n, int chain, int lane) {
   const int g = lane >> 2, t = lane & 3, end = s.context.end_page(split);
-  float maximum = -1e30f, sum = 0, out[16][2];
-  if (has_new) {
-    asm volatile("bar.sync 2, 160;" ::: "memory");                             // with the four warps that score the new key
+  float maximum = -1e30f, sum = has_new && t == 0 ? 1.0f : 0.0f, out[16][2];
+  bool is_scored = !has_new;
+  auto take_new_score = [&] {                                                  // while four warps score the new key, the first page's scores are worked out
+    if (is_scored) return;
+    asm volatile("bar.sync 2, 160;" ::: "memory");
     maximum = s.attention.self_score[g & 3];
-    sum = t == 0 ? 1.0f : 0.0f;
-  }
+    is_scored = true;
+  };
   begin_values(s.attention, has_new, lane, out);
 #pragma unroll 1
   for (int page = s.context.first_page(split) + chain; page < end; page += kChains) {
@@ -282,7 +283,7 @@ __device__ __forceinline__ void attend_chain(Block& s, int split, bool has_new, 
     const uint8_t* second = piece(s, chain, n + 1);
     const uint8_t* keys = (g < 4 ? first : second - 32 * 128) + (16 * (g >> 1) + (g & 1)) * 128;
     const int valid = s.context.position - page * kPageTokens - 16 * t;
-    const PageWeights weights = weigh_page(s.attention, keys, first + 4096, valid, lane, maximum, sum);
+    const PageWeights weights = weigh_page(s.attention, keys, first + 4096, valid, lane, maximum, sum, take_new_score);
     release(s, chain, lane, n);
     release(s, chain, lane, n);
     add_values<0>(weights, piece(s, chain, n), lane, out);
@@ -290,6 +291,7 @@ __device__ __forceinline__ void attend_chain(Block& s, int split, bool has_new, 
     add_values<1>(weights, piece(s, chain, n), lane, out);
     release(s, chain, lane, n);
   }
+  take_new_score();
   share_weights(s.attention, chain, maximum, sum, lane);
   share_values(s.attention, chain, out, lane);
 }

@@ -43,7 +43,7 @@ __device__ __forceinline__ void head_rope(HeadVector& x, const HeadTurn& at) {
 }
 /// int8 with an f16 scale; q[i] belongs to dimension lane + 32 i.
 __device__ __forceinline__ uint16_t head_quantise(const HeadVector& x, int (&q)[4]) {
-  const float largest = warp_max(fmaxf(fmaxf(fabsf(x.v[0]), fabsf(x.v[1])), fmaxf(fabsf(x.v[2]), fabsf(x.v[3]))));
+  const float largest = warp_largest(fmaxf(fmaxf(fabsf(x.v[0]), fabsf(x.v[1])), fmaxf(fabsf(x.v[2]), fabsf(x.v[3]))));
   const uint16_t scale = half_bits(largest * (1.0f / 127.0f));
   const float d = half_from_bits(scale), inverse = d > 0.0f ? __fdividef(1.0f, d) : 0.0f;
 #pragma unroll
