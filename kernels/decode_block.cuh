@@ -54,7 +54,7 @@ struct Block {
   AttentionShared attention;
   HeadTurn turns[32];
   // What all layers need is fetched once: a pointer that has to come from level 2 first costs every step a microsecond.
-  LayerArgs layers[kMostLayers];
+  LayerArgs layers[kMostLayers + 1];
   Context context;
   Share shares[6];
   uint64_t full[kConsumers][kSlots], empty[kConsumers][kSlots];

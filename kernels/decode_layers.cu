@@ -1,4 +1,4 @@
-// decode_layers: all layers of one decode step in one kernel, for one sequence on Hopper. Two things make it fast.
+// decode_layers: all layers of one decode step and the head in one kernel, for one sequence on Hopper. Two things make it fast.
 //
 // Weights never stop: a producer warp walks through everything the block will read in this step, layer after layer (its units of each matrix, and
 // the KV pages it attends to), and asks for the next piece as soon as one of the consumer warps frees a slot. What is computed does not
@@ -9,6 +9,9 @@
 // asks until none is left: one trip. Each place is used once a step; while a step uses one set of places, it empties the other for the
 // next step. (NCCL's LL protocol flags each word for the same reason.)
 //
+// The head is of one piece with the layers because its weights, an eighth of all, then arrive while the last layer ends; a kernel of its own would begin
+// with nothing, and wait for its inputs besides.
+//
 // The arithmetic is that of gemv_w4a8 and attention_decode, bit for bit.
 #include "decode_block.cuh"
 #include "exchange.cuh"
@@ -18,7 +21,7 @@
 
 struct DecodeArgs {
   AttentionArgs attention;           // pool, gains, planes and q8 are the layer's or not used
-  const LayerArgs* layers;
+  const LayerArgs* layers;           // and one more, whose first product is the head
   const int4* qkv_v4;                // work ranges, as in gemv_w4a8; those of q, k, v and of gate and up are whole tiles
   const int4* qkv_v6;
   const int4* output;
@@ -28,8 +31,8 @@ struct DecodeArgs {
   const uint8_t* output_splits;      // per row tile, the segment where its second plane begins
   const uint8_t* down_q4_splits;
   const uint8_t* down_q6_splits;
-  float* x;                          // [hidden]: the embedding; in the end the residual stream before the last product
-  float* down_planes;                // [2][hidden]: the last product
+  const float* x;                    // [hidden]: the embedding
+  float* logits;                     // [vocabulary]
   uint8_t* exchange;                 // [2][layers][kExchangeBytes], kEmpty at the very start
   unsigned int* steps;               // how many steps there were: which half of the exchange is in use
   long long* trace;                  // [products][8 marks][blocks] clocks, for the bench; usually null
@@ -50,10 +53,14 @@ __device__ __forceinline__ int kind_of(int step, unsigned types) {
 /// Pieces on their way to a block: while it multiplies, and while it waits for the others.
 constexpr int kMostOnWay = 28, kFewOnWay = 12;
 
+/// The head's row tiles, of Q6, are dealt whole, to blocks and to their warps.
+constexpr int kHeadUnits = kHidden / 256;
+__device__ __forceinline__ int first_head_tile(int block) { return block * (kVocabulary / 16) / (int)gridDim.x; }
+
 /// Where a lane of the producer is in what its consumer warp will read: the steps of a layer with attention's pages between the first two.
 struct Walk {
   enum Phase { kQkv, kPages, kOutput, kGateUp, kDown, kPhases };
-  int layer, phase, at, part;        // at: segment of the share, or page of the context (negative: the task's first is to be found); part: piece of that
+  int layer, phase, at, part, parts; // at: segment of the share, page of the context (negative: the task's first is to be found), or tile of the head
   int task, entry;                   // entry: of the page table, asked for a page ahead
   const uint8_t* page;
   const uint8_t* from;
@@ -81,6 +88,7 @@ __device__ __forceinline__ bool find(const DecodeArgs& args, const Block& s, int
           }
           w.from = w.page + 4096 * w.part;                                     // keys and all scales, keys, values, values
           w.bytes = 4096;
+          w.parts = 4;
           w.more = w.part == 0 ? w.page + 16384 : nullptr;
           return true;
         }
@@ -97,6 +105,7 @@ __device__ __forceinline__ bool find(const DecodeArgs& args, const Block& s, int
         const int segment = in_a ? share.from_a + w.at : share.from_b + w.at - share.count_a;
         w.from = (in_a ? a : layer.value) + (size_t)segment * (q6 ? kSegmentBytes<kQ6> : kSegmentBytes<kQ4>) + w.part * kUnitBytes<kQ6>;
         w.bytes = q6 ? kUnitBytes<kQ6> : kSegmentBytes<kQ4>;
+        w.parts = q6 ? 2 : 1;
         w.more = nullptr;
         return true;
       }
@@ -108,12 +117,16 @@ __device__ __forceinline__ bool find(const DecodeArgs& args, const Block& s, int
     w.at = w.phase == Walk::kPages ? -1 : warp;
     w.task = blockIdx.x;
   }
-  return false;
+  const int tile = first_head_tile(blockIdx.x) + w.at;
+  w.from = s.layers[args.layer_count].qkv + ((size_t)tile * kHeadUnits + w.part) * kUnitBytes<kQ6>;
+  w.bytes = kUnitBytes<kQ6>;
+  w.parts = kHeadUnits;
+  w.more = nullptr;
+  return tile < first_head_tile(blockIdx.x + 1);
 }
 /// Goes on behind the piece that find() gave.
 __device__ __forceinline__ void advance(Walk& w) {
-  const int parts = w.phase == Walk::kPages ? 4 : w.bytes == kUnitBytes<kQ6> ? 2 : 1;
-  if (++w.part < parts) return;
+  if (++w.part < w.parts) return;
   w.part = 0;
   w.at += w.phase == Walk::kPages ? kChains : kConsumers;
 }
@@ -123,7 +136,7 @@ __device__ __forceinline__ void advance(Walk& w) {
 /// waits in it behind every weight that was asked for before.
 __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int lane) {
   const int warp = lane % kConsumers;
-  Walk w = {0, Walk::kQkv, warp, 0, (int)blockIdx.x, 0, nullptr, nullptr, nullptr, 0};
+  Walk w = {0, Walk::kQkv, warp, 0, 0, (int)blockIdx.x, 0, nullptr, nullptr, nullptr, 0};
   bool has_more = lane < kConsumers && find(args, s, warp, w);
   int asked = 0, landed = 0;                                        // this lane's pieces
   int turn = 0;
@@ -150,13 +163,18 @@ __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int la
   }
 }
 
-/// Four threads have a row's parts each: adds them up and leaves the segment's 16 sums in the results.
-__device__ __forceinline__ void keep(Block& s, int segment, float2 sums, int lane) {
+/// Four threads have a row's parts each.
+__device__ __forceinline__ float2 sum_of_four(float2 sums) {
 #pragma unroll
   for (int o = 1; o <= 2; o <<= 1) {
     sums.x += __shfl_xor_sync(~0u, sums.x, o);
     sums.y += __shfl_xor_sync(~0u, sums.y, o);
   }
+  return sums;
+}
+/// Leaves a segment's 16 sums in the results.
+__device__ __forceinline__ void keep(Block& s, int segment, float2 parts, int lane) {
+  const float2 sums = sum_of_four(parts);
   if ((lane & 3) == 0) {
     s.results()[segment * 16 + (lane >> 2)] = sums.x;
     s.results()[segment * 16 + (lane >> 2) + 8] = sums.y;
@@ -199,6 +217,29 @@ __device__ __forceinline__ void multiply(Block& s, const Share& share, const Col
       units_q4<2>({inputs(data, at, 0), inputs(data + kUnitBytes<kQ4>, at, 1)}, columns, lane, sums);
       release(s, warp, lane, n);
       keep(s, i, sums[0], lane);
+    }
+  }
+}
+
+/// A consumer warp's tiles of the head: it has all of a row, so it adds the segments up itself.
+__device__ __forceinline__ void multiply_head(const DecodeArgs& args, Block& s, const Columns& columns, unsigned& n, int warp, int lane) {
+  const int first = first_head_tile(blockIdx.x) + warp, end = first_head_tile(blockIdx.x + 1);
+#pragma unroll 1
+  for (int tile = first; tile < end; tile += kConsumers) {
+    float2 rows = {};
+#pragma unroll 1
+    for (int u = 0; u < kHeadUnits; u += 2) {
+      float2 sums[1] = {};
+      units_q6<2>({{piece(s, warp, n), s.xq + u * 256, s.xs + u * 8}, {piece(s, warp, n + 1), s.xq + (u + 1) * 256, s.xs + (u + 1) * 8}}, columns, lane, sums);
+      release(s, warp, lane, n);
+      release(s, warp, lane, n);
+      const float2 segment = sum_of_four(sums[0]);
+      rows.x += segment.x;
+      rows.y += segment.y;
+    }
+    if ((lane & 3) == 0) {
+      args.logits[tile * 16 + (lane >> 2)] = rows.x;
+      args.logits[tile * 16 + (lane >> 2) + 8] = rows.y;
     }
   }
 }
@@ -405,10 +446,9 @@ __device__ __forceinline__ void take_h(Block& s, const uint8_t* exchange, int th
     if (has_values<kFeedForward>(r, thread)) Q8Target{s.xq, s.xs, 1, 0}.store((r * kConsumerThreads + thread) * 8, packed[r], scales[r]);
 }
 
-/// Inputs of q, k, v and of gate and up: the residual stream plus the product before (`planes`, or null), normalised and quantised as
+/// Inputs of q, k, v, of gate and up and of the head: the residual stream plus the product before (`planes`, or null), normalised and quantised as
 /// norm_quantise does it: what thread i has there, thread i % 256 has here in round i / 256.
-__device__ __forceinline__ void take_residual(const DecodeArgs& args, Block& s, const uint8_t* planes, int split_kind, const float* gains, float* x_out,
-                                              int thread) {
+__device__ __forceinline__ void take_residual(const DecodeArgs& args, Block& s, const uint8_t* planes, int split_kind, const float* gains, int thread) {
   constexpr int kRounds = kRowRounds<kHidden>;
   float gain[kRounds][8], before[kRounds][8], x[kRounds][8], squares[kRounds];
   uint4 v[kRounds][4];
@@ -458,11 +498,8 @@ __device__ __forceinline__ void take_residual(const DecodeArgs& args, Block& s, 
       for (int k = 0; k < 4; k++) all = all && is_full(v[r][k]);
   } while (!__all_sync(~0u, all));
 #pragma unroll
-  for (int r = 0; r < kRounds; r++) {
-    if (!has_values<kHidden>(r, thread)) continue;
-    store_eight(s.residual + first[r], x[r]);
-    if (x_out) store_eight(x_out + first[r], x[r]);
-  }
+  for (int r = 0; r < kRounds; r++)
+    if (has_values<kHidden>(r, thread)) store_eight(s.residual + first[r], x[r]);
 #pragma unroll
   for (int o = 16; o; o >>= 1)
 #pragma unroll
@@ -483,7 +520,7 @@ __device__ __forceinline__ void take_residual(const DecodeArgs& args, Block& s, 
 __device__ __forceinline__ void prepare(const DecodeArgs& args, Block& s, int warp, int lane) {
   const uint64_t* from = reinterpret_cast<const uint64_t*>(args.layers);
   uint64_t* to = reinterpret_cast<uint64_t*>(s.layers);
-  for (int i = threadIdx.x; i < args.layer_count * (int)(sizeof(LayerArgs) / 8); i += kPersistentBlock) to[i] = __ldg(from + i);
+  for (int i = threadIdx.x; i < (args.layer_count + 1) * (int)(sizeof(LayerArgs) / 8); i += kPersistentBlock) to[i] = __ldg(from + i);
   const int4* tables[6] = {args.qkv_v4, args.qkv_v6, args.output, args.gate_up, args.down_q4, args.down_q6};
 #pragma unroll
   for (int i = 0; i < 6; i++)
@@ -532,10 +569,9 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
   auto set_limit = [&](int pieces) { asm volatile("st.volatile.shared.u32 [%0], %1;" ::"r"(limit), "r"(pieces) : "memory"); };
 
 #pragma unroll 1
-  for (int index = 0; index < args.layer_count; index++) {
+  for (int index = 0; index <= args.layer_count; index++) {                    // the head comes after the last layer and begins as one does
     const LayerArgs& layer = s.layers[index];
     const unsigned types = (unsigned)layer.types;
-    const bool is_last = index + 1 == args.layer_count;
     // This layer's places: in use, and those of the next step.
     uint8_t* exchange = args.exchange + (size_t)((step_number & 1) * args.layer_count + index) * kExchangeBytes;
 #pragma unroll 1
@@ -556,22 +592,28 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
       const Share share = kept;
       const bool is_silu = step == kGateUpStep;
       const int at = step == kQkvStep ? kQkvAt : step == kOutputStep ? kOutputAt : step == kGateUpStep ? kHAt : kDownAt, rows = share.tiles * 16;
-      uint8_t* out = is_last && step == kDownStep ? reinterpret_cast<uint8_t*>(args.down_planes) : exchange + at;
+      uint8_t* out = exchange + at;
       const Row row = row_of(share, out, is_silu, thread);
       const Columns columns(lane);
       if (step == kQkvStep) {
         const uint8_t* planes = index > 0 ? exchange - kExchangeBytes + kDownAt : nullptr;
-        take_residual(args, s, planes, index > 0 ? 1 + (s.layers[index - 1].types >> 1 & 1) : 0, layer.attention_gain, nullptr, thread);
+        take_residual(args, s, planes, index > 0 ? 1 + (s.layers[index - 1].types >> 1 & 1) : 0, layer.attention_gain, thread);
       } else if (step == kOutputStep) {
         take_attended(s, exchange, thread);
       } else if (step == kGateUpStep) {
-        take_residual(args, s, exchange + kOutputAt, 0, layer.feed_forward_gain, is_last && blockIdx.x == 0 ? args.x : nullptr, thread);
+        take_residual(args, s, exchange + kOutputAt, 0, layer.feed_forward_gain, thread);
       } else {
         take_h(s, exchange, thread);
       }
       consumers_sync();
       if (thread == 0) set_limit(kMostOnWay);
       MARK(2);
+      if (index == args.layer_count) {
+        multiply_head(args, s, columns, n, warp, lane);
+        MARK(3);
+        MARK(4);
+        break;
+      }
       multiply(s, share, columns, step == kDownStep && (types & 2), types & 1, n, warp, lane);
       consumers_sync();
       if (thread == 0) set_limit(kFewOnWay);

@@ -29,7 +29,7 @@ for (let at = 0; at < position; at += stepTokens) {
 }
 const [steps, marks] = [4, 8];
 const blocks = device.facts.multiprocessors;
-const traceBytes = shape.layers * steps * marks * blocks * 8;
+const traceBytes = (shape.layers + 1) * steps * marks * blocks * 8; // the head after the last layer
 runner.steps.trace = device.zeros(traceBytes, "trace");
 for (let step = 0; step < 5; step++) runner.steps.decodeStep(buckets[0]);
 device.synchronize();
@@ -39,9 +39,8 @@ const rawClock = (layer: number, step: number, mark: number, block: number): num
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 const all = Array.from({ length: blocks }, (_, block) => block);
 // Clocks of the multiprocessors differ by a constant and a little in speed: each is fitted, so that on average all blocks have their inputs at once.
-const places = [0, 2, 3].flatMap((step) =>
-  Array.from({ length: shape.layers - 3 }, (_, layer) => [layer + 2, step] as const),
-);
+const middle = Array.from({ length: shape.layers - 3 }, (_, layer) => layer + 2);
+const places = [0, 2, 3].flatMap((step) => middle.map((layer) => [layer, step] as const));
 const commonTimes = places.map(([layer, step]) => mean(all.map((block) => rawClock(layer, step, 2, block))));
 const fits = all.map((block) => {
   const own = places.map(([layer, step]) => rawClock(layer, step, 2, block));
@@ -55,9 +54,14 @@ const clockOf = (layer: number, step: number, mark: number, block: number): numb
   return offset + slope * rawClock(layer, step, mark, block);
 };
 console.log(`# ${position} tokens; clocks, means over layers`);
-for (const [step, name] of ["q, k, v", "attention, output", "gate and up", "down"].entries()) {
+const products = ["q, k, v", "attention, output", "gate and up", "down"].map((name, step) => ({
+  name,
+  step,
+  layers: middle,
+}));
+for (const { name, step, layers } of [...products, { name: "head", step: 0, layers: [shape.layers] }]) {
   const rows: number[][] = [];
-  for (let layer = 2; layer < shape.layers - 1; layer++) {
+  for (const layer of layers) {
     const at = (mark: number): number[] => all.map((block) => clockOf(layer, step, mark, block));
     const before = all.map((block) =>
       step === 0 ? clockOf(layer - 1, 3, 4, block) : clockOf(layer, step - 1, 4, block),

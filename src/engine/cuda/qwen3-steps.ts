@@ -1,8 +1,8 @@
 // The model as launches: which kernel reads what and writes where. decodeStep is what a graph captures for a batch size; prompts are
 // prompt-steps.ts. Nothing here waits for the device.
 //
-// One sequence: all layers in one kernel where the GPU has the shared memory for it and the KV cache is int8, else five kernels a layer, norms and
-// quantisation inside the products. More: eight, because a block per sequence then does once what every block would repeat.
+// One sequence: all layers and the head in one kernel where the GPU has the shared memory for it and the KV cache is int8, else five kernels a layer, norms
+// and quantisation inside the products. More: eight, because a block per sequence then does once what every block would repeat.
 import type { AttentionPlan, QueryBlock } from "./attention-plan.ts";
 import type { Device } from "./device.ts";
 import {
@@ -87,6 +87,8 @@ export class Qwen3Steps {
       options.workspace.pool + index * options.workspace.poolLayerBytes,
       (layer.valueType === "q6" ? 1 : 0) + (layer.downType === "q6" ? 2 : 0),
     ]);
+    // decode_layers takes the head for the first product of one more layer.
+    table.push(options.weights.embedding, 0, 0, 0, 0, options.weights.outputNorm, 0, 0, 0, 0, 0);
     this.#layerTable = device.upload(BigUint64Array.from(table, BigInt), "layers");
     const { hidden, feedForward, heads, kvHeads, vocabularyTokens } = options.shape;
     const qkTiles = ((heads + kvHeads) * headDim) / 16;
@@ -133,12 +135,13 @@ export class Qwen3Steps {
       ...[u64(this.#weights.embedding), u64(batchSlot), u64(slotToken), u64(x[0])],
     ]);
     if (bucket.columns === 1 && this.isPersistent) this.#decodeLayers();
-    for (const [index, layer] of this.#weights.layers.entries()) {
-      if (bucket.columns === 1 && this.isPersistent) break;
-      if (bucket.columns === 1) this.#decodeLayer(index, layer);
-      else this.#decodeLayerBatch(index, layer, bucket);
+    else {
+      for (const [index, layer] of this.#weights.layers.entries()) {
+        if (bucket.columns === 1) this.#decodeLayer(index, layer);
+        else this.#decodeLayerBatch(index, layer, bucket);
+      }
+      this.#head(bucket, { afterLayers: true });
     }
-    this.#head(bucket, { afterLayers: true });
     this.#sample(bucket.batch, { fromPrompt: false });
   }
 
@@ -291,9 +294,9 @@ export class Qwen3Steps {
     );
   }
 
-  /** All layers of one sequence in one kernel; its blocks must all be resident, one a multiprocessor. */
+  /** All layers and the head of one sequence in one kernel; its blocks must all be resident, one a multiprocessor. */
   #decodeLayers(): void {
-    const { x, single, exchange, steps } = this.#space;
+    const { x, logits, exchange, steps } = this.#space;
     const [first] = this.#weights.layers;
     if (!first) return;
     const { qkv_v4, qkv_v6, o, gate_up, down_q4, down_q6 } = this.#matrices;
@@ -301,7 +304,7 @@ export class Qwen3Steps {
     const rest = struct(
       [
         ...[this.#layerTable, ...all.map(({ ranges }) => ranges), o.splits, down_q4.splits, down_q6.splits],
-        ...[x[0], single.down, exchange, steps, this.trace],
+        ...[x[0], logits, exchange, steps, this.trace],
       ],
       [i32(this.#weights.layers.length), this.#epsilon],
     );
