@@ -555,6 +555,7 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
   }
 
   pdl_wait();
+  pdl_launch();                                                    // the next kernel's blocks cost nothing while they wait, and are there when this one ends
   const unsigned step_number = *reinterpret_cast<volatile unsigned*>(args.steps);
   // Eight values a thread, as take_residual has them.
   for (int first = threadIdx.x * 8; first < kHidden; first += kConsumerThreads * 8) {
@@ -630,7 +631,6 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
       }
     }
   }
-  pdl_launch();
   if (blockIdx.x == 0 && threadIdx.x == 0) *args.steps = step_number + 1;  // everyone has read it: without them there were no last layer
 }
 #endif
