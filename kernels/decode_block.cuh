@@ -1,6 +1,7 @@
 // What a block of decode_layers shares: slots for the weights and pages on their way, activations, tables.
 #pragma once
 #include "attention_pieces.cuh"
+#include "units.cuh"
 
 #if HOPPER || !defined(__CUDA_ARCH__)
 
@@ -23,6 +24,7 @@ constexpr int kConsumers = kChains, kConsumerThreads = 32 * kConsumers;
 constexpr int kSlots = 5, kSlotBytes = kSegmentBytes<kQ4>;         // a segment of Q4, a unit of Q6, or half of a page's keys or values
 static_assert(kUnitBytes<kQ6> <= kSlotBytes && kPageBytes / 4 + 256 <= kSlotBytes, "slots hold every piece");
 constexpr int kPersistentBlock = kConsumerThreads + 32, kMostLayers = 36;
+constexpr int kMostSegments = 160;                                 // that results have room for: mostPersistentSegments, and a tile of loose rows
 // Where a step's time goes, for bench/cuda/profile.ts: a build with QUERN_NVCC_FLAGS=-DTRACE_CLOCKS notes each block's clocks.
 #ifdef TRACE_CLOCKS
 #define MARK(place) \
@@ -42,6 +44,7 @@ struct Share {
   int from_a, count_a, from_b, count, start, segments, forth;
   int tiles_a, tiles;                // tiles of part a and of both that the block has a part of
   int tile_a, tile_b;                // what to add to the index of one of them for its place among all rows
+  int loose;                         // of gate and up: the first of two rows of h that the block has besides; negative: none
 };
 
 /// Everything the block shares. Its address is a constant, so nothing of it needs a register for long: what spills to local memory here costs a
@@ -63,9 +66,11 @@ struct Block {
   uint8_t has_second_plane[3][kHidden / 16];                         // row tiles of the output and the two kinds of down
   /// [segments of the block][16]. Products and attention take turns, so they share the place.
   __device__ __forceinline__ float* results() { return &attention.merged[0][0][0]; }
+  /// Weights of the loose rows: behind all results.
+  __device__ __forceinline__ uint8_t* loose_units() { return reinterpret_cast<uint8_t*>(results() + kMostSegments * 16); }
 };
 static_assert(sizeof(Block) <= kConsumers * kSlots * kSlotBytes + kFeedForward * 5 / 4 + 4 * kHidden + 24 * 1024, "persistentSharedBytes counts on it");
-static_assert(sizeof(AttentionShared::merged) == 256 * 64, "mostPersistentSegments");
+static_assert(sizeof(AttentionShared::merged) >= kMostSegments * 64 + kHidden / 256 * kLooseUnitBytes, "room for results and loose rows");
 
 /// A consumer warp: its n-th piece, when it is there.
 __device__ __forceinline__ const uint8_t* piece(Block& s, int warp, unsigned n) {
@@ -91,6 +96,7 @@ __device__ __forceinline__ Share share_of(int4 range, int segments) {
   s.tiles_a = s.count_a > 0 ? (range.y - 1) / segments - s.tile_a + 1 : 0;
   s.tiles = s.tiles_a + (range.w - range.z) / segments;
   s.tile_b = (kQueryRows + kKvRows) / 16 + range.z / segments - s.tiles_a;
+  s.loose = -1;
   return s;
 }
 #endif

@@ -15,7 +15,6 @@
 // The arithmetic is that of gemv_w4a8 and attention_decode, bit for bit.
 #include "decode_block.cuh"
 #include "exchange.cuh"
-#include "units.cuh"
 
 #if HOPPER || !defined(__CUDA_ARCH__)
 
@@ -37,6 +36,7 @@ struct DecodeArgs {
   unsigned int* steps;               // how many steps there were: which half of the exchange is in use
   long long* trace;                  // [products][8 marks][blocks] clocks, for the bench; usually null
   int layer_count;
+  int first_loose;                   // row tile of gate and up from which on rows are dealt by twos, or the number of tiles
   float epsilon;
 };
 
@@ -221,6 +221,35 @@ __device__ __forceinline__ void multiply(Block& s, const Share& share, const Col
   }
 }
 
+// Whole tiles of gate and up do not come out even: on 132 multiprocessors 28 blocks would have ten instead of nine, and all others would wait for them. The
+// tiles that are over are cut into rows, two of h a block. Their weights do not come by the producer, as they are in small pieces: all threads ask for
+// 16 bytes now and then, long before they are needed.
+
+/// Asks for the weights of the block's loose rows.
+__device__ __forceinline__ void ask_for_loose(Block& s, const uint8_t* weights, int loose, int thread) {
+  constexpr int kUnits = kHidden / 256, kChunks = kLooseUnitBytes / 16;
+  const uint8_t* tile = weights + (size_t)(loose >> 3) * kUnits * kUnitBytes<kQ4>;
+#pragma unroll 1
+  for (int i = thread; i < kUnits * kChunks; i += kConsumerThreads)
+    copy16_async(s.loose_units() + i * 16, tile + i / kChunks * kUnitBytes<kQ4> + loose_chunk(i % kChunks, loose & 7));
+  copy_commit();
+}
+/// The last two warps, which have the fewest segments, multiply them: a row and its partner each, a segment four lanes.
+__device__ __forceinline__ void multiply_loose(Block& s, const Share& share, uint32_t exponent, int which, int lane) {
+  static_assert(kHidden / 512 <= 8, "a warp has lanes for all segments");
+  const int segment = lane >> 2, t = lane & 3;
+  float2 sums = {};
+  if (segment < share.segments)
+    sums = loose_rows(s.loose_units() + segment * kSegmentUnits * kLooseUnitBytes, which, s.xq + segment * kSegmentUnits * 256,
+                      s.xs + segment * kSegmentUnits * 8, t, exponent);
+  sums = sum_of_four(sums);
+  if (t == 0 && segment < share.segments) {
+    float* to = s.results() + (share.count + segment) * 16 + which;
+    to[0] = sums.x;
+    to[8] = sums.y;
+  }
+}
+
 /// A consumer warp's tiles of the head: it has all of a row, so it adds the segments up itself.
 __device__ __forceinline__ void multiply_head(const DecodeArgs& args, Block& s, const Columns& columns, unsigned& n, int warp, int lane) {
   const int first = first_head_tile(blockIdx.x) + warp, end = first_head_tile(blockIdx.x + 1);
@@ -250,15 +279,15 @@ struct Row {
   uint8_t* to;
 };
 /// Row i of the block's. `out`: two planes of kHidden rows (the second for the rest of a tile that another block began), or h, which takes SiLU of pairs:
-/// lanes 2r and 2r + 1 of a tile of gate and up take rows r and r + 8, so that a pair are neighbours.
+/// lanes 2r and 2r + 1 of a tile of gate and up take rows r and r + 8, so that a pair are neighbours. Loose rows are the beginning of one more tile.
 __device__ __forceinline__ Row row_of(const Share& share, uint8_t* out, bool is_silu, int i) {
   const int index = i >> 4, from = index * share.segments - share.start;
   const int tile = index + (index < share.tiles_a ? share.tile_a : share.tile_b);
   Row row;
   row.first = max(from, 0);
-  row.count = min(from + share.segments, share.count) - row.first;
+  row.count = min(from + share.segments, index < share.tiles ? share.count : from + share.segments) - row.first;
   row.at = is_silu ? ((i & 15) >> 1) + (i & 1) * 8 : i & 15;
-  row.to = out + (is_silu ? (tile * 8 + row.at) * 2 : ((from < 0 ? kHidden : 0) + tile * 16 + row.at) * 4);
+  row.to = out + (is_silu ? (index < share.tiles ? tile * 8 : share.loose) * 2 + row.at * 2 : ((from < 0 ? kHidden : 0) + tile * 16 + row.at) * 4);
   return row;
 }
 __device__ __forceinline__ void add_up(Block& s, const Row& row, bool is_silu, int lane) {
@@ -526,6 +555,8 @@ __device__ __forceinline__ void prepare(const DecodeArgs& args, Block& s, int wa
   for (int i = 0; i < 6; i++)
     if (threadIdx.x == i)
       s.shares[i] = share_of(__ldg(tables[i] + blockIdx.x), (i >= 4 ? kFeedForward / 256 : i == 2 ? kQueryRows / 256 : kHidden / 256) / kSegmentUnits);
+  const int words = (kFeedForward / 8 - args.first_loose) * 4, word = (int)blockIdx.x - ((int)gridDim.x - words); // the last blocks: the first have attention
+  if (threadIdx.x == 3 && word >= 0) s.shares[3].loose = args.first_loose * 8 + word * 2;
   const uint8_t* splits[3] = {args.output_splits, args.down_q4_splits, args.down_q6_splits};
   for (int i = threadIdx.x; i < kHidden / 16; i += kPersistentBlock)
 #pragma unroll
@@ -592,10 +623,13 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
       const Share& kept = s.shares[kind_of(step, types)];
       const Share share = kept;
       const bool is_silu = step == kGateUpStep;
-      const int at = step == kQkvStep ? kQkvAt : step == kOutputStep ? kOutputAt : step == kGateUpStep ? kHAt : kDownAt, rows = share.tiles * 16;
+      const int at = step == kQkvStep ? kQkvAt : step == kOutputStep ? kOutputAt : step == kGateUpStep ? kHAt : kDownAt;
+      const bool has_loose = is_silu && share.loose >= 0;
+      const int rows = share.tiles * 16 + (has_loose ? 4 : 0);
       uint8_t* out = exchange + at;
       const Row row = row_of(share, out, is_silu, thread);
       const Columns columns(lane);
+      if (has_loose) ask_for_loose(s, layer.gate_up, share.loose, thread);
       if (step == kQkvStep) {
         const uint8_t* planes = index > 0 ? exchange - kExchangeBytes + kDownAt : nullptr;
         take_residual(args, s, planes, index > 0 ? 1 + (s.layers[index - 1].types >> 1 & 1) : 0, layer.attention_gain, thread);
@@ -606,6 +640,7 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
       } else {
         take_h(s, exchange, thread);
       }
+      if (has_loose) copy_wait<0>();
       consumers_sync();
       if (thread == 0) set_limit(kMostOnWay);
       MARK(2);
@@ -616,6 +651,7 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
         break;
       }
       multiply(s, share, columns, step == kDownStep && (types & 2), types & 1, n, warp, lane);
+      if (has_loose && warp >= kConsumers - 2) multiply_loose(s, share, columns.exponent, warp - (kConsumers - 2), lane);
       consumers_sync();
       if (thread == 0) set_limit(kFewOnWay);
       MARK(3);

@@ -6,6 +6,7 @@ import {
   batchSharedBytes,
   buckets,
   dealSegments,
+  firstLooseTile,
   gemvSharedBytes,
   kernelShapes,
   type MatrixPlan,
@@ -73,6 +74,23 @@ test("on an H200 no block has more than a tenth over its share of the large matr
     const share = ((plan.tilesA + plan.tilesB) * segmentsOf(plan)) / 132;
     assert.ok(mostSegments <= share * 1.1 + 1, `${name}: ${mostSegments} of ${share}`);
   }
+});
+
+test("gate and up come out even: whole tiles as many for every block, and at most two rows of h besides", () => {
+  for (const tilesA of [1216, 192]) {
+    for (let blocks = 16; blocks <= 160; blocks++) {
+      const first = firstLooseTile({ tilesA }, blocks);
+      const words = (tilesA - first) * 4;
+      assert.ok(words <= blocks, `${tilesA} tiles over ${blocks} blocks: ${words} words of h`);
+      assert.ok(first === tilesA || first % blocks === 0);
+    }
+  }
+  assert.equal(firstLooseTile({ tilesA: 1216 }, 132), 1188);
+  const { mostSegments } = dealSegments(
+    { inputs: 2560, tilesA: 1188, typeA: "q4", tilesB: 0, typeB: "q4" },
+    { blocks: 132, whole: true },
+  );
+  assert.equal(mostSegments, 45);
 });
 
 test("shared memory stays within what a block may have", () => {

@@ -190,8 +190,17 @@ export const mostPersistentLayers = 36;
 /** Shared memory of decode_layers: five slots of weights a computing warp, activations, the residual stream, attention and tables. */
 export const persistentSharedBytes = ({ feedForward, hidden }: KernelShape): number =>
   8 * 5 * 2 * unitBytes.q4 + feedForward + feedForward / 4 + 4 * hidden + 24 * 1024;
-/** Segments of a matrix whose results a block of decode_layers has room for. */
-export const mostPersistentSegments = 256;
+/** Segments of a matrix whose results a block of decode_layers has room for; as many as a tile has are left for loose rows. */
+export const mostPersistentSegments = 152;
+
+/**
+ * The row tile of gate and up from which on decode_layers deals rows, two of h a block: whole tiles rarely come out even, and one that a few blocks have
+ * more keeps all others waiting. The number of tiles where so many would be over that a block had more than two rows.
+ */
+export function firstLooseTile({ tilesA }: Pick<MatrixPlan, "tilesA">, blocks: number): number {
+  const even = Math.floor(tilesA / blocks) * blocks;
+  return (tilesA - even) * 4 <= blocks ? even : tilesA;
+}
 
 /** What the blocks of decode_layers tell each other in one layer. */
 export function exchangeBytes({ hidden, feedForward, heads, kvHeads }: KernelShape): number {

@@ -12,6 +12,7 @@ import {
   buckets,
   type Deal,
   dealSegments,
+  firstLooseTile,
   gemvSharedBytes,
   gemvThreads,
   headDim,
@@ -54,6 +55,8 @@ export class Qwen3Steps {
   readonly #kvType: KvType;
   readonly #results: { address: number; ring: number };
   readonly #layerTable: number;
+  /** Gate and up as decode_layers deals them. */
+  readonly #gateUp: { ranges: number; firstLoose: number };
   readonly #prompts: PromptSteps;
   /** One kernel for all layers of a single sequence instead of five a layer: with Hopper's shared memory and KV in int8. */
   isPersistent: boolean;
@@ -118,6 +121,10 @@ export class Qwen3Steps {
       down_q6: matrix(plain(feedForward, hidden, "q6")),
       head: matrix(plain(hidden, vocabularyTokens, "q6"), true, headTimes),
     };
+    const gateUp = this.#matrices.gate_up.plan;
+    const firstLoose = firstLooseTile(gateUp, blocks);
+    const { ranges } = dealSegments({ ...gateUp, tilesA: firstLoose }, { blocks, whole: true });
+    this.#gateUp = { ranges: device.upload(ranges, "work ranges"), firstLoose };
     this.isPersistent =
       this.#isHopper &&
       this.#kvType === "int8" &&
@@ -299,14 +306,14 @@ export class Qwen3Steps {
     const { x, logits, exchange, steps } = this.#space;
     const [first] = this.#weights.layers;
     if (!first) return;
-    const { qkv_v4, qkv_v6, o, gate_up, down_q4, down_q6 } = this.#matrices;
-    const all = [qkv_v4, qkv_v6, o, gate_up, down_q4, down_q6];
+    const { qkv_v4, qkv_v6, o, down_q4, down_q6 } = this.#matrices;
+    const all = [qkv_v4, qkv_v6, o, this.#gateUp, down_q4, down_q6];
     const rest = struct(
       [
         ...[this.#layerTable, ...all.map(({ ranges }) => ranges), o.splits, down_q4.splits, down_q6.splits],
         ...[x[0], logits, exchange, steps, this.trace],
       ],
-      [i32(this.#weights.layers.length), this.#epsilon],
+      [i32(this.#weights.layers.length), i32(this.#gateUp.firstLoose), this.#epsilon],
     );
     const attention = this.#attentionArgs(0, first, buckets[0]);
     const args = new Uint8Array(attention.length + rest.length);
