@@ -12,14 +12,28 @@ struct Q8Target {
   float2* scales;
   int columns, column;
   __device__ __forceinline__ void store(int index, uint32_t packed, float2 scale) const {
-    int at = q8_group_at(columns, column, index >> 5);
-    *reinterpret_cast<uint32_t*>(values + at * 32 + (index & 31)) = packed;
-    if ((index & 31) == 0) scales[at] = scale;
+    *reinterpret_cast<uint32_t*>(values + value_at(index)) = packed;
+    store_scale(index, scale);
   }
   __device__ __forceinline__ void store(int index, uint2 packed, float2 scale) const {
-    int at = q8_group_at(columns, column, index >> 5);
-    *reinterpret_cast<uint2*>(values + at * 32 + (index & 31)) = packed;
-    if ((index & 31) == 0) scales[at] = scale;
+    *reinterpret_cast<uint2*>(values + value_at(index)) = packed;
+    store_scale(index, scale);
+  }
+
+private:
+  __device__ __forceinline__ int value_at(int index) const {
+    if (columns == 1) return index;
+    return q8_values_at(columns, column, index >> 8, index >> 6) * 64 + (index >> 3 & 3) * 16 + (index >> 5 & 1) * 8 + (index & 7);
+  }
+  __device__ __forceinline__ void store_scale(int index, float2 scale) const {
+    if (index & 31) return;
+    if (columns == 1) {
+      scales[index >> 5] = scale;
+      return;
+    }
+    float* pair = reinterpret_cast<float*>(scales) + q8_scales_at(columns, column, index >> 8, index >> 6) * 4;
+    pair[index >> 5 & 1] = scale.x;
+    pair[2 + (index >> 5 & 1)] = scale.y;
   }
 };
 

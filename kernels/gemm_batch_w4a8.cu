@@ -9,16 +9,16 @@ constexpr int kBatchBlock = 256, kBatchWarps = kBatchBlock / 32;
 struct BatchArgs {
   const uint8_t* part_a;
   const uint8_t* part_b;
-  const int8_t* q8;           // [unit][columns][256]
-  const float2* q8_scales;    // [unit][columns][8]
+  const int8_t* q8;           // [unit][columns], see tiles.cuh
+  const float* q8_scales;
   float* out;                 // [segments][columns][rows], or logits [columns][rows]
   int row_blocks_a, row_blocks;
 };
 
 template <int NT> struct Accumulators { float v[NT][4][4]; };   // [sequence tile][fragment value][the groups that thread t has in units.cuh]
 
-/// What a row's weights of groups 2p and 2p + 1 are multiplied with: Q4 {factor, -min}, Q6 a factor for each half.
-struct PairScales { float2 even, odd; };
+/// What a row's weights of groups 2p and 2p + 1 are multiplied with: of each group, Q4 {factor, -min}, Q6 a factor for each half.
+struct alignas(16) PairScales { float2 of[2]; };
 template <int TYPE> __device__ __forceinline__ PairScales pair_scales(const uint8_t* unit, int row, int p) {
   if (TYPE == kQ4) {
     const uint4 header = *reinterpret_cast<const uint4*>(unit + 2048 + row * 16);
@@ -31,30 +31,33 @@ template <int TYPE> __device__ __forceinline__ PairScales pair_scales(const uint
   const float d = 0.25f * half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + row * 2));
   return {make_float2(biased_byte<0>(word) * d, biased_byte<1>(word) * d), make_float2(biased_byte<2>(word) * d, biased_byte<3>(word) * d)};
 }
-/// On Hopper a warp writes a segment's scales out, once for all its threads and sequences: [unit][group][row]. Smaller GPUs have no shared memory left for
+/// On Hopper a warp writes a segment's scales out, once for all its threads and sequences: [unit][pair][row]. Smaller GPUs have no shared memory left for
 /// that: there each thread makes them for itself.
-constexpr int kSegmentScales = HOPPER ? kSegmentUnits * 8 * 16 : 0;
-template <int TYPE> __device__ __forceinline__ void write_scales(const uint8_t* data, float2* scales, int lane) {
-  const int row = lane & 15;
+constexpr int kSegmentScales = HOPPER ? kSegmentUnits * 4 * 16 : 0;
+template <int TYPE> __device__ __forceinline__ void write_scales(const uint8_t* data, PairScales* scales, int lane) {
+  static_assert(kSegmentUnits * 16 == 32, "a row of a unit a lane");
+  const int row = lane & 15, u = lane >> 4;
+  PairScales of_row[4];                                                           // all are made before one is written: what follows a write waits for it
 #pragma unroll
-  for (int u = 0; u < kSegmentUnits; u++)
+  for (int p = 0; p < 4; p++) of_row[p] = pair_scales<TYPE>(data + u * kUnitBytes<TYPE>, row, p);
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-      const int p = 2 * (lane >> 4) + i;
-      const PairScales of = pair_scales<TYPE>(data + u * kUnitBytes<TYPE>, row, p);
-      scales[(u * 8 + 2 * p) * 16 + row] = of.even;
-      scales[(u * 8 + 2 * p + 1) * 16 + row] = of.odd;
-    }
+  for (int p = 0; p < 4; p++) scales[(u * 4 + p) * 16 + row] = of_row[p];
   __syncwarp();
 }
 
 template <int TYPE, int NT>
-__device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t* xq, const float2* xs, float2* scales, int lane, Accumulators<NT>& sums) {
+__device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t* xq, const float* xs, PairScales* scales, int lane, Accumulators<NT>& sums) {
   const int g = lane >> 2, t = lane & 3;
   if (HOPPER) write_scales<TYPE>(data, scales, lane);
-  // Q6: which half of a group this thread's inputs are in; a product instead of a selection, as in units.cuh.
-  uint32_t is_mine[2] = {t < 2, t >= 2};
-  asm volatile("" : "+r"(is_mine[0]), "+r"(is_mine[1]));
+  const uint32_t in_first_half = t < 2 ? ~0u : 0;                                 // of a group: Q6 has a scale for each
+  // Where a pair of groups lies among the activations of a unit. Asked for by the compiler once and not for each unit.
+  int values_at[4], scales_at[4];
+#pragma unroll
+  for (int p = 0; p < 4; p++) {
+    values_at[p] = q8_values_at(NT * 8, g, 0, p) * 64 + t * 16;
+    scales_at[p] = q8_scales_at(NT * 8, 2 * t, 0, p) * 4;
+    asm volatile("" : "+r"(values_at[p]), "+r"(scales_at[p]));
+  }
 #pragma unroll
   for (int n = 0; n < NT; n++)
 #pragma unroll
@@ -64,52 +67,56 @@ __device__ __forceinline__ void batch_segment(const uint8_t* data, const int8_t*
 #pragma unroll 1
   for (int u = 0; u < kSegmentUnits; u++) {
     const uint8_t* unit = data + u * kUnitBytes<TYPE>;
-    const int8_t* q = xq + u * NT * 8 * 256 + g * 256 + t * 8;
-    const float2* s = xs + u * NT * 8 * 8 + 2 * t * 8;
-    const float2* of_row = scales + u * 128 + g;
 #pragma unroll
     for (int p = 0; p < 4; p++) {
       const uint4 v = *reinterpret_cast<const uint4*>(unit + p * 512 + lane * 16);
-      uint4 low4;
-      if (TYPE == kQ6) low4 = *reinterpret_cast<const uint4*>(unit + 2048 + (p >> 1) * 512 + lane * 16);
-      PairScales of_pair[2];                                                      // rows g and g + 8
+      Fragment a[2];                                                              // groups 2p and 2p + 1
+      if (TYPE == kQ4) {
+        a[0] = q4_fragment(v.x, v.y);
+        a[1] = q4_fragment(v.z, v.w);
+      } else {
+        const uint2 low = *reinterpret_cast<const uint2*>(unit + 2048 + (p >> 1) * 512 + lane * 16 + (p & 1) * 8);
+        a[0] = q6_fragment(v.x, v.y, low.x);
+        a[1] = q6_fragment(v.z, v.w, low.y);
+      }
+      PairScales of_row[2];                                                       // rows g and g + 8
 #pragma unroll
-      for (int r = 0; r < 2; r++)
-        of_pair[r] = HOPPER ? PairScales{of_row[2 * p * 16 + 8 * r], of_row[(2 * p + 1) * 16 + 8 * r]} : pair_scales<TYPE>(unit, g + 8 * r, p);
+      for (int r = 0; r < 2; r++) of_row[r] = HOPPER ? scales[(u * 4 + p) * 16 + g + 8 * r] : pair_scales<TYPE>(unit, g + 8 * r, p);
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
-        const int j = 2 * p + e;
-        const float2 scale[2] = {e ? of_pair[0].odd : of_pair[0].even, e ? of_pair[1].odd : of_pair[1].even};
+      for (int n = 0; n < NT; n++) {
+        const uint4 b = *reinterpret_cast<const uint4*>(xq + (u * NT + n) * 8 * 256 + values_at[p]);
+        const float* of_columns[2] = {xs + (u * NT + n) * 8 * 16 + scales_at[p], xs + ((u * NT + n) * 8 + 1) * 16 + scales_at[p]};
         if (TYPE == kQ4) {
-          const Fragment a = e ? q4_fragment(v.z, v.w) : q4_fragment(v.x, v.y);
+          const float4 of_column[2] = {*reinterpret_cast<const float4*>(of_columns[0]), *reinterpret_cast<const float4*>(of_columns[1])};
 #pragma unroll
-          for (int n = 0; n < NT; n++) {
-            const uint2 b = *reinterpret_cast<const uint2*>(q + n * 8 * 256 + ((j ^ g) << 5));
-            const float2 s0 = s[n * 64 + (j ^ (2 * t))], s1 = s[n * 64 + 8 + (j ^ (2 * t + 1))];
+          for (int e = 0; e < 2; e++) {
             int c[4] = {kMagic, kMagic, kMagic, kMagic};
-            mma_s8(c, a.a0, a.a1, a.a2, a.a3, b.x, b.y);
+            mma_s8(c, a[e].a0, a[e].a1, a[e].a2, a[e].a3, e ? b.z : b.x, e ? b.w : b.y);
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-              const float2 sc = i & 1 ? s1 : s0;
+              const float2 row = of_row[i >> 1].of[e];
+              const float4 column = of_column[i & 1];
               float& sum = sums.v[n][i][p];
-              sum = fmaf(from_magic(c[i]), scale[i >> 1].x * sc.x, sum);
-              sum = fmaf(scale[i >> 1].y, sc.y, sum);
+              sum = fmaf(from_magic(c[i]), row.x * (e ? column.y : column.x), sum);
+              sum = fmaf(row.y, e ? column.w : column.z, sum);
             }
           }
         } else {
-          const uint32_t low = p & 1 ? (e ? low4.w : low4.z) : (e ? low4.y : low4.x);
-          const Fragment a = e ? q6_fragment(v.z, v.w, low) : q6_fragment(v.x, v.y, low);
+          const float2 of_column[2] = {*reinterpret_cast<const float2*>(of_columns[0]), *reinterpret_cast<const float2*>(of_columns[1])};
 #pragma unroll
-          for (int n = 0; n < NT; n++) {
-            const uint2 b = *reinterpret_cast<const uint2*>(q + n * 8 * 256 + ((j ^ g) << 5));
-            const float2 s0 = s[n * 64 + (j ^ (2 * t))], s1 = s[n * 64 + 8 + (j ^ (2 * t + 1))];
+          for (int e = 0; e < 2; e++) {
+            // The whole group and its first half; their difference, exact, is the second.
+            int whole[4] = {kMagic, kMagic, kMagic, kMagic}, first[4] = {kMagic, kMagic, kMagic, kMagic};
+            const uint32_t b0 = e ? b.z : b.x, b1 = e ? b.w : b.y;
+            mma_s8(whole, a[e].a0, a[e].a1, a[e].a2, a[e].a3, b0, b1);
+            mma_s8(first, a[e].a0 & in_first_half, a[e].a1 & in_first_half, a[e].a2 & in_first_half, a[e].a3 & in_first_half, b0, b1);
 #pragma unroll
-            for (int half = 0; half < 2; half++) {
-              int c[4] = {kMagic, kMagic, kMagic, kMagic};
-              mma_s8(c, a.a0, a.a1, a.a2, a.a3, b.x * is_mine[half], b.y * is_mine[half]);
-#pragma unroll
-              for (int i = 0; i < 4; i++)
-                sums.v[n][i][j & 3] = fmaf(from_magic(c[i]), (half ? scale[i >> 1].y : scale[i >> 1].x) * (i & 1 ? s1.x : s0.x), sums.v[n][i][j & 3]);
+            for (int i = 0; i < 4; i++) {
+              const float2 row = of_row[i >> 1].of[e];
+              const float column = e ? of_column[i & 1].y : of_column[i & 1].x;
+              float& sum = sums.v[n][i][(2 * p + e) & 3];
+              sum = fmaf(from_magic(first[i]), row.x * column, sum);
+              sum = fmaf(__int_as_float(whole[i]) - __int_as_float(first[i]), row.y * column, sum);
             }
           }
         }
@@ -130,7 +137,7 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
   extern __shared__ __align__(128) uint8_t shared[];
   uint8_t* slots = shared;
   uint8_t* stages = slots + kBatchWarps * kDepth * kSlot;               // two stages of a segment's activations
-  float2* scales = reinterpret_cast<float2*>(stages + 2 * (kValues + kScaleBytes));
+  PairScales* scales = reinterpret_cast<PairScales*>(stages + 2 * (kValues + kScaleBytes));
   uint64_t* bars = reinterpret_cast<uint64_t*>(scales + kBatchWarps * kSegmentScales);
   uint64_t* stage_bars = bars + kBatchWarps * kDepth;
 
@@ -192,7 +199,7 @@ __device__ __forceinline__ void gemm_batch(const BatchArgs& args) {
     ring.wait(n);
     const uint8_t* stage = stages + (n & 1) * (kValues + kScaleBytes);
     const int8_t* xq = reinterpret_cast<const int8_t*>(stage);
-    const float2* xs = reinterpret_cast<const float2*>(stage + kValues);
+    const float* xs = reinterpret_cast<const float*>(stage + kValues);
     Accumulators<NT> sums;
     if (TYPE_A == TYPE_B || row_block < args.row_blocks_a) batch_segment<TYPE_A, NT>(ring.slot(n), xq, xs, scales + warp * kSegmentScales, lane, sums);
     else batch_segment<TYPE_B, NT>(ring.slot(n), xq, xs, scales + warp * kSegmentScales, lane, sums);

@@ -50,12 +50,15 @@ template <int I> __device__ __forceinline__ float biased_byte(uint32_t word) {
 }
 
 // ---- int8 activations: groups of 32 with scale d = max / 127 and s = d * sum of the 32 integers ----
-// Memory order for a batch of `columns` (1, 8, 16 or 32): [unit][column][8 groups][32], the group index xored with column & 7 so that
-// the eight columns of a fragment lie in different banks; {d, s} likewise as [unit][column][8].
+// Memory order for one sequence: [group][32] and [group]{d, s}. For a batch of `columns` (8, 16 or 32) two groups lie together, a *pair*, so that a
+// thread of a product takes all it needs of both at once:
+//   values [unit][column][4 pairs][t][2 groups][8]     inputs 8t .. 8t + 7, as thread t has of the weights
+//   scales [unit][column][4 pairs]{d, d, s, s}
+// Pairs are turned by the column, each in its own way, so that what threads load side by side lies in different banks.
 
-__device__ __forceinline__ int q8_group_at(int columns, int column, int group) {
-  return ((group >> 3) * columns + column) * 8 + ((group ^ column) & 7);
-}
+/// A pair of a batch's values, counted in 64 bytes, and of its scales, in 16.
+__device__ __forceinline__ int q8_values_at(int columns, int column, int unit, int pair) { return (unit * columns + column) * 4 + ((pair ^ column) & 3); }
+__device__ __forceinline__ int q8_scales_at(int columns, int column, int unit, int pair) { return (unit * columns + column) * 4 + ((pair ^ column >> 1) & 3); }
 
 /// Quantises four consecutive values a lane, eight lanes a group. Every lane gets the group's {d, s}.
 __device__ __forceinline__ uint32_t quantise_group(float4 v, float2& scale) {

@@ -66,6 +66,17 @@ function quantiseGroups(x: ArrayLike<number>): {
   return { values, scales, exact };
 }
 
+/** Where input `index` of a sequence lies among a batch's int8 values (kernels/tiles.cuh). */
+function batchValueAt(columns: number, column: number, index: number): number {
+  const pair = ((index >> 8) * columns + column) * 4 + (((index >> 6) ^ column) & 3);
+  return pair * 64 + ((index >> 3) & 3) * 16 + ((index >> 5) & 1) * 8 + (index & 7);
+}
+/** The same for their scales, two a group: {d, s} of one sequence, one group after another. */
+function batchScaleAt(columns: number, column: number, at: number): number {
+  const pair = ((at >> 4) * columns + column) * 4 + (((at >> 2) ^ (column >> 1)) & 3);
+  return pair * 4 + (at & 1) * 2 + ((at >> 1) & 1);
+}
+
 test("weights in tiles are the file's weights bit for bit", { skip: missing }, () => {
   const { device, reference, runner } = there();
   const { tensors, hidden, feedForward } = reference.shape;
@@ -202,11 +213,8 @@ for (const batch of [8, 16, 32]) {
       const scales = new Float32Array((columns * inputs) / 16);
       const exact = Array.from({ length: columns }, (_, column) => {
         const one = quantiseGroups(Array.from({ length: inputs }, () => random() * 2 - 1));
-        for (let group = 0; group < inputs / 32; group++) {
-          const at = ((group >> 3) * columns + column) * 8 + ((group ^ column) & 7);
-          values.set(one.values.subarray(group * 32, group * 32 + 32), at * 32);
-          scales.set(one.scales.subarray(group * 2, group * 2 + 2), at * 2);
-        }
+        for (const [index, value] of one.values.entries()) values[batchValueAt(columns, column, index)] = value;
+        for (const [at, value] of one.scales.entries()) scales[batchScaleAt(columns, column, at)] = value;
         return one.exact;
       });
       device.write(target.values, new Uint8Array(values.buffer));
@@ -404,10 +412,9 @@ for (const kvType of kvTypes) {
     same("qkv", batchSum(space.batch.qkv, qkvRows, hidden));
     runner.steps.decodePart("attention", 0, bucket);
     const digits = new Int8Array(device.read(space.attention.values, 8 * heads * headDim).buffer);
-    const group = (index: number): number => ((index >> 8) * 8 + column) * 8 + (((index >> 5) ^ column) & 7);
     same(
       "attention",
-      Array.from({ length: heads * headDim }, (_, index) => digits[group(index) * 32 + (index & 31)] ?? 0),
+      Array.from({ length: heads * headDim }, (_, index) => digits[batchValueAt(8, column, index)] ?? 0),
     );
     runner.steps.decodePart("o", 0, bucket);
     same("o", batchSum(space.batch.output, hidden, heads * headDim));
