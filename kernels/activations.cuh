@@ -37,33 +37,17 @@ private:
   }
 };
 
-/// Adds the planes [0, split) and [split, count) of a split matrix product, in this order for every batch size: `WIDTH` float4 from `index` on.
-/// AT_ONCE planes are asked for together, the last one again for those that do not exist: what this costs is trips to level 2.
-template <int AT_ONCE, int WIDTH>
-__device__ __forceinline__ void sum_planes(const float* planes, size_t stride, int count, int split, size_t index, float4 (&sum)[WIDTH]) {
-  float4 low[WIDTH], high[WIDTH];
-#pragma unroll
-  for (int k = 0; k < WIDTH; k++) low[k] = high[k] = make_float4(0, 0, 0, 0);
-#pragma unroll 1
-  for (int from = 0; from < count; from += AT_ONCE) {
-    float4 v[AT_ONCE][WIDTH];
-#pragma unroll
-    for (int p = 0; p < AT_ONCE; p++)
-#pragma unroll
-      for (int k = 0; k < WIDTH; k++) v[p][k] = __ldcg(reinterpret_cast<const float4*>(planes + min(from + p, count - 1) * stride + index) + k);
-#pragma unroll
-    for (int p = 0; p < AT_ONCE; p++) {
-      const bool is_low = from + p < split, is_high = !is_low && from + p < count;
-#pragma unroll
-      for (int k = 0; k < WIDTH; k++) {
-        low[k].x += is_low ? v[p][k].x : 0.0f; low[k].y += is_low ? v[p][k].y : 0.0f; low[k].z += is_low ? v[p][k].z : 0.0f; low[k].w += is_low ? v[p][k].w : 0.0f;
-        high[k].x += is_high ? v[p][k].x : 0.0f; high[k].y += is_high ? v[p][k].y : 0.0f; high[k].z += is_high ? v[p][k].z : 0.0f; high[k].w += is_high ? v[p][k].w : 0.0f;
-      }
-    }
+/// The planes [0, split) and [split, count) of a split matrix product, added up in this order for every batch size: `WIDTH` float4 of a thread.
+template <int WIDTH> struct PlaneSums {
+  float4 low[WIDTH] = {}, high[WIDTH] = {};
+  __device__ __forceinline__ void add(int k, float4 v, bool is_low, bool is_high) {
+    low[k].x += is_low ? v.x : 0.0f; low[k].y += is_low ? v.y : 0.0f; low[k].z += is_low ? v.z : 0.0f; low[k].w += is_low ? v.w : 0.0f;
+    high[k].x += is_high ? v.x : 0.0f; high[k].y += is_high ? v.y : 0.0f; high[k].z += is_high ? v.z : 0.0f; high[k].w += is_high ? v.w : 0.0f;
   }
-#pragma unroll
-  for (int k = 0; k < WIDTH; k++) sum[k] = make_float4(low[k].x + high[k].x, low[k].y + high[k].y, low[k].z + high[k].z, low[k].w + high[k].w);
-}
+  __device__ __forceinline__ float4 sum(int k) const {
+    return make_float4(low[k].x + high[k].x, low[k].y + high[k].y, low[k].z + high[k].z, low[k].w + high[k].w);
+  }
+};
 
 // RMSNorm of a row, eight values a thread, in pieces. Roundings are spelt out, so that every kernel that uses them gets the same bits.
 
@@ -75,6 +59,7 @@ __device__ __forceinline__ float sum_of_squares(const float (&v)[8]) {
 }
 /// `sums`: the squares of each 256 values of the row. Each thread adds them up for itself, as pairs of pairs: half the time of passing them around.
 __device__ __forceinline__ float norm_factor(const float* sums, float epsilon) {
+  static_assert(kHidden <= 8 * kBlock, "a sum of squares a warp");
   float v[kBlock / 32];
 #pragma unroll
   for (int i = 0; i < kBlock / 32; i++) v[i] = i < kHidden / 256 ? sums[i] : 0.0f;
@@ -100,12 +85,11 @@ __device__ __forceinline__ void load_gain(float (&gain)[8], const float* from) {
   gain[4] = high.x; gain[5] = high.y; gain[6] = high.z; gain[7] = high.w;
 }
 
-/// x = x_in + plane_sum(index, two float4); x_out = x where wanted; q8(norm(x) * gain).
-template <typename PlaneSum>
-__device__ __forceinline__ void norm_quantise(const float* x_in, PlaneSum plane_sum, float* x_out, const float* gain, float epsilon, Q8Target target,
-                                              float* scratch) {
-  static_assert(kHidden <= 8 * kBlock, "one step of eight values a thread");
-  const int i = threadIdx.x * 8;
+/// x = x_in + plane_sum(index, two float4); x_out = x where wanted; q8(norm(x) * gain): the calling thread's eight values, from index `i` on.
+/// `share(squares)` hands a warp's sum of squares on and returns those of the whole row, as norm_factor takes them.
+template <typename PlaneSum, typename Share>
+__device__ __forceinline__ void norm_quantise(int i, const float* x_in, PlaneSum plane_sum, float* x_out, const float* gain, float epsilon, Q8Target target,
+                                              Share share) {
   const bool mine = i < kHidden;                       // whole warps
   float row[1][8] = {}, w[1][8] = {};
   float (&v)[8] = row[0];
@@ -116,16 +100,14 @@ __device__ __forceinline__ void norm_quantise(const float* x_in, PlaneSum plane_
     plane_sum(i, sum);
     v[0] = low.x + sum[0].x; v[1] = low.y + sum[0].y; v[2] = low.z + sum[0].z; v[3] = low.w + sum[0].w;
     v[4] = high.x + sum[1].x; v[5] = high.y + sum[1].y; v[6] = high.z + sum[1].z; v[7] = high.w + sum[1].w;
-    if (x_out) {
-      *reinterpret_cast<float4*>(x_out + i) = make_float4(v[0], v[1], v[2], v[3]);
-      *reinterpret_cast<float4*>(x_out + i + 4) = make_float4(v[4], v[5], v[6], v[7]);
-    }
   }
-  const float squares = warp_sum(sum_of_squares(v));
-  if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = squares;
-  __syncthreads();
-  const float factor = norm_factor(scratch, epsilon);
+  const float* squares = share(warp_sum(sum_of_squares(v)));
+  const float factor = norm_factor(squares, epsilon);
   if (!mine) return;
+  if (x_out) {                                         // only now: where blocks share, what was written before would have to arrive first
+    *reinterpret_cast<float4*>(x_out + i) = make_float4(v[0], v[1], v[2], v[3]);
+    *reinterpret_cast<float4*>(x_out + i + 4) = make_float4(v[4], v[5], v[6], v[7]);
+  }
   uint2 packed[1];
   float2 scales[1];
   normalise_quantise(row, w, factor, packed, scales);

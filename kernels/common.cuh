@@ -36,9 +36,33 @@ __device__ __forceinline__ void pdl_launch() {
 #endif
 }
 
-// ---- asynchronous copies ----
-
 __device__ __forceinline__ uint32_t shared_address(const void* p) { return (uint32_t)__cvta_generic_to_shared(p); }
+
+#if HOPPER
+// ---- clusters of blocks that reach each other's shared memory ----
+
+/// The same place in the shared memory of the cluster's block `block`.
+__device__ __forceinline__ uint32_t shared_address_in(uint32_t block, uint32_t shared_at) {
+  uint32_t at;
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(shared_at), "r"(block));
+  return at;
+}
+__device__ __forceinline__ void store_to_block(uint32_t shared_at, uint32_t block, float v) {
+  asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(shared_address_in(block, shared_at)), "f"(v) : "memory");
+}
+__device__ __forceinline__ void store_to_block(uint32_t shared_at, uint32_t block, float4 v) {
+  asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(shared_address_in(block, shared_at)), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w) : "memory");
+}
+/// All threads of the cluster arrive and wait; what they wrote before is there after.
+__device__ __forceinline__ void cluster_arrive() { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
+__device__ __forceinline__ void cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+__device__ __forceinline__ void cluster_sync() {
+  cluster_arrive();
+  cluster_wait();
+}
+#endif
+
+// ---- asynchronous copies ----
 
 __device__ __forceinline__ void copy16_async(void* shared, const void* global) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(shared)), "l"(__cvta_generic_to_global(global)) : "memory");

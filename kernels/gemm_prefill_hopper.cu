@@ -44,14 +44,6 @@ __device__ __forceinline__ int cluster_blocks() {
   asm("mov.u32 %0, %%cluster_nctaid.z;" : "=r"(n));
   return n;
 }
-__device__ __forceinline__ void cluster_sync() {
-  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
-}
-__device__ __forceinline__ void store_to_block(uint32_t shared_at, uint32_t block, float4 v) {
-  uint32_t at;
-  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(at) : "r"(shared_at), "r"(block));
-  asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at), "f"(v.x), "f"(v.y), "f"(v.z), "f"(v.w) : "memory");
-}
 
 // ---- the end of a tile ----
 

@@ -58,34 +58,87 @@ extern "C" __global__ void gather_rows(const float* x, const int* rows, float* o
   for (int k = threadIdx.x; k < kHidden; k += blockDim.x) out[to + k] = x[from + k];
 }
 
-/// Batches: x[b] += the planes of the product before; q8 of its norm. Grid (batch), kBlock threads.
-/// planes [count][columns][hidden]; split[tile] is where gemv_w4a8's second plane begins.
-extern "C" __global__ void __launch_bounds__(kBlock) norm_quantise_batch(float* x, const float* planes, int count, const uint8_t* split, const float* gain,
-                                                                         float epsilon, int8_t* q8, float2* q8_scales, int columns) {
-  __shared__ float scratch[kBlock / 32];
-  pdl_launch();
-  pdl_wait();
-  const int b = blockIdx.x;
-  auto sum = [&](int i, float4 (&of)[2]) {
-    sum_planes<10>(planes + (size_t)b * kHidden, (size_t)columns * kHidden, planes ? count : 0, planes ? split[i >> 4] : 0, i, of);
-  };
-  float* row = x + (size_t)b * kHidden;
-  norm_quantise(row, sum, planes ? row : nullptr, gain, epsilon, Q8Target{q8, q8_scales, columns, b}, scratch);
+/// Blocks that share a sequence's norm. Reading the planes of a product is what it waits for, and a multiprocessor by itself reads slowly: on Hopper they
+/// are a cluster and hand each other their sums of squares.
+constexpr int kNormBlocks = HOPPER ? 4 : 1;
+constexpr int kNormWarps = (kHidden / 256 + kNormBlocks - 1) / kNormBlocks;                  // of a block; a warp has 256 values
+constexpr int kNormPlanes = HOPPER ? 10 : 4;                                                 // on their way at once
+struct NormRoom { float4 planes[kNormPlanes][2][kNormWarps * 32]; };
+/// Eight values, from `index` on, of the sum of all planes. They come by way of shared memory, because what this costs is trips to level 2, and of loads
+/// into registers the compiler lets only a few be on their way together.
+__device__ __forceinline__ void sum_planes(const float* planes, size_t stride, int count, int split, int index, NormRoom& room, float4 (&sum)[2]) {
+  PlaneSums<2> sums;
+#pragma unroll 1
+  for (int from = 0; from < count; from += kNormPlanes) {
+#pragma unroll
+    for (int p = 0; p < kNormPlanes; p++)
+      if (from + p < count) {
+#pragma unroll
+        for (int k = 0; k < 2; k++) copy16_async(&room.planes[p][k][threadIdx.x], planes + (from + p) * stride + index + 4 * k);
+      }
+    copy_commit();
+    copy_wait<0>();
+#pragma unroll
+    for (int p = 0; p < kNormPlanes; p++)
+#pragma unroll
+      for (int k = 0; k < 2; k++) sums.add(k, room.planes[p][k][threadIdx.x], from + p < split, from + p >= split && from + p < count);
+  }
+#pragma unroll
+  for (int k = 0; k < 2; k++) sum[k] = sums.sum(k);
 }
 
-constexpr int kRowBlock = 256;
+/// Batches: x[b] += the planes of the product before; q8 of its norm. Grid (batch, 1, kNormBlocks), kNormWarps warps.
+/// planes [count][columns][hidden]; split[tile] is where gemv_w4a8's second plane begins.
+extern "C" __global__ void __launch_bounds__(kNormWarps * 32) norm_quantise_batch(float* x, const float* planes, int count, const uint8_t* split,
+                                                                                  const float* gain, float epsilon, int8_t* q8, float2* q8_scales,
+                                                                                  int columns) {
+  __shared__ float scratch[kNormBlocks * kNormWarps];
+  __shared__ NormRoom room;
+#if HOPPER
+  cluster_arrive();
+#endif
+  pdl_launch();
+  pdl_wait();
+  const int b = blockIdx.x, warp = blockIdx.z * kNormWarps + (threadIdx.x >> 5), lane = threadIdx.x & 31;
+  auto sum = [&](int i, float4 (&of)[2]) {
+    sum_planes(planes + (size_t)b * kHidden, (size_t)columns * kHidden, planes ? count : 0, planes ? split[i >> 4] : 0, i, room, of);
+  };
+  auto share = [&](float squares) {
+#if HOPPER
+    cluster_wait();                                                                          // every block has begun
+    if (lane < kNormBlocks) store_to_block(shared_address(scratch + warp), lane, squares);
+    cluster_sync();
+#else
+    if (lane == 0) scratch[warp] = squares;
+    __syncthreads();
+#endif
+    return scratch;
+  };
+  float* row = x + (size_t)b * kHidden;
+  norm_quantise((warp * 32 + lane) * 8, row, sum, planes ? row : nullptr, gain, epsilon, Q8Target{q8, q8_scales, columns, b}, share);
+}
 
-/// Batches: q8 of silu(gate) * up from the planes of batch_gate_up. Grid (ceil(feed_forward / 1024), batch), kRowBlock threads.
-extern "C" __global__ void __launch_bounds__(kRowBlock) silu_quantise_batch(const float* planes, int count, int8_t* q8, float2* q8_scales, int columns) {
+constexpr int kRowBlock = 128, kGateUpPlanes = kHidden / 256 / kSegmentUnits;
+
+/// Batches: q8 of silu(gate) * up from the planes of batch_gate_up. Grid (ceil(feed_forward / 512), batch), kRowBlock threads.
+/// Few registers a thread and small blocks, so that beside them the next product's come up and ask for their weights.
+extern "C" __global__ void __launch_bounds__(kRowBlock, 16) silu_quantise_batch(const float* planes, int8_t* q8, float2* q8_scales, int columns) {
   pdl_launch();
   pdl_wait();
   const int i = (blockIdx.x * kRowBlock + threadIdx.x) * 4, b = blockIdx.y;
   if (i >= kFeedForward) return;                                     // whole warps: feed_forward is a multiple of 128
-  const size_t stride = (size_t)columns * 2 * kFeedForward, at = (size_t)b * 2 * kFeedForward + (i >> 3) * 16 + (i & 7);
-  float4 both[2][1];
+  const float* from = planes + (size_t)b * 2 * kFeedForward + (i >> 3) * 16 + (i & 7);
+  const size_t stride = (size_t)columns * 2 * kFeedForward;
+  PlaneSums<2> sums;
 #pragma unroll
-  for (int k = 0; k < 2; k++) sum_planes<5>(planes, stride, count, count, at + 8 * k, both[k]);
-  const float4 gate = both[0][0], up = both[1][0];
+  for (int k = 0; k < 2; k++) {                                      // gate, and eight further up
+    float4 v[kGateUpPlanes];
+#pragma unroll
+    for (int p = 0; p < kGateUpPlanes; p++) v[p] = __ldcg(reinterpret_cast<const float4*>(from + p * stride + 8 * k));
+#pragma unroll
+    for (int p = 0; p < kGateUpPlanes; p++) sums.add(k, v[p], true, false);
+  }
+  const float4 gate = sums.sum(0), up = sums.sum(1);
   auto one = [](float a, float c) { return __half2float(__float2half_rn(fminf(fmaxf(silu(a) * c, -65504.0f), 65504.0f))); };
   float2 scale;
   const uint32_t packed = quantise_group(make_float4(one(gate.x, up.x), one(gate.y, up.y), one(gate.z, up.z), one(gate.w, up.w)), scale);

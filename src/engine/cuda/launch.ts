@@ -8,6 +8,8 @@ export interface LaunchShape {
   sharedBytes?: number;
   /** Programmatic dependent launch: may come up while the kernel before still runs (the kernel itself waits). */
   overlaps?: boolean;
+  /** So many blocks along z share their memory (Hopper). */
+  cluster?: number;
 }
 
 /** A launch that is made once and repeated with other grids and other 32-bit parameters: a prompt's step makes hundreds. */
@@ -63,14 +65,14 @@ export class Kernel {
     const pointers = new BigUint64Array(args.length);
     for (const [index, bytes] of args.entries()) pointers[index] = this.#device.driver.addressOf(bytes);
     const { launchConfig, facts } = this.#device;
-    const { block, sharedBytes = 0, overlaps = false } = shape;
-    launchConfig.set(shape.grid, { block, sharedBytes, overlaps: overlaps && facts.capability >= 90, cluster: 1 });
+    const { block, sharedBytes = 0, overlaps = false, cluster = 1 } = shape;
+    launchConfig.set(shape.grid, { block, sharedBytes, overlaps: overlaps && facts.capability >= 90, cluster });
     this.#configure(sharedBytes);
     this.#start(launchConfig, pointers, shape);
   }
 
   /** For kernels whose parameters are one struct. */
-  repeated(shape: Omit<LaunchShape, "grid">, struct: Argument): RepeatedLaunch {
+  repeated(shape: Omit<LaunchShape, "grid" | "cluster">, struct: Argument): RepeatedLaunch {
     const { driver, stream, facts } = this.#device;
     const { block, sharedBytes = 0, overlaps = false } = shape;
     const args = new Uint8Array(new ArrayBuffer(struct.length));

@@ -23,6 +23,7 @@ import {
   maxSplits,
   mostPersistentLayers,
   mostPersistentSegments,
+  normShape,
   persistentSharedBytes,
   persistentThreads,
   sampleSharedBytes,
@@ -216,10 +217,9 @@ export class Qwen3Steps {
       this.#gemm("gate_up", { weights: layer.gateUp, input: batch.normed, out: batch.gateUp, bucket });
     }
     if (wants("silu")) {
-      const grid = [Math.ceil(this.#shape.feedForward / 1024), bucket.batch] as const;
-      this.#launch("silu_quantise_batch", { grid, block: 256, overlaps: true }, [
-        ...[u64(batch.gateUp), i32(segmentsOf(this.#matrices.gate_up.plan)), u64(batch.h.values), u64(batch.h.scales)],
-        i32(bucket.columns),
+      const grid = [Math.ceil(this.#shape.feedForward / 512), bucket.batch] as const;
+      this.#launch("silu_quantise_batch", { grid, block: 128, overlaps: true }, [
+        ...[u64(batch.gateUp), u64(batch.h.values), u64(batch.h.scales), i32(bucket.columns)],
       ]);
     }
     if (wants("down")) {
@@ -229,7 +229,9 @@ export class Qwen3Steps {
 
   #normBatch(gain: number, bucket: Bucket, before: { planes: number; matrix: Matrix } | undefined): void {
     const { x, batch } = this.#space;
-    this.#launch("norm_quantise_batch", { grid: [bucket.batch], block: gemvThreads, overlaps: true }, [
+    const { blocks, threads } = normShape(this.#shape, { isHopper: this.#isHopper });
+    const shape = { grid: [bucket.batch, 1, blocks], block: threads, cluster: blocks, overlaps: true } as const;
+    this.#launch("norm_quantise_batch", shape, [
       ...[u64(x[0]), u64(before?.planes ?? 0), i32(before ? segmentsOf(before.matrix.plan) : 0)],
       ...[u64(before?.matrix.splits ?? 0), u64(gain), this.#epsilon],
       ...[u64(batch.normed.values), u64(batch.normed.scales), i32(bucket.columns)],
