@@ -94,9 +94,12 @@ export function buildKernels(into: string): Stamp {
   return { sources: sourceHash(), compiler: /release [\d.]+, V[\d.]+/.exec(compiler)?.[0] ?? "unknown", files };
 }
 
-/** Comments name the compiler's build, which would make the stamp differ for no reason; the rest is a third of the text. */
+/**
+ * Comments name the compiler's build, which would make the stamp differ for no reason; the rest is a third of the text. Which bytes of a load are used
+ * is a remark too, but one that asks for PTX 8.3 and with it for a driver of CUDA 12.3.
+ */
 export function withoutComments(ptx: string): string {
-  return ptx.replace(/^\s*\/\/.*\n/gm, "").replace(/\n{2,}/g, "\n");
+  return ptx.replace(/^\s*(\/\/|\.pragma "used_bytes_mask ).*\n/gm, "").replace(/\n{2,}/g, "\n");
 }
 
 function withLeastVersion(ptx: string, { architecture, scratch }: { architecture: string; scratch: string }): string {
