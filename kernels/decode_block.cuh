@@ -62,7 +62,6 @@ struct Block {
   Share shares[6];
   uint64_t full[kConsumers][kSlots], empty[kConsumers][kSlots];
   float scratch[kBlock / 32];
-  volatile int limit;                                                // pieces that may be on their way
   uint8_t has_second_plane[3][kHidden / 16];                         // row tiles of the output and the two kinds of down
   /// [segments of the block][16]. Products and attention take turns, so they share the place.
   __device__ __forceinline__ float* results() { return &attention.merged[0][0][0]; }

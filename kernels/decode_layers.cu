@@ -50,9 +50,6 @@ __device__ __forceinline__ int kind_of(int step, unsigned types) {
   return step == kQkvStep ? (types & 1) : step == kDownStep ? 4 + (types >> 1 & 1) : step == kOutputStep ? 2 : 3;
 }
 
-/// Pieces on their way to a block: while it multiplies, and while it waits for the others.
-constexpr int kMostOnWay = 28, kFewOnWay = 12;
-
 /// The head's row tiles, of Q6, are dealt whole, to blocks and to their warps.
 constexpr int kHeadUnits = kHidden / 256;
 __device__ __forceinline__ int first_head_tile(int block) { return block * (kVocabulary / 16) / (int)gridDim.x; }
@@ -132,23 +129,15 @@ __device__ __forceinline__ void advance(Walk& w) {
 }
 
 /// The producer warp: lane w fetches what consumer warp w will read, in order. All lanes turn together; nobody sleeps on one warp's slot while
-/// another's is free. No more pieces are on their way than the block's limit: the memory system is a queue, and what blocks tell each other
-/// waits in it behind every weight that was asked for before.
+/// another's is free.
 __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int lane) {
   const int warp = lane % kConsumers;
   Walk w = {0, Walk::kQkv, warp, 0, 0, (int)blockIdx.x, 0, nullptr, nullptr, nullptr, 0};
   bool has_more = lane < kConsumers && find(args, s, warp, w);
-  int asked = 0, landed = 0;                                        // this lane's pieces
-  int turn = 0;
+  int asked = 0;                                                    // this lane's pieces
   while (__any_sync(~0u, has_more)) {
-    if (landed < asked && barrier_test(&s.full[warp][landed % kSlots], (landed / kSlots) & 1)) landed++;
-    bool is_free = has_more && asked - landed < kSlots && (asked < kSlots || barrier_test(&s.empty[warp][asked % kSlots], (asked / kSlots - 1) & 1));
-    const unsigned on_way = __reduce_add_sync(~0u, (unsigned)(asked - landed)), free = __ballot_sync(~0u, is_free);
-    // Turn by turn another warp comes first.
-    const unsigned rotated = free >> turn | free << (kConsumers - turn), place = lane >= turn ? lane - turn : lane - turn + kConsumers;
-    turn = turn + 1 == kConsumers ? 0 : turn + 1;
-    const int room = s.limit - (int)on_way;
-    if (is_free && __popc(rotated & ((1u << place) - 1)) < room) {
+    const bool is_free = has_more && (asked < kSlots || barrier_test(&s.empty[warp][asked % kSlots], (asked / kSlots - 1) & 1));
+    if (is_free) {
       uint64_t* full = &s.full[warp][asked % kSlots];
       uint8_t* to = s.slots[warp][asked % kSlots].bytes;
       barrier_expect(full, w.bytes + (w.more ? 256 : 0));
@@ -157,7 +146,7 @@ __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int la
       asked++;
       advance(w);
       has_more = find(args, s, warp, w);
-    } else is_free = false;
+    }
     // Nothing to ask for: two consumers need this scheduler.
     if (!__any_sync(~0u, is_free)) __nanosleep(20);
   }
@@ -566,7 +555,6 @@ __device__ __forceinline__ void prepare(const DecodeArgs& args, Block& s, int wa
     barrier_init(&s.empty[0][0] + threadIdx.x);
     barrier_init_done();
   }
-  if (threadIdx.x == 0) s.limit = kMostOnWay;
   if (warp == 1) {
     const Context context(args.attention, args.attention.batch_slot[0]);
     s.turns[lane] = head_turn(context.position, args.attention.turns, lane);
@@ -595,10 +583,6 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
     kept[1] = __ldcg(reinterpret_cast<const float4*>(args.x + first + 4));
   }
   unsigned n = 0;                                                  // pieces this warp has had
-  // In a register of its own: the compiler would work the address out anew for the one thread, and every warp would wait for it.
-  uint32_t limit = shared_address(const_cast<int*>(&s.limit));
-  asm volatile("" : "+r"(limit));
-  auto set_limit = [&](int pieces) { asm volatile("st.volatile.shared.u32 [%0], %1;" ::"r"(limit), "r"(pieces) : "memory"); };
 
 #pragma unroll 1
   for (int index = 0; index <= args.layer_count; index++) {                    // the head comes after the last layer and begins as one does
@@ -613,11 +597,7 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
       asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
       const int lane = thread & 31, warp = thread >> 5;
       MARK(0);
-      if (step == kOutputStep && (int)blockIdx.x < kKvHeads * s.context.splits) {
-        if (thread == 0) set_limit(kMostOnWay);
-        attend(args, s, layer, exchange, n, warp, lane);
-        if (thread == 0) set_limit(kFewOnWay);
-      }
+      if (step == kOutputStep && (int)blockIdx.x < kKvHeads * s.context.splits) attend(args, s, layer, exchange, n, warp, lane);
       MARK(1);
       // All that can be known is, before anything is waited for: what comes after that keeps the other blocks waiting.
       const Share& kept = s.shares[kind_of(step, types)];
@@ -642,7 +622,6 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
       }
       if (has_loose) copy_wait<0>();
       consumers_sync();
-      if (thread == 0) set_limit(kMostOnWay);
       MARK(2);
       if (index == args.layer_count) {
         multiply_head(args, s, columns, n, warp, lane);
@@ -653,7 +632,6 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
       multiply(s, share, columns, step == kDownStep && (types & 2), types & 1, n, warp, lane);
       if (has_loose && warp >= kConsumers - 2) multiply_loose(s, share, columns.exponent, warp - (kConsumers - 2), lane);
       consumers_sync();
-      if (thread == 0) set_limit(kFewOnWay);
       MARK(3);
       if (thread < rows) add_up(s, row, is_silu, lane);
 #pragma unroll 1
