@@ -58,65 +58,94 @@ extern "C" __global__ void gather_rows(const float* x, const int* rows, float* o
   for (int k = threadIdx.x; k < kHidden; k += blockDim.x) out[to + k] = x[from + k];
 }
 
-/// Blocks that share a sequence's norm. Reading the planes of a product is what it waits for, and a multiprocessor by itself reads slowly: on Hopper they
-/// are a cluster and hand each other their sums of squares.
-constexpr int kNormBlocks = HOPPER ? 4 : 1;
-constexpr int kNormWarps = (kHidden / 256 + kNormBlocks - 1) / kNormBlocks;                  // of a block; a warp has 256 values
-constexpr int kNormPlanes = HOPPER ? 10 : 4;                                                 // on their way at once
-struct NormRoom { float4 planes[kNormPlanes][2][kNormWarps * 32]; };
-/// Eight values, from `index` on, of the sum of all planes. They come by way of shared memory, because what this costs is trips to level 2, and of loads
-/// into registers the compiler lets only a few be on their way together.
-__device__ __forceinline__ void sum_planes(const float* planes, size_t stride, int count, int split, int index, NormRoom& room, float4 (&sum)[2]) {
-  PlaneSums<2> sums;
-#pragma unroll 1
-  for (int from = 0; from < count; from += kNormPlanes) {
-#pragma unroll
-    for (int p = 0; p < kNormPlanes; p++)
-      if (from + p < count) {
-#pragma unroll
-        for (int k = 0; k < 2; k++) copy16_async(&room.planes[p][k][threadIdx.x], planes + (from + p) * stride + index + 4 * k);
-      }
-    copy_commit();
-    copy_wait<0>();
-#pragma unroll
-    for (int p = 0; p < kNormPlanes; p++)
-#pragma unroll
-      for (int k = 0; k < 2; k++) sums.add(k, room.planes[p][k][threadIdx.x], from + p < split, from + p >= split && from + p < count);
-  }
-#pragma unroll
-  for (int k = 0; k < 2; k++) sum[k] = sums.sum(k);
-}
-
-/// Batches: x[b] += the planes of the product before; q8 of its norm. Grid (batch, 1, kNormBlocks), kNormWarps warps.
+/// Batches: x[b] += the planes of the product before; q8 of its norm. Grid (batch), kBlock threads.
 /// planes [count][columns][hidden]; split[tile] is where gemv_w4a8's second plane begins.
-extern "C" __global__ void __launch_bounds__(kNormWarps * 32) norm_quantise_batch(float* x, const float* planes, int count, const uint8_t* split,
-                                                                                  const float* gain, float epsilon, int8_t* q8, float2* q8_scales,
-                                                                                  int columns) {
-  __shared__ float scratch[kNormBlocks * kNormWarps];
-  __shared__ NormRoom room;
-#if HOPPER
-  cluster_arrive();
-#endif
+extern "C" __global__ void __launch_bounds__(kBlock) norm_quantise_batch(float* x, const float* planes, int count, const uint8_t* split, const float* gain,
+                                                                         float epsilon, int8_t* q8, float2* q8_scales, int columns) {
+  __shared__ float scratch[kBlock / 32];
   pdl_launch();
   pdl_wait();
-  const int b = blockIdx.x, warp = blockIdx.z * kNormWarps + (threadIdx.x >> 5), lane = threadIdx.x & 31;
+  const int b = blockIdx.x, warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
+  // Ten planes are asked for together, the last one again for those that do not exist: what this costs is trips to level 2.
   auto sum = [&](int i, float4 (&of)[2]) {
-    sum_planes(planes + (size_t)b * kHidden, (size_t)columns * kHidden, planes ? count : 0, planes ? split[i >> 4] : 0, i, room, of);
+    constexpr int kAtOnce = 10;
+    const float* from = planes + (size_t)b * kHidden + i;
+    const int last = planes ? count : 0, begin = planes ? split[i >> 4] : 0;
+    PlaneSums<2> sums;
+#pragma unroll 1
+    for (int first = 0; first < last; first += kAtOnce) {
+      float4 v[kAtOnce][2];
+#pragma unroll
+      for (int p = 0; p < kAtOnce; p++)
+#pragma unroll
+        for (int k = 0; k < 2; k++) v[p][k] = __ldcg(reinterpret_cast<const float4*>(from + (size_t)min(first + p, last - 1) * columns * kHidden) + k);
+#pragma unroll
+      for (int p = 0; p < kAtOnce; p++)
+#pragma unroll
+        for (int k = 0; k < 2; k++) sums.add(k, v[p][k], first + p < begin, first + p >= begin && first + p < last);
+    }
+#pragma unroll
+    for (int k = 0; k < 2; k++) of[k] = sums.sum(k);
   };
   auto share = [&](float squares) {
-#if HOPPER
+    if (lane == 0) scratch[warp] = squares;
+    __syncthreads();
+    return scratch;
+  };
+  float* row = x + (size_t)b * kHidden;
+  norm_quantise(threadIdx.x * 8, row, sum, planes ? row : nullptr, gain, epsilon, Q8Target{q8, q8_scales, columns, b}, share);
+}
+
+#if HOPPER || !defined(__CUDA_ARCH__)
+/// Blocks, a cluster, that share a sequence's norm, and the warps of each: a warp has 256 values.
+constexpr int kNormBlocks = 4, kNormWarps = (kHidden / 256 + kNormBlocks - 1) / kNormBlocks;
+/// Planes on their way at once: few enough that two blocks of a product fit beside.
+constexpr int kNormPlanes = 8;
+
+/// norm_quantise_batch for many sequences, whose norms would else wait for one another. Reading planes is what a norm waits for, and a multiprocessor by
+/// itself reads slowly, so four share one and hand each other their sums of squares. The planes come by way of shared memory: of loads into registers the
+/// compiler lets only a few be on their way together. Grid (batch, 1, kNormBlocks), kNormWarps warps.
+extern "C" __global__ void __launch_bounds__(kNormWarps * 32) norm_quantise_cluster(float* x, const float* planes, int count, const uint8_t* split,
+                                                                                    const float* gain, float epsilon, int8_t* q8, float2* q8_scales,
+                                                                                    int columns) {
+  __shared__ float scratch[kNormBlocks * kNormWarps];
+  __shared__ float4 room[kNormPlanes][2][kNormWarps * 32];
+  cluster_arrive();
+  pdl_launch();
+  const int b = blockIdx.x, warp = blockIdx.z * kNormWarps + (threadIdx.x >> 5), lane = threadIdx.x & 31;
+  pdl_wait();
+  auto sum = [&](int i, float4 (&of)[2]) {
+    const float* from = planes + (size_t)b * kHidden + i;
+    const int last = planes ? count : 0, begin = planes ? split[i >> 4] : 0;
+    PlaneSums<2> sums;
+#pragma unroll 1
+    for (int first = 0; first < last; first += kNormPlanes) {
+#pragma unroll
+      for (int p = 0; p < kNormPlanes; p++)
+        if (first + p < last) {
+#pragma unroll
+          for (int k = 0; k < 2; k++) copy16_async(&room[p][k][threadIdx.x], from + (size_t)(first + p) * columns * kHidden + 4 * k);
+        }
+      copy_commit();
+      copy_wait<0>();
+#pragma unroll
+      for (int p = 0; p < kNormPlanes; p++)
+#pragma unroll
+        for (int k = 0; k < 2; k++) sums.add(k, room[p][k][threadIdx.x], first + p < begin, first + p >= begin && first + p < last);
+    }
+#pragma unroll
+    for (int k = 0; k < 2; k++) of[k] = sums.sum(k);
+  };
+  auto share = [&](float squares) {
     cluster_wait();                                                                          // every block has begun
     if (lane < kNormBlocks) store_to_block(shared_address(scratch + warp), lane, squares);
     cluster_sync();
-#else
-    if (lane == 0) scratch[warp] = squares;
-    __syncthreads();
-#endif
     return scratch;
   };
   float* row = x + (size_t)b * kHidden;
   norm_quantise((warp * 32 + lane) * 8, row, sum, planes ? row : nullptr, gain, epsilon, Q8Target{q8, q8_scales, columns, b}, share);
 }
+#endif
 
 constexpr int kRowBlock = 128, kGateUpPlanes = kHidden / 256 / kSegmentUnits;
 

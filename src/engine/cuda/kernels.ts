@@ -218,14 +218,9 @@ export function batchSharedBytes(plan: MatrixPlan, { tiles }: Bucket, { isHopper
   return 8 * depth * slot + 2 * segmentUnits * columns * (256 + 64) + scaleBytes + 8 * depth * 8 + 16;
 }
 
-/** The blocks of norm_quantise_batch that share a sequence, on Hopper a cluster, and their threads. */
-export function normShape(
-  { hidden }: KernelShape,
-  { isHopper }: { isHopper: boolean },
-): { blocks: number; threads: number } {
-  const blocks = isHopper ? 4 : 1;
-  return { blocks, threads: 32 * Math.ceil(hidden / 256 / blocks) };
-}
+/** The blocks of norm_quantise_cluster that share a sequence, and their threads. */
+export const normClusterBlocks = 4;
+export const normClusterThreads = ({ hidden }: KernelShape): number => 32 * Math.ceil(hidden / 256 / normClusterBlocks);
 
 /** Of each of four warps a page in int8, or two quarters of a page in f16. */
 export const attentionSharedBytes: Readonly<Record<KvType, number>> = {

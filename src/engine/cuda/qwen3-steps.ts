@@ -23,7 +23,8 @@ import {
   maxSplits,
   mostPersistentLayers,
   mostPersistentSegments,
-  normShape,
+  normClusterBlocks,
+  normClusterThreads,
   persistentSharedBytes,
   persistentThreads,
   sampleSharedBytes,
@@ -229,13 +230,16 @@ export class Qwen3Steps {
 
   #normBatch(gain: number, bucket: Bucket, before: { planes: number; matrix: Matrix } | undefined): void {
     const { x, batch } = this.#space;
-    const { blocks, threads } = normShape(this.#shape, { isHopper: this.#isHopper });
-    const shape = { grid: [bucket.batch, 1, blocks], block: threads, cluster: blocks, overlaps: true } as const;
-    this.#launch("norm_quantise_batch", shape, [
+    const args = [
       ...[u64(x[0]), u64(before?.planes ?? 0), i32(before ? segmentsOf(before.matrix.plan) : 0)],
       ...[u64(before?.matrix.splits ?? 0), u64(gain), this.#epsilon],
       ...[u64(batch.normed.values), u64(batch.normed.scales), i32(bucket.columns)],
-    ]);
+    ];
+    // For few sequences a cluster costs more than it saves.
+    if (this.#isHopper && bucket.tiles > 1) {
+      const shape = { block: normClusterThreads(this.#shape), cluster: normClusterBlocks, overlaps: true };
+      this.#launch("norm_quantise_cluster", { ...shape, grid: [bucket.batch, 1, normClusterBlocks] }, args);
+    } else this.#launch("norm_quantise_batch", { grid: [bucket.batch], block: gemvThreads, overlaps: true }, args);
   }
 
   #gemv(name: MatrixName, product: { weights: number; partB?: number; input: GemvInput; out: number }): void {
