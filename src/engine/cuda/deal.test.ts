@@ -28,10 +28,14 @@ const plans: Record<string, MatrixPlan> = {
 
 for (const [name, plan] of Object.entries(plans)) {
   for (const blocks of [24, 46, 82, 108, 128, 132, 144]) {
-    for (const whole of [false, true]) {
-      test(`${name} over ${blocks} blocks${whole ? ", whole tiles" : ""}`, () => {
+    for (const [whole, busy] of [
+      [false, 0],
+      [true, 0],
+      [false, 8],
+    ] as const) {
+      test(`${name} over ${blocks} blocks${whole ? ", whole tiles" : ""}${busy ? `, ${busy} with less` : ""}`, () => {
         const segments = segmentsOf(plan);
-        const { ranges, splits } = dealSegments(plan, { blocks, whole });
+        const { ranges, splits } = dealSegments(plan, { blocks, whole, busy });
         const owners = Array.from({ length: plan.tilesA + plan.tilesB }, () => new Set<number>());
         let [nextA, nextB] = [0, 0];
         for (let block = 0; block < blocks; block++) {
@@ -73,6 +77,20 @@ test("on an H200 no block has more than a tenth over its share of the large matr
     const { mostSegments } = dealSegments(plan, { blocks: 132, whole: name === "gate and up" || name === "head" });
     const share = ((plan.tilesA + plan.tilesB) * segmentsOf(plan)) / 132;
     assert.ok(mostSegments <= share * 1.1 + 1, `${name}: ${mostSegments} of ${share}`);
+  }
+});
+
+test("on an H200 blocks with attention have three fifths of a share, and no other a twentieth more for it", () => {
+  for (const name of ["output", "down"]) {
+    const plan = plans[name];
+    assert.ok(plan);
+    const { ranges, mostSegments } = dealSegments(plan, { blocks: 132, whole: false, busy: 8 });
+    const share = (plan.tilesA * segmentsOf(plan)) / 132;
+    for (let block = 0; block < 8; block++) {
+      const segments = (ranges[block * 4 + 1] ?? 0) - (ranges[block * 4] ?? 0);
+      assert.ok(Math.abs(segments - 0.6 * share) < 1.2, `${name}, block ${block}: ${segments} of ${share}`);
+    }
+    assert.ok(mostSegments <= Math.ceil(share * 1.05), `${name}: ${mostSegments} of ${share}`);
   }
 });
 

@@ -132,9 +132,12 @@ export interface Deal {
 
 /**
  * Deals a matrix's segments over blocks so that all read about the same bytes. Part b goes by whole tiles; part a by segments, so a tile may
- * end in the next block (never in a third), or, with `whole`, by whole tiles.
+ * end in the next block (never in a third), or, with `whole`, by whole tiles. The first `busy` blocks have three fifths of a share, if there is no part b.
  */
-export function dealSegments(plan: MatrixPlan, { blocks, whole }: { blocks: number; whole: boolean }): Deal {
+export function dealSegments(
+  plan: MatrixPlan,
+  { blocks, whole, busy = 0 }: { blocks: number; whole: boolean; busy?: number },
+): Deal {
   const segments = segmentsOf(plan);
   const tiles = plan.tilesA + plan.tilesB;
   const bytesA = plan.tilesA * segments * unitBytes[plan.typeA];
@@ -143,6 +146,7 @@ export function dealSegments(plan: MatrixPlan, { blocks, whole }: { blocks: numb
   const ranges = new Int32Array(blocks * 4);
   const splits = new Uint8Array(tiles).fill(segments);
   const tilesOfB = (block: number): number => Math.floor((block * plan.tilesB) / blocks);
+  const sharesBefore = (block: number): number => block - 0.4 * Math.min(block, busy);
   const room = Array.from({ length: blocks }, (_, block) => {
     const count = tilesOfB(block + 1) - tilesOfB(block);
     return Math.max(0, share - count * segments * unitBytes[plan.typeB]);
@@ -156,7 +160,7 @@ export function dealSegments(plan: MatrixPlan, { blocks, whole }: { blocks: numb
     const grain = whole ? segments : 1;
     const last = block === blocks - 1;
     // Without a part b the types do not matter, and must not: matrices of both write the same planes.
-    const done = plan.tilesB === 0 ? (block + 1) / blocks : before / allRoom;
+    const done = plan.tilesB === 0 ? sharesBefore(block + 1) / sharesBefore(blocks) : before / allRoom;
     const to = last
       ? plan.tilesA * segments
       : Math.min(plan.tilesA * segments, Math.round((done * plan.tilesA * segments) / grain) * grain);

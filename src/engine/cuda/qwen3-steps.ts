@@ -102,8 +102,10 @@ export class Qwen3Steps {
       ...{ inputs, tilesA: rows / 16, typeA, tilesB: 0, typeB: typeA },
     });
     const blocks = device.facts.multiprocessors;
+    // In decode_layers the first blocks have a short context's attention, a KV head each, and get their weights late: they have less of what comes after.
+    const busy = this.#isHopper && this.#kvType === "int8" ? kvHeads : 0;
     const matrix = (plan: MatrixPlan, whole = false, times = 1): Matrix => {
-      const deal = dealSegments(plan, { blocks: blocks * times, whole });
+      const deal = dealSegments(plan, { blocks: blocks * times, whole, busy: whole ? 0 : busy });
       return {
         plan,
         deal,
