@@ -1,5 +1,5 @@
 // Holds the native engine's logits on the random file of the Qwen3-4B shape against llama.cpp's, and greedy answers in a batch against those alone:
-//   node bench/cuda/compare-logits.ts FILE.gguf [KV TYPE]
+//   node bench/cuda/compare-logits.ts FILE.gguf [KV TYPE] [CAPABILITY, 80 for the kernels of GPUs before Hopper]
 //
 // A random model amplifies every rounding: llama.cpp itself differs from llama.cpp with an 8-bit KV cache by 5 to 17 % of the logits' size. So the bar
 // is that distance: the native engine, whose KV cache has 8 bits too, must not be further from llama.cpp with f16 than 1.5 times that.
@@ -20,9 +20,12 @@ interface Reference {
 const reference = JSON.parse(
   readFileSync(new URL("../../test/vectors/qwen3-4b-random.json", import.meta.url), "utf8"),
 ) as Reference;
-const [modelFile = "", wantedType] = process.argv.slice(2);
+const [modelFile = "", wantedType, capability] = process.argv.slice(2);
 const kvType = wantedType === "f16" ? "f16" : "int8";
-const { runner, device } = await openCudaRunner({ modelFile, contextTokens: 1024, parallel: 16, kvType });
+const { runner, device } = await openCudaRunner({
+  ...{ modelFile, contextTokens: 1024, parallel: 16, kvType },
+  ...(capability ? { capability: Number(capability) } : {}),
+});
 await using _closed = runner;
 const { vocabularyTokens } = reference;
 const ids = Int32Array.from(promptIds(vocabularyTokens));

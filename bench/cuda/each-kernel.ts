@@ -1,15 +1,17 @@
 // Runs every kernel of the engine on quern-mini a few times, in small and awkward shapes, and nothing else: for compute-sanitizer.
-//   compute-sanitizer --tool racecheck --kernel-name kns=attention node bench/cuda/each-kernel.ts [SEQUENCES] [f16] [portable]
-// `portable`: the kernels of GPUs before Hopper, whose own kernels of prompts racecheck cannot run.
+//   compute-sanitizer --tool racecheck --kernel-name kns=attention node bench/cuda/each-kernel.ts [SEQUENCES] [f16] [portable] [decode]
+// `portable`: the kernels of GPUs before Hopper. `decode`: no prompts, so none of Hopper's kernels of prompts, which racecheck cannot run; what the
+// sequences' pages hold is whatever was there.
 import path from "node:path";
 import { plainSampling } from "../../src/engine/contract.ts";
+import { buckets } from "../../src/engine/cuda/kernels.ts";
 import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
 
 const sequences = Number(process.argv[2] ?? 3);
 const modelFile = path.join(import.meta.dirname, "../../models/quern-mini/quern-mini-q4_k_m.gguf");
 const words = process.argv.slice(3);
 const kvType = words.includes("f16") ? "f16" : "int8";
-const { runner } = await openCudaRunner({
+const { runner, device } = await openCudaRunner({
   ...{ modelFile, contextTokens: 5248, parallel: sequences, kvType, isWarmedUp: false },
   ...(words.includes("portable") ? { capability: 80 } : {}),
 });
@@ -35,6 +37,19 @@ for (const slot of slots) {
   );
 }
 const length = (slot: number): number => 1 + ((slot * 63) % 130);
+if (words.includes("decode")) {
+  const { batchSlot, slotPosition, slotToken } = runner.workspace;
+  const write = (target: number, values: readonly number[]): void =>
+    device.write(target, new Uint8Array(Int32Array.from(values).buffer));
+  write(batchSlot, [...slots, ...new Array<number>(32 - sequences).fill(-1)]);
+  write(slotPosition, slots.map(length));
+  write(slotToken, slots);
+  const bucket = buckets.find(({ batch }) => batch >= sequences) ?? buckets[0];
+  for (let step = 0; step < 2; step++) runner.steps.decodeStep(bucket);
+  device.synchronize();
+  console.log(`ran a decode step of ${sequences} sequences twice with KV in ${kvType}`);
+  process.exit(0);
+}
 await runner.submit(slots.map((slot) => ({ slot, startPosition: 0, tokens: ids(length(slot)), sample: true })));
 for (let step = 0; step < 2; step++) {
   await runner.submit(

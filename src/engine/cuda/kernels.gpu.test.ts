@@ -25,11 +25,18 @@ import { fromHalf, toHalf } from "./reference-quant.ts";
 import { mostTogether, type StepEntry } from "./runner-contract.ts";
 
 const missing = gpuMissing();
-/** QUERN_TEST_GGUF names another file, such as that of bench/make-qwen3-4b.ts: its matrices are dealt over the GPU in other ways. */
+/**
+ * QUERN_TEST_GGUF names another file, such as that of bench/make-qwen3-4b.ts: its matrices are dealt over the GPU in other ways. QUERN_TEST_CAPABILITY=80
+ * takes the kernels of GPUs before Hopper.
+ */
 const modelFile = process.env.QUERN_TEST_GGUF ?? miniFile;
 const isMini = modelFile === miniFile;
 const reference = missing ? undefined : new ReferenceModel(modelFile);
-const size = { modelFile, contextTokens: 4096, parallel: 32, isWarmedUp: false };
+const wantedCapability = process.env.QUERN_TEST_CAPABILITY;
+const size = {
+  ...{ modelFile, contextTokens: 4096, parallel: 32, isWarmedUp: false },
+  ...(wantedCapability ? { capability: Number(wantedCapability) } : {}),
+};
 const kvTypes = ["int8", "f16"] as const;
 const opened = missing
   ? undefined
