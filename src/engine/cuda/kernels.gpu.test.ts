@@ -352,8 +352,8 @@ for (const [kvType, position] of kvTypes.flatMap((kvType) =>
   });
 }
 
-for (const kvType of kvTypes) {
-  test(`every stage of a layer gives one sequence and a batch the same bits, KV in ${kvType}`, {
+for (const [kvType, batch] of kvTypes.flatMap((kvType) => [8, 16, 32].map((batch) => [kvType, batch] as const))) {
+  test(`every stage of a layer gives one sequence and a batch of ${batch} the same bits, KV in ${kvType}`, {
     skip: missing,
   }, () => {
     const { device, reference, runner, space, kernels } = there(kvType);
@@ -366,12 +366,12 @@ for (const kvType of kvTypes) {
     device.write(space.batchSlot, new Uint8Array(new Int32Array(32).buffer));
     const row = Float32Array.from({ length: hidden }, () => random() - 0.5);
     const start = (): void => {
-      const rows = new Float32Array(8 * hidden);
-      for (let column = 0; column < 8; column++) rows.set(row, column * hidden);
+      const rows = new Float32Array(batch * hidden);
+      for (let column = 0; column < batch; column++) rows.set(row, column * hidden);
       device.write(space.x[0], new Uint8Array(rows.buffer));
       device.write(space.slotPosition, new Uint8Array(Int32Array.of(position).buffer));
     };
-    const bucket = buckets.find(({ batch }) => batch === 8);
+    const bucket = buckets.find((candidate) => candidate.batch === batch);
     assert.ok(bucket);
     const qkvRows = (heads + 2 * kvHeads) * headDim;
     const floats = (address: number, count: number): Float32Array => floatsOf(device.read(address, count * 4));
@@ -389,12 +389,12 @@ for (const kvType of kvTypes) {
     runner.steps.decodePart("down", 0);
     alone.down = both(floats(space.single.down, 2 * hidden), hidden);
     start();
-    // Of column 5: segments in two sums, as one sequence has them in two planes.
-    const column = 5;
+    // Of a column of the last tile: segments in two sums, as one sequence has them in two planes.
+    const column = batch - 3;
     const batchSum = (address: number, rows: number, inputs: number): number[] => {
       const segments = inputs / 512;
-      const planes = floats(address, segments * 8 * rows);
-      const at = (segment: number, index: number): number => planes[(segment * 8 + column) * rows + index] ?? 0;
+      const planes = floats(address, segments * batch * rows);
+      const at = (segment: number, index: number): number => planes[(segment * batch + column) * rows + index] ?? 0;
       const splits = runner.steps.splitsOf(inputs, rows);
       return Array.from({ length: rows }, (_, index) => {
         let [low, high] = [0, 0];
@@ -418,10 +418,10 @@ for (const kvType of kvTypes) {
     runner.steps.decodePart("qkv", 0, bucket);
     same("qkv", batchSum(space.batch.qkv, qkvRows, hidden));
     runner.steps.decodePart("attention", 0, bucket);
-    const digits = new Int8Array(device.read(space.attention.values, 8 * heads * headDim).buffer);
+    const digits = new Int8Array(device.read(space.attention.values, batch * heads * headDim).buffer);
     same(
       "attention",
-      Array.from({ length: heads * headDim }, (_, index) => digits[batchValueAt(8, column, index)] ?? 0),
+      Array.from({ length: heads * headDim }, (_, index) => digits[batchValueAt(batch, column, index)] ?? 0),
     );
     runner.steps.decodePart("o", 0, bucket);
     same("o", batchSum(space.batch.output, hidden, heads * headDim));
