@@ -24,24 +24,10 @@ export interface HttpRows {
 const root = path.join(import.meta.dirname, "../..");
 const agent = new http.Agent({ keepAlive: true });
 
-export async function measureHttp(modelFile: string, { runs = 7 } = {}): Promise<HttpRows> {
-  const data = mkdtempSync(path.join(os.tmpdir(), "quern-bench-"));
-  const port = await freePort();
-  const started = performance.now();
+export function measureHttp(modelFile: string, { runs = 7 } = {}): Promise<HttpRows> {
   const { trainedContextTokens } = modelFactsOf(readGguf(modelFile));
-  const context = String(Math.min(32_768, trainedContextTokens));
-  const words = ["serve", "--engine", "auto", "--model", modelFile, "--port", String(port), "--data", data];
-  const server = spawn(process.execPath, ["scripts/quern.js", ...words, "--context", context, "--parallel", "8"], {
-    cwd: root,
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  let said = "";
-  server.stderr.setEncoding("utf8").on("data", (text: string) => {
-    said = (said + text).slice(-4000);
-  });
-  try {
-    const { engine, readyAt } = await untilQuiet(port, server, () => said);
-    const readyMs = readyAt - started;
+  const contextTokens = Math.min(32_768, trainedContextTokens);
+  return withServer(modelFile, { contextTokens }, async ({ port, engine, readyMs }) => {
     const salted = (count: number, salt: number): number[] =>
       Array.from({ length: count }, (_, index) => 300 + (((index + salt * 100_003) * 7919 + 13) % 13_000));
     let salt = 0;
@@ -55,11 +41,36 @@ export async function measureHttp(modelFile: string, { runs = 7 } = {}): Promise
       again = [];
       for (let run = 0; run < runs; run++) again.push(await firstTokenMs(port, [...shared, ...salted(20, ++salt)]));
     }
+    agent.destroy();
     return { ttft_512_ms: median(fresh), ttft_shared_30k_ms: again && median(again), readyMs, engine };
+  });
+}
+
+/** Starts `quern serve --engine auto` over a file, waits until it is idle, and ends it when `use` has what it wants. */
+export async function withServer<Result>(
+  modelFile: string,
+  { contextTokens }: { contextTokens: number },
+  use: (server: { port: number; engine: Status; readyMs: number }) => Promise<Result>,
+): Promise<Result> {
+  const data = mkdtempSync(path.join(os.tmpdir(), "quern-bench-"));
+  const port = await freePort();
+  const started = performance.now();
+  const words = ["serve", "--engine", "auto", "--model", modelFile, "--port", String(port), "--data", data];
+  const sizes = ["--context", String(contextTokens), "--parallel", "8"];
+  const server = spawn(process.execPath, ["scripts/quern.js", ...words, ...sizes], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  server.stderr.setEncoding("utf8").on("data", (text: string) => {
+    said = (said + text).slice(-4000);
+  });
+  try {
+    const { engine, readyAt } = await untilQuiet(port, server, () => said);
+    return await use({ port, engine, readyMs: readyAt - started });
   } finally {
     server.kill("SIGKILL");
     if (server.exitCode === null && server.signalCode === null) await once(server, "exit");
-    agent.destroy();
     rmSync(data, { recursive: true, force: true });
   }
 }
