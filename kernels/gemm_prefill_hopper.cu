@@ -8,7 +8,7 @@
 #include "prefill_weights.cuh"
 #include "wgmma.cuh"
 
-constexpr int kHopperGemmThreads = 256, kUnitStages = 2;
+constexpr int kHopperGemmThreads = 256;
 
 struct HopperPrefillArgs {
   const uint8_t* weights;
@@ -18,9 +18,12 @@ struct HopperPrefillArgs {
   int tokens, out_stride, rows_a;
 };
 
-/// Shared memory, in order: token tiles, units, scales of each warp, barriers. Two blocks must fit a multiprocessor.
-template <int UNIT_BYTES, int COLUMNS> struct HopperTiles {
-  static constexpr int kColumns = COLUMNS, kTokenBytes = COLUMNS * 128, kTokenStages = COLUMNS == 128 ? (UNIT_BYTES == kUnitBytes<kQ4> ? 4 : 3) : 4;
+/// Shared memory, in order: token tiles, units, scales of each warp, barriers. Two blocks must fit a multiprocessor; not if DEEP: where the blocks are
+/// fewer than the multiprocessors, what a product takes is waiting for memory, so more is on its way.
+template <int UNIT_BYTES, int COLUMNS, bool DEEP> struct HopperTiles {
+  static constexpr int kColumns = COLUMNS, kTokenBytes = COLUMNS * 128;
+  static constexpr int kTokenStages = DEEP ? 8 : COLUMNS == 64 ? 6 : COLUMNS == 96 || UNIT_BYTES == kUnitBytes<kQ4> ? 4 : 3;
+  static constexpr int kUnitStages = DEEP ? 4 : COLUMNS < 128 ? 3 : 2;
   uint8_t* tokens;
   uint8_t* units;
   uint32_t* scales;
@@ -93,7 +96,7 @@ template <bool ADD> __device__ __forceinline__ void finish_rows(const HopperPref
 
 /// What the first warp asks the copy engine for.
 template <int UNITS, class TILES> struct TileLoader {
-  static constexpr int kColumns = TILES::kColumns, kTokenStages = TILES::kTokenStages;
+  static constexpr int kColumns = TILES::kColumns, kTokenStages = TILES::kTokenStages, kUnitStages = TILES::kUnitStages;
   const TILES tiles;
   const uint8_t *from_units, *from_tokens;
   int unit_bytes, unit_count, lane;
@@ -123,7 +126,7 @@ template <int UNITS, class TILES> struct TileLoader {
 
 /// sums = this warp's 16 rows by the block's tokens.
 template <int TYPE, class LOADER> __device__ __forceinline__ void multiply_tiles(float (&sums)[LOADER::kColumns / 2], const LOADER& loader, int warp) {
-  constexpr int kUnit = kUnitBytes<TYPE>, kStages = LOADER::kTokenStages, kTokenBytes = LOADER::kColumns * 128;
+  constexpr int kUnit = kUnitBytes<TYPE>, kStages = LOADER::kTokenStages, kUnitStages = LOADER::kUnitStages, kTokenBytes = LOADER::kColumns * 128;
   const auto& tiles = loader.tiles;
   const int lane = loader.lane, unit_count = loader.unit_count, g = lane >> 2;
   uint32_t* scales = tiles.scales + warp * 128;      // [group][row]
@@ -139,7 +142,9 @@ template <int TYPE, class LOADER> __device__ __forceinline__ void multiply_tiles
     weight_fragments<TYPE>(unit, group, lane, scales[group * 16 + g], scales[group * 16 + g + 8], to[0], to[1]);
   };
 
-  if (warp == 0) loader.unit(0);                                // weights never change: the kernel before may still run
+  if (warp == 0) {
+    for (int n = 0; n < kUnitStages - 1; n++) loader.unit(n);   // weights never change: the kernel before may still run
+  }
   pdl_wait();
   if (warp == 0) {
     for (int step = 0; step < kStages - 2; step++) loader.step(step);
@@ -163,7 +168,7 @@ template <int TYPE, class LOADER> __device__ __forceinline__ void multiply_tiles
       wgmma_commit();
       if (e == 0 && warp == 0) {                                // tiles left two steps ago, units a while ago: hardly anyone still reads them
         loader.step(step + kStages - 2);
-        if (p == 1) loader.unit(n + 1);
+        if (p == 1) loader.unit(n + kUnitStages - 1);
       }
       wgmma_wait<1>();                                          // the group before is done: its fragments and, after every second, its tile are free
       if (e == 0) {
@@ -188,7 +193,7 @@ template <int TYPE, class LOADER> __device__ __forceinline__ void multiply_tiles
 }
 
 template <int UNITS, int TYPE_A, int TYPE_B, PrefillEpilogue EPILOGUE, int COLUMNS> __device__ __forceinline__ void gemm_hopper(const HopperPrefillArgs& args) {
-  using Tiles = HopperTiles<(kUnitBytes<TYPE_A> > kUnitBytes<TYPE_B> ? kUnitBytes<TYPE_A> : kUnitBytes<TYPE_B>), COLUMNS>;
+  using Tiles = HopperTiles<(kUnitBytes<TYPE_A> > kUnitBytes<TYPE_B> ? kUnitBytes<TYPE_A> : kUnitBytes<TYPE_B>), COLUMNS, COLUMNS < 128 && EPILOGUE != kSiluHalf>;
   constexpr int kPieces = COLUMNS / 8;
   const Tiles tiles;
   pdl_launch();
@@ -203,7 +208,7 @@ template <int UNITS, int TYPE_A, int TYPE_B, PrefillEpilogue EPILOGUE, int COLUM
       barrier_init_count(tiles.token_full + i, 1);
       barrier_init_count(tiles.token_empty + i, 8);
     }
-    for (int i = 0; i < kUnitStages; i++) {
+    for (int i = 0; i < Tiles::kUnitStages; i++) {
       barrier_init_count(tiles.unit_full + i, 1);
       barrier_init_count(tiles.unit_empty + i, 8);
     }
@@ -266,7 +271,7 @@ template <int UNITS, int TYPE_A, int TYPE_B, PrefillEpilogue EPILOGUE, int COLUM
   else finish_rows<EPILOGUE == kAddResidual>(args, results, row_tile0 * 16, first_token + first_column, columns);
 }
 
-/// Grid (token tiles of COLUMNS, rows / 128, splits), clusters of (1, 1, splits). With 96 columns there is one token tile.
+/// Grid (token tiles of COLUMNS, rows / 128, splits), clusters of (1, 1, splits). With 64 and 96 columns there is one token tile.
 #define HOPPER_GEMM(name, units, type_a, type_b, epilogue, columns)                                                        \
   extern "C" __global__ void __launch_bounds__(kHopperGemmThreads, 2) name##_##columns(const HopperPrefillArgs args) {   \
     gemm_hopper<units, type_a, type_b, epilogue, columns>(args);                                                           \

@@ -200,7 +200,8 @@ export class PromptSteps {
     const launches = new Map<number, RepeatedLaunch>();
     for (const columns of tileColumns) {
       const kernel = this.#device.kernel(`${name}_${columns}`);
-      const sharedBytes = wgmmaSharedBytes(columns, type);
+      // Gate and up have more blocks than the GPU multiprocessors, the others fewer where one tile holds all tokens.
+      const sharedBytes = wgmmaSharedBytes(columns, type, { isDeep: columns < 128 && name !== "prefill_gate_up" });
       launches.set(columns, kernel.repeated({ block: 256, sharedBytes, overlaps: true }, args));
     }
     return ({ tokens }) => {
@@ -212,10 +213,11 @@ export class PromptSteps {
   }
 }
 
-/** Tokens of a tile of gemm_prefill_hopper; 96 only where one tile holds all. */
+/** Tokens of a tile of gemm_prefill_hopper; 64 and 96 only where one tile holds all. */
 const tileColumns = [64, 96, 128] as const;
 
-function wgmmaSharedBytes(columns: number, type: Quantisation): number {
-  const stages = columns === 128 && type === "q6" ? 3 : 4;
-  return stages * columns * 128 + 2 * 8 * unitBytes[type] + 8 * 128 * 4 + (2 * stages + 4) * 8;
+function wgmmaSharedBytes(columns: number, type: Quantisation, { isDeep }: { isDeep: boolean }): number {
+  const stages = isDeep ? 8 : columns === 64 ? 6 : columns === 96 || type === "q4" ? 4 : 3;
+  const unitStages = isDeep ? 4 : columns < 128 ? 3 : 2;
+  return stages * columns * 128 + unitStages * 8 * unitBytes[type] + 8 * 128 * 4 + 2 * (stages + unitStages) * 8;
 }
