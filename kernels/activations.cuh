@@ -44,6 +44,19 @@ template <int WIDTH> struct PlaneSums {
     low[k].x += is_low ? v.x : 0.0f; low[k].y += is_low ? v.y : 0.0f; low[k].z += is_low ? v.z : 0.0f; low[k].w += is_low ? v.w : 0.0f;
     high[k].x += is_high ? v.x : 0.0f; high[k].y += is_high ? v.y : 0.0f; high[k].z += is_high ? v.z : 0.0f; high[k].w += is_high ? v.w : 0.0f;
   }
+  /// N planes of `count`, from `first` on, whose values lie at `from`, `stride` floats from plane to plane. They are asked for together, the last one again
+  /// for those that do not exist: what this costs is trips to level 2.
+  template <int N> __device__ __forceinline__ void add_planes(const float* from, size_t stride, int first, int count, int split) {
+    float4 v[N][WIDTH];
+#pragma unroll
+    for (int p = 0; p < N; p++)
+#pragma unroll
+      for (int k = 0; k < WIDTH; k++) v[p][k] = __ldcg(reinterpret_cast<const float4*>(from + min(first + p, count - 1) * stride) + k);
+#pragma unroll
+    for (int p = 0; p < N; p++)
+#pragma unroll
+      for (int k = 0; k < WIDTH; k++) add(k, v[p][k], first + p < split, first + p >= split && first + p < count);
+  }
   __device__ __forceinline__ float4 sum(int k) const {
     return make_float4(low[k].x + high[k].x, low[k].y + high[k].y, low[k].z + high[k].z, low[k].w + high[k].w);
   }
@@ -85,6 +98,12 @@ __device__ __forceinline__ void load_gain(float (&gain)[8], const float* from) {
   gain[4] = high.x; gain[5] = high.y; gain[6] = high.z; gain[7] = high.w;
 }
 
+/// For norm_quantise where a block has the whole row.
+__device__ __forceinline__ const float* share_in_block(float* scratch, float squares) {
+  if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = squares;
+  __syncthreads();
+  return scratch;
+}
 /// x = x_in + plane_sum(index, two float4); x_out = x where wanted; q8(norm(x) * gain): the calling thread's eight values, from index `i` on.
 /// `share(squares)` hands a warp's sum of squares on and returns those of the whole row, as norm_factor takes them.
 template <typename PlaneSum, typename Share>

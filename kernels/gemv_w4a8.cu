@@ -71,26 +71,12 @@ __device__ __forceinline__ void gemv(const GemvArgs& args) {
     if (PROLOGUE == kFromResidual) {
       auto planes = [&](int i, float4 (&sum)[2]) {
         PlaneSums<2> sums;
-        if (args.planes) {
-          float4 v[2][2];
-#pragma unroll
-          for (int p = 0; p < 2; p++)
-#pragma unroll
-            for (int k = 0; k < 2; k++) v[p][k] = __ldcg(reinterpret_cast<const float4*>(args.planes + p * kHidden + i) + k);
-#pragma unroll
-          for (int p = 0; p < 2; p++)
-#pragma unroll
-            for (int k = 0; k < 2; k++) sums.add(k, v[p][k], p == 0, p == 1);
-        }
+        if (args.planes) sums.add_planes<2>(args.planes + i, kHidden, 0, 2, 1);
 #pragma unroll
         for (int k = 0; k < 2; k++) sum[k] = sums.sum(k);
       };
       static_assert(kHidden <= 8 * kBlock, "one step of eight values a thread");
-      auto share = [&](float squares) {
-        if (lane == 0) scratch[warp] = squares;
-        __syncthreads();
-        return scratch;
-      };
+      auto share = [&](float squares) { return share_in_block(scratch, squares); };
       norm_quantise(threadIdx.x * 8, args.x_in, planes, blockIdx.x == 0 ? args.x_out : nullptr, args.gain, args.epsilon, Q8Target{xq, xs, 1, 0}, share);
     } else if (PROLOGUE == kFromQ8) {
 #pragma unroll 1

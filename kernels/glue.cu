@@ -65,33 +65,18 @@ extern "C" __global__ void __launch_bounds__(kBlock) norm_quantise_batch(float* 
   __shared__ float scratch[kBlock / 32];
   pdl_launch();
   pdl_wait();
-  const int b = blockIdx.x, warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
-  // Ten planes are asked for together, the last one again for those that do not exist: what this costs is trips to level 2.
+  const int b = blockIdx.x;
   auto sum = [&](int i, float4 (&of)[2]) {
     constexpr int kAtOnce = 10;
     const float* from = planes + (size_t)b * kHidden + i;
     const int last = planes ? count : 0, begin = planes ? split[i >> 4] : 0;
     PlaneSums<2> sums;
 #pragma unroll 1
-    for (int first = 0; first < last; first += kAtOnce) {
-      float4 v[kAtOnce][2];
-#pragma unroll
-      for (int p = 0; p < kAtOnce; p++)
-#pragma unroll
-        for (int k = 0; k < 2; k++) v[p][k] = __ldcg(reinterpret_cast<const float4*>(from + (size_t)min(first + p, last - 1) * columns * kHidden) + k);
-#pragma unroll
-      for (int p = 0; p < kAtOnce; p++)
-#pragma unroll
-        for (int k = 0; k < 2; k++) sums.add(k, v[p][k], first + p < begin, first + p >= begin && first + p < last);
-    }
+    for (int first = 0; first < last; first += kAtOnce) sums.add_planes<kAtOnce>(from, (size_t)columns * kHidden, first, last, begin);
 #pragma unroll
     for (int k = 0; k < 2; k++) of[k] = sums.sum(k);
   };
-  auto share = [&](float squares) {
-    if (lane == 0) scratch[warp] = squares;
-    __syncthreads();
-    return scratch;
-  };
+  auto share = [&](float squares) { return share_in_block(scratch, squares); };
   float* row = x + (size_t)b * kHidden;
   norm_quantise(threadIdx.x * 8, row, sum, planes ? row : nullptr, gain, epsilon, Q8Target{q8, q8_scales, columns, b}, share);
 }
