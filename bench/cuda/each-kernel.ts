@@ -4,7 +4,7 @@
 // sequences' pages hold is whatever was there.
 import path from "node:path";
 import { plainSampling } from "../../src/engine/contract.ts";
-import { buckets } from "../../src/engine/cuda/kernels.ts";
+import { buckets, maxBatch } from "../../src/engine/cuda/kernels.ts";
 import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
 
 const sequences = Number(process.argv[2] ?? 3);
@@ -37,37 +37,43 @@ for (const slot of slots) {
   );
 }
 const length = (slot: number): number => 1 + ((slot * 63) % 130);
-if (words.includes("decode")) {
+if (words.includes("decode")) decodeAlone();
+else await runEverything();
+
+/** What a decode step reads is written as the runner would leave it behind prompts. */
+function decodeAlone(): void {
   const { batchSlot, slotPosition, slotToken } = runner.workspace;
   const write = (target: number, values: readonly number[]): void =>
     device.write(target, new Uint8Array(Int32Array.from(values).buffer));
-  write(batchSlot, [...slots, ...new Array<number>(32 - sequences).fill(-1)]);
+  write(batchSlot, [...slots, ...new Array<number>(maxBatch - sequences).fill(-1)]);
   write(slotPosition, slots.map(length));
   write(slotToken, slots);
   const bucket = buckets.find(({ batch }) => batch >= sequences) ?? buckets[0];
   for (let step = 0; step < 2; step++) runner.steps.decodeStep(bucket);
   device.synchronize();
   console.log(`ran a decode step of ${sequences} sequences twice with KV in ${kvType}`);
-  process.exit(0);
 }
-await runner.submit(slots.map((slot) => ({ slot, startPosition: 0, tokens: ids(length(slot)), sample: true })));
-for (let step = 0; step < 2; step++) {
-  await runner.submit(
-    slots.map((slot) => ({
-      ...{ slot, startPosition: length(slot) + step, sample: true },
-      ...(slot % 2 ? { mask } : {}),
-    })),
+
+async function runEverything(): Promise<void> {
+  await runner.submit(slots.map((slot) => ({ slot, startPosition: 0, tokens: ids(length(slot)), sample: true })));
+  for (let step = 0; step < 2; step++) {
+    await runner.submit(
+      slots.map((slot) => ({
+        ...{ slot, startPosition: length(slot) + step, sample: true },
+        ...(slot % 2 ? { mask } : {}),
+      })),
+    );
+  }
+  // More than one split of prompt attention, added up by the block that goes through them; then a few tokens behind many: blocks of their own.
+  runner.setPages(
+    0,
+    0,
+    Int32Array.from({ length: 81 }, (_, page) => sequences * 11 + page),
   );
+  for (const startPosition of [0, 1700, 3400]) {
+    await runner.submit([{ slot: 0, startPosition, tokens: ids(1700), sample: false }]);
+  }
+  await runner.submit([{ slot: 0, startPosition: 5100, tokens: ids(21), sample: true }]);
+  await runner.submit([{ slot: 0, startPosition: 5121, sample: true }]);
+  console.log(`ran every kernel with ${sequences} sequences and KV in ${kvType}`);
 }
-// More than one split of prompt attention, added up by the block that goes through them; then a few tokens behind many: blocks of their own.
-runner.setPages(
-  0,
-  0,
-  Int32Array.from({ length: 81 }, (_, page) => sequences * 11 + page),
-);
-for (const startPosition of [0, 1700, 3400]) {
-  await runner.submit([{ slot: 0, startPosition, tokens: ids(1700), sample: false }]);
-}
-await runner.submit([{ slot: 0, startPosition: 5100, tokens: ids(21), sample: true }]);
-await runner.submit([{ slot: 0, startPosition: 5121, sample: true }]);
-console.log(`ran every kernel with ${sequences} sequences and KV in ${kvType}`);

@@ -41,9 +41,8 @@ export function measureHttp(modelFile: string, { runs = 7 } = {}): Promise<HttpR
       again = [];
       for (let run = 0; run < runs; run++) again.push(await firstTokenMs(port, [...shared, ...salted(20, ++salt)]));
     }
-    agent.destroy();
     return { ttft_512_ms: median(fresh), ttft_shared_30k_ms: again && median(again), readyMs, engine };
-  });
+  }).finally(() => agent.destroy());
 }
 
 /** Starts `quern serve --engine auto` over a file, waits until it is idle, and ends it when `use` has what it wants. */

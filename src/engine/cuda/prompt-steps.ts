@@ -200,7 +200,7 @@ export class PromptSteps {
     const launches = new Map<number, RepeatedLaunch>();
     for (const columns of tileColumns) {
       const kernel = this.#device.kernel(`${name}_${columns}`);
-      // Gate and up have more blocks than the GPU multiprocessors, the others fewer where one tile holds all tokens.
+      // Where one tile holds all tokens: of gate and up there are more blocks than a GPU has multiprocessors, of the others fewer.
       const sharedBytes = wgmmaSharedBytes(columns, type, { isDeep: columns < 128 && name !== "prefill_gate_up" });
       launches.set(columns, kernel.repeated({ block: 256, sharedBytes, overlaps: true }, args));
     }
