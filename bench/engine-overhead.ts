@@ -6,7 +6,7 @@ import path from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type ModelInfo, plainSampling } from "../src/engine/contract.ts";
 import { openEngineOverRunner } from "../src/engine/cuda/cuda-engine.ts";
-import type { Runner, SampledToken, StepEntry } from "../src/engine/cuda/runner-contract.ts";
+import type { Launched, Runner, StepEntry } from "../src/engine/cuda/runner-contract.ts";
 import { readGguf } from "../src/models/gguf.ts";
 import { openTokenizer } from "../src/models/tokenizer.ts";
 
@@ -50,12 +50,12 @@ class IdleRunner implements Runner {
   setPages(): void {
     this.#token++;
   }
-  async submit(plan: readonly StepEntry[], steps = 1): Promise<readonly SampledToken[]> {
+  launch(plan: readonly StepEntry[], steps = 1): Launched {
     this.steps += steps;
-    await nextTurn();
-    return Array.from({ length: steps }, () => plan.filter(({ sample }) => sample))
+    const sampled = Array.from({ length: steps }, () => plan.filter(({ sample }) => sample))
       .flat()
       .map(({ slot }) => ({ slot, id: 1000 + (this.#token++ % 3000) }));
+    return { passed: nextTurn, sampled: () => sampled };
   }
   async [Symbol.asyncDispose](): Promise<void> {
     this.steps = 0;

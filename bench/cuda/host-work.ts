@@ -41,7 +41,7 @@ const gguf = readGguf(modelFile);
 const { runner, device } = await openCudaRunner({ modelFile, contextTokens: 8192, parallel: 32 });
 clock(Scheduler.prototype, "plan", () => "plan");
 clock(Scheduler.prototype, "commit", () => "commit and hand out");
-clock(runner, "submit", () => "submit, until it waits");
+clock(runner, "launch", () => "launch");
 clock(device.driver, "call", (name) => `  of it ${name}`);
 const engine = openEngineOverRunner({
   ...{ runner, tokenizer: openTokenizer(gguf.metadata), parallel: 32, queueLimit: 64 },

@@ -40,6 +40,8 @@ export class Device implements Disposable {
   readonly #graphs = new Set<Handle>();
   readonly #events: Handle[] = [];
   readonly #idleEvents: Handle[] = [];
+  /** Events the stream has not been seen to pass, oldest first. */
+  readonly #marks: Handle[] = [];
   readonly #kernels = new Map<string, Kernel>();
   /** Filled anew for each launch that is not a repeated one. */
   readonly launchConfig: LaunchConfig;
@@ -243,14 +245,18 @@ export class Device implements Disposable {
   mark(): Handle {
     const event = this.#idleEvents.pop() ?? this.#newEvent(withoutTiming);
     this.driver.call("cuEventRecord", [event, this.stream]);
+    this.#marks.push(event);
     return event;
   }
 
-  /** Resolves when the stream has passed the mark, in a later turn of the event loop; the mark is used up. Rejects with AppError `device`. */
+  /**
+   * Resolves when the stream has passed the mark, in a later turn of the event loop; it and all marks before it are used up, so marks are
+   * asked for in their order. Rejects with AppError `device`.
+   */
   async passed(event: Handle): Promise<void> {
     const status = await this.#waiter.wait(event);
     if (status !== 0) throw this.driver.failure(status, "waiting for a step");
-    this.#idleEvents.push(event);
+    this.#idleEvents.push(...this.#marks.splice(0, this.#marks.indexOf(event) + 1));
   }
 
   /** Milliseconds the stream takes for what `launch` puts there: for the bench. */

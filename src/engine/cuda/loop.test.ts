@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { AppError } from "../../base/errors.ts";
 import { plainSampling } from "../contract.ts";
 import { News, runLoop } from "./loop.ts";
-import type { SampledToken, StepEntry } from "./runner-contract.ts";
+import type { Launched, SampledToken, StepEntry } from "./runner-contract.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Sequence, type SequenceOptions, type SequenceReader } from "./sequence.ts";
 import { SimulatedRunner, simulatedToken } from "./simulated-runner.ts";
@@ -17,12 +17,12 @@ class HeldRunner extends SimulatedRunner {
   /** Of each launch, the sequences in it and how many steps it was. */
   readonly launches: { sequences: number; promptTokens: number; steps: number }[] = [];
 
-  override async submit(plan: readonly StepEntry[], steps: 1 | 2 = 1): Promise<readonly SampledToken[]> {
+  override launch(plan: readonly StepEntry[], steps: 1 | 2 = 1): Launched {
     const promptTokens = plan.reduce((sum, { tokens }) => sum + (tokens?.length ?? 0), 0);
     this.launches.push({ sequences: plan.length, promptTokens, steps });
     const sampled = this.execute(plan, steps);
-    await new Promise<void>((resolve) => this.held.push(resolve));
-    return sampled;
+    const passed = (): Promise<void> => new Promise((resolve) => this.held.push(resolve));
+    return { passed, sampled: () => sampled };
   }
 
   /** How many steps each launch was since the last call. */
@@ -109,18 +109,19 @@ test("two steps are in flight behind the one whose result is awaited, and no mor
   assert.ok(ends[0] instanceof AppError && ends[0].code === "busy");
 });
 
-test("few sequences decode two steps at a time: two run and two wait, and both tokens are there at once", async () => {
+test("few sequences decode two steps at a time: two run, four wait, and four tokens are there at once", async () => {
   const runner = new HeldRunner({ limits });
   using run = start(runner);
   const asked = [run.ask(), run.ask({ maxTokens: 29 }), run.ask(), run.ask()];
   await turn();
-  assert.deepEqual(runner.takeSteps(), [1, 2], "the prompts, and two steps behind them");
+  assert.deepEqual(runner.takeSteps(), [1, 2, 2], "the prompts, and four steps behind them");
   await runner.land();
   assert.deepEqual(runner.takeSteps(), [2]);
-  assert.deepEqual(lengths(asked), [1, 1, 1, 1]);
+  assert.deepEqual(lengths(asked), [1, 1, 1, 1], "the first token waits for no other");
   await runner.land();
-  assert.deepEqual(runner.takeSteps(), [2]);
-  assert.deepEqual(lengths(asked), [3, 3, 3, 3]);
+  assert.deepEqual(runner.takeSteps(), [2, 2]);
+  assert.deepEqual(lengths(asked), [5, 5, 5, 5]);
+  assert.equal(runner.held.length, 1, "the loop is woken once for both");
   while (runner.held.length > 0) await runner.land();
   assert.deepEqual(lengths(asked), [30, 29, 30, 30]);
   for (const { answer } of asked) {
@@ -189,33 +190,33 @@ test("a step with prompt tokens in it is one step", async () => {
   assert.ok(runner.launches.some(({ sequences, steps }) => sequences === 2 && steps === 2));
 });
 
-test("a newcomer is computed behind the steps in flight, which are four at most", async () => {
+test("a newcomer is computed behind the steps in flight, which are six at most", async () => {
   const runner = new HeldRunner({ limits });
   using run = start(runner);
   run.ask();
   await turn();
   await runner.land();
-  assert.deepEqual(runner.takeSteps(), [1, 2, 2]);
+  assert.deepEqual(runner.takeSteps(), [1, 2, 2, 2]);
   const late = run.ask({ maxTokens: 1 });
   await runner.land();
-  assert.deepEqual(runner.launches[0], { sequences: 2, promptTokens: 3, steps: 1 });
+  assert.deepEqual(runner.launches, [{ sequences: 2, promptTokens: 3, steps: 1 }], "two steps run, nothing more waits");
   await runner.land();
   await runner.land();
   assert.deepEqual(late.ends, ["length"]);
 });
 
-test("who leaves while two steps run as one is told nothing more, and is in no later step", async () => {
+test("who leaves while pairs of steps run is told nothing more, and is in no later step", async () => {
   const runner = new HeldRunner({ limits });
   using run = start(runner);
   const { sequence, answer, ends } = run.ask();
   await turn();
   await runner.land();
   await runner.land();
-  assert.equal(answer.length, 3);
+  assert.equal(answer.length, 5);
   runner.takeSteps();
   sequence.isLeaving = true;
   while (runner.held.length > 0) await runner.land();
-  assert.deepEqual([answer.length, ends, runner.takeSteps()], [3, ["aborted"], []]);
+  assert.deepEqual([answer.length, ends, runner.takeSteps()], [5, ["aborted"], []]);
   assert.equal(run.scheduler.pageCounts.held, 0);
 });
 

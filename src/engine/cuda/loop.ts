@@ -1,10 +1,11 @@
 // The engine's life: plan a step, launch it, hand out the tokens of the oldest one in flight. A step or two are in flight while the
 // next is planned, so the device never waits for this process; what the host did not know when it planned costs at most those steps.
 //
-// While few sequences decode and nobody else wants anything, two steps at a time are launched as one: being woken costs this process
-// more than what it does then, and whether tokens come one or two at a time cannot be seen at a millisecond each.
+// While few sequences decode and nobody else wants anything, two steps at a time are launched as one, and the loop sleeps until two such
+// pairs are done while a third one runs: being woken costs this process more than what it does then, and whether tokens come one or four
+// at a time cannot be seen at a millisecond each.
 import { AppError } from "../../base/errors.ts";
-import { mostTogether, type Runner, type SampledToken } from "./runner-contract.ts";
+import { type Launched, mostTogether, type Runner } from "./runner-contract.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Step } from "./step.ts";
 
@@ -51,20 +52,16 @@ export async function runLoop(options: LoopOptions): Promise<void> {
   const inFlight: Launch[] = [];
   try {
     while (!stop.aborted) {
-      while (stepsIn(inFlight) <= stepsAhead && promptTokensIn(inFlight) <= runner.limits.stepTokens) {
+      while (hasRoom(inFlight, stepsAhead) && promptTokensIn(inFlight) <= runner.limits.stepTokens) {
         const planned = planNext(scheduler, together);
         if (planned.length === 0) break;
         for (const steps of planned) inFlight.push(launch(steps, runner));
       }
-      const oldest = inFlight.shift();
-      if (oldest) {
-        const { steps } = oldest;
-        const sampled = await oldest.sampled; // the only await that touches the device
-        const each = sampled.length / steps.length;
-        for (const [index, step] of steps.entries()) {
-          scheduler.commit(step, sampled.slice(index * each, (index + 1) * each));
-          onStep?.(step);
-        }
+      const due = takeDue(inFlight, stepsAhead);
+      const last = due.at(-1);
+      if (last) {
+        await last.launched.passed(); // the only await that touches the device
+        for (const one of due) handOut(one, scheduler, onStep);
       } else {
         await news.wait();
       }
@@ -76,7 +73,7 @@ export async function runLoop(options: LoopOptions): Promise<void> {
     throw error;
   } finally {
     // The runner may be closed only when nothing of it is in flight.
-    await Promise.allSettled(inFlight.map(({ sampled }) => sampled));
+    await inFlight.at(-1)?.launched.passed().catch(ignore);
   }
 }
 
@@ -85,7 +82,7 @@ type Together = readonly [Step] | readonly [Step, Step];
 
 interface Launch {
   steps: Together;
-  sampled: Promise<readonly SampledToken[]>;
+  launched: Launched;
 }
 
 /** What to launch next: a step, two together, or one after the other where the second turned out not to be like the first. */
@@ -113,10 +110,25 @@ function isRepeated(step: Step, next: Step): boolean {
   return true;
 }
 
+const isPair = (launch: Launch | undefined): boolean => launch?.steps.length === 2;
+
 function stepsIn(inFlight: readonly Launch[]): number {
   let count = 0;
   for (const { steps } of inFlight) count += steps.length;
   return count;
+}
+
+/** Behind pairs there is room for two more, so that there are two to wait for. */
+function hasRoom(inFlight: readonly Launch[], stepsAhead: number): boolean {
+  return stepsIn(inFlight) <= (isPair(inFlight.at(-1)) ? 2 * stepsAhead : stepsAhead);
+}
+
+/** Takes out what to wait for: the oldest launch, and pairs behind a pair as long as `stepsAhead` steps stay in flight. */
+function takeDue(inFlight: Launch[], stepsAhead: number): Launch[] {
+  const due = inFlight.splice(0, 1);
+  while (isPair(due[0]) && isPair(inFlight[0]) && stepsIn(inFlight) - 2 >= stepsAhead)
+    due.push(...inFlight.splice(0, 1));
+  return due;
 }
 
 /**
@@ -134,10 +146,16 @@ function launch(steps: Together, runner: Runner): Launch {
     for (const { slot, settings } of fills) runner.fillSlot(slot, settings);
     for (const { slot, firstPage, pages } of entries) runner.setPages(slot, firstPage, pages);
   }
-  const sampled = runner.submit(steps[0].entries, steps.length);
-  // A later step fails with the first one; it is the first that is awaited and reported.
-  sampled.catch(ignore);
-  return { steps, sampled };
+  return { steps, launched: runner.launch(steps[0].entries, steps.length) };
+}
+
+function handOut({ steps, launched }: Launch, scheduler: Scheduler, onStep: LoopOptions["onStep"]): void {
+  const sampled = launched.sampled();
+  const each = sampled.length / steps.length;
+  for (const [index, step] of steps.entries()) {
+    scheduler.commit(step, sampled.slice(index * each, (index + 1) * each));
+    onStep?.(step);
+  }
 }
 
 const ignore = (): void => undefined;

@@ -45,7 +45,7 @@ export interface StepEntry {
   /** Sample a token after the last position: true for decode and for the last chunk of a prompt. */
   sample: boolean;
   /** Tokens allowed next, a bit per id (1 allowed; id i is bit i & 31 of word i >> 5), ceil(vocabularyTokens / 32) words. May be
-   * overwritten by the caller once submit() has returned. A grammar's sequence never runs ahead; a fixed mask (minTokens) may. */
+   * overwritten by the caller once launch() has returned. A grammar's sequence never runs ahead; a fixed mask (minTokens) may. */
   mask?: Int32Array;
 }
 
@@ -81,12 +81,22 @@ export interface Runner extends AsyncDisposable {
   /** Sets entries of the slot's page table from `firstPage` on. Ordered with steps. */
   setPages(slot: number, firstPage: number, pages: Int32Array): void;
   /**
-   * Submits a step, without waiting for the ones before; at most one entry per slot. Resolves with a token for each entry that
-   * samples, in the plan's order, and does so in a later turn of the event loop: a busy engine must not starve its process. Rejects
-   * with AppError `device`, after which the runner is unusable and the engine must be opened anew.
+   * Puts a step on the stream, without waiting for the ones before; at most one entry per slot. Throws AppError `device`, after which
+   * the runner is unusable and the engine must be opened anew.
    *
    * `steps`: so many decode steps of these entries, each a position further, in one launch with one result: the first step's tokens,
    * then the next one's. More than one only of `mostTogether` sequences at most, without masks.
    */
-  submit(plan: readonly StepEntry[], steps?: 1 | 2): Promise<readonly SampledToken[]>;
+  launch(plan: readonly StepEntry[], steps?: 1 | 2): Launched;
+}
+
+/** A step on the stream, or two. */
+export interface Launched {
+  /**
+   * Resolves when the stream has passed it and so all launched before it, in a later turn of the event loop: a busy engine must not
+   * starve its process. Rejects as launch() throws. To be asked for at most once, and only of the launches to be woken for.
+   */
+  passed(): Promise<void>;
+  /** Once it or a later one has passed: a token for each entry that samples, in the plan's order. */
+  sampled(): SampledToken[];
 }

@@ -22,6 +22,7 @@ import {
 import type { KvType } from "./memory-plan.ts";
 import { Qwen3Steps } from "./qwen3-steps.ts";
 import {
+  type Launched,
   mostTogether,
   type Runner,
   type RunnerLimits,
@@ -206,28 +207,41 @@ export class CudaRunner implements Runner {
     this.#ring.write(pageTable + (slot * tableStride + firstPage) * 4, pages);
   }
 
-  async submit(plan: readonly StepEntry[], steps: 1 | 2 = 1): Promise<readonly SampledToken[]> {
+  launch(plan: readonly StepEntry[], steps: 1 | 2 = 1): Launched {
     this.#refuseIfLost();
-    if (plan.length === 0) return [];
-    let expected: readonly Expected[];
-    let mark: number;
-    let place: number;
     try {
-      expected = this.#launch(plan, steps);
-      mark = this.#device.mark();
-      place = this.#ring.place;
+      const expected = this.#launch(plan, steps);
+      const mark = this.#device.mark();
+      const { place } = this.#ring;
+      return {
+        passed: () => this.#passed(mark, place),
+        sampled: () => {
+          const sampled: SampledToken[] = [];
+          for (const one of expected) sampled.push(this.#result(one));
+          return sampled;
+        },
+      };
     } catch (error) {
       throw this.#lose(error);
     }
+  }
+
+  /** Launches and waits: for tests and benches. */
+  async submit(plan: readonly StepEntry[], steps: 1 | 2 = 1): Promise<readonly SampledToken[]> {
+    if (plan.length === 0) return [];
+    const launched = this.launch(plan, steps);
+    await launched.passed();
+    return launched.sampled();
+  }
+
+  /** `place`: of the upload ring, where it stood when the mark was made. */
+  async #passed(mark: number, place: number): Promise<void> {
     try {
       await this.#device.passed(mark);
     } catch (error) {
       throw this.#lose(error);
     }
     this.#ring.release(place);
-    const sampled: SampledToken[] = [];
-    for (const one of expected) sampled.push(this.#result(one));
-    return sampled;
   }
 
   /** Puts the step on the stream, or two; returns what is sampled, in the plan's order. */

@@ -7,6 +7,7 @@ import { AppError } from "../../base/errors.ts";
 import type { EngineStatus } from "../contract.ts";
 import type { KvType } from "./memory-plan.ts";
 import {
+  type Launched,
   mostTogether,
   type Runner,
   type RunnerLimits,
@@ -89,11 +90,10 @@ export class SimulatedRunner implements Runner {
     this.#slotOf(slot).pages.set(pages, firstPage);
   }
 
-  async submit(plan: readonly StepEntry[], steps: 1 | 2 = 1): Promise<readonly SampledToken[]> {
+  launch(plan: readonly StepEntry[], steps: 1 | 2 = 1): Launched {
     const { delay = nextTurn } = this.#options;
     const sampled = this.execute(plan, steps);
-    await delay();
-    return sampled;
+    return { passed: delay, sampled: () => sampled };
   }
 
   /** Steps, at once: the stream's order is the order of calls. */
