@@ -216,7 +216,9 @@ function parseFunction({ name, lines, from, to }: Place, find: (name: string) =>
         const guardRegister = guardName === undefined ? undefined : (registers.get(guardName) ?? fail(guardName));
         const guard = guardRegister && { register: guardRegister, isNegated: match[1] === "!" };
         if (parts[0] === "call") {
-          const called = find(/\)\s*,\s*([\w$]+)/.exec(match[4] ?? "")?.[1] ?? "") ?? fail("call of the unknown");
+          // With or without a result in front.
+          const [, callee = ""] = /^(?:\([^)]*\)\s*,\s*)?([\w$]+)/.exec(match[4] ?? "") ?? [];
+          const called = find(callee) ?? fail("call of the unknown");
           inline(called);
           continue;
         }
