@@ -73,9 +73,9 @@ __device__ __forceinline__ void sum_new_token(const AttentionArgs& args, int b, 
 
 /// Merges, and quantises the four heads' output for the product that takes it if this block comes last.
 template <typename Shared>
-__device__ __forceinline__ void merge_and_store(Shared& sh, const AttentionArgs& args, int b, int head, int s, int splits, int warp, int lane) {
+__device__ __forceinline__ void merge_and_store(Shared& sh, const AttentionArgs& args, int b, int head, int s, int splits, bool is_alone, int warp, int lane) {
   float4 attended;
-  if (!merge(sh, args, b * kKvHeads + head, s, splits, warp, lane, [] { __syncthreads(); }, attended)) return;
+  if (!merge(sh, args, b * kKvHeads + head, s, splits, is_alone, warp, lane, [] { __syncthreads(); }, attended)) return;
   float2 scale;
   const uint32_t packed = quantise_group(attended, scale);
   Q8Target{args.q8, args.q8_scales, args.columns, b}.store((head * kGroup + warp) * kHeadDim + 4 * lane, packed, scale);
@@ -157,7 +157,7 @@ extern "C" __global__ void __launch_bounds__(128, 2) attention_decode(const Atte
       share_values(sh, chain, out, lane);
     }
     __syncthreads();
-    merge_and_store(sh, args, b, head, s, splits, warp, lane);
+    merge_and_store(sh, args, b, head, s, splits, shares == 1, warp, lane);
     __syncthreads();
   }
 }

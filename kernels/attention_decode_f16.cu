@@ -242,7 +242,7 @@ extern "C" __global__ void __launch_bounds__(128, 2) attention_decode_f16(const 
       share_values(sh, chain, out, lane);
     }
     __syncthreads();
-    merge_and_store(sh, args, b, head, s, splits, warp, lane);
+    merge_and_store(sh, args, b, head, s, splits, shares == 1, warp, lane);
     __syncthreads();
   }
 }

@@ -14,7 +14,6 @@
 
 constexpr int kChains = 8;
 constexpr int kMaxSplits = 16;                             // times eight KV heads: as many tasks as a large GPU has multiprocessors
-constexpr int kPagesUnsplit = 12;
 constexpr int kPartial = 4 * kHeadDim + 8;                 // floats: output, maximum and sum of four heads
 
 struct AttentionArgs {
@@ -35,15 +34,16 @@ struct AttentionArgs {
   float epsilon;
 };
 
-/// Where one sequence's earlier tokens are and how they are dealt over splits.
+/// Where one sequence's earlier tokens are and how they are dealt over splits: one for every eight pages, so that a chain has one of them, as long as there
+/// are splits.
 struct Context {
   int slot, position, pages, splits, per_split;
   const int* table;
   Context() = default;
   __device__ __forceinline__ Context(const AttentionArgs& args, int slot_) : slot(slot_) {
-    position = slot < 0 ? 0 : args.slot_position[slot];
+    position = slot < 0 ? 0 : __ldcg(args.slot_position + slot);
     pages = (position + kPageTokens - 1) / kPageTokens;
-    splits = pages <= kPagesUnsplit ? 1 : min(kMaxSplits, (pages + kChains - 1) / kChains);
+    splits = min(kMaxSplits, max(1, (pages + kChains - 1) / kChains));
     per_split = (pages + splits - 1) / splits;
     table = args.page_table + (size_t)max(slot, 0) * args.table_stride;
   }
@@ -222,50 +222,68 @@ template <typename Shared> __device__ __forceinline__ void share_values(Shared& 
   for (int n = 0; n < 16; n++) *reinterpret_cast<float2*>(&sh.merged[chain][g][8 * n + 2 * t]) = make_float2(out[n][0], out[n][1]);
 }
 
-/// Merges the chains of split `s` and, as the last of its splits, the splits; warp w of four has query head w and its lane l dimensions 4l ..
-/// 4l + 3. False when another block will finish this head. `sync` is a barrier of the four warps.
-template <typename Shared, typename Sync>
-__device__ __forceinline__ bool merge(Shared& sh, const AttentionArgs& args, int ticket, int s, int splits, int warp, int lane, Sync sync,
-                                      float4& attended) {
-  float top = -1e30f, total = 0;
-  float4 o = make_float4(0, 0, 0, 0);
+/// What warp w of four has of query head w: the largest score, the sum of weights, and of the weighted values a lane's dimensions 4l .. 4l + 3.
+struct HeadSums {
+  float top, total;
+  float4 o;
+  /// Takes up another part, in the order of parts, whose weights are to be multiplied by `f`.
+  __device__ __forceinline__ void add(const float4& v, float f) { o.x += v.x * f; o.y += v.y * f; o.z += v.z * f; o.w += v.w * f; }
+  __device__ __forceinline__ float4 attended() const {
+    const float r = 1.0f / total;
+    return make_float4(o.x * r, o.y * r, o.z * r, o.w * r);
+  }
+};
+/// Merges the chains of a split.
+template <typename Shared> __device__ __forceinline__ HeadSums merge_chains(const Shared& sh, int warp, int lane) {
+  HeadSums sums = {-1e30f, 0, make_float4(0, 0, 0, 0)};
 #pragma unroll
-  for (int c = 0; c < kChains; c++) top = fmaxf(top, sh.merged_max[c][warp]);
+  for (int c = 0; c < kChains; c++) sums.top = fmaxf(sums.top, sh.merged_max[c][warp]);
 #pragma unroll
   for (int c = 0; c < kChains; c++) {
-    const float f = exp2_fast(sh.merged_max[c][warp] - top);
-    const float4 v = *reinterpret_cast<const float4*>(&sh.merged[c][warp][4 * lane]);
-    total += sh.merged_sum[c][warp] * f;
-    o.x += v.x * f; o.y += v.y * f; o.z += v.z * f; o.w += v.w * f;
+    const float f = exp2_fast(sh.merged_max[c][warp] - sums.top);
+    sums.total += sh.merged_sum[c][warp] * f;
+    sums.add(*reinterpret_cast<const float4*>(&sh.merged[c][warp][4 * lane]), f);
   }
+  return sums;
+}
+
+/// Merges the chains of split `s` and, as the last of its splits to come, the splits. False when another block (or this one, later) will finish this head.
+/// `is_alone`: this block has all splits, one after another. `sync` is a barrier of the four warps.
+template <typename Shared, typename Sync>
+__device__ __forceinline__ bool merge(Shared& sh, const AttentionArgs& args, int ticket, int s, int splits, bool is_alone, int warp, int lane, Sync sync,
+                                      float4& attended) {
+  HeadSums sums = merge_chains(sh, warp, lane);
   if (splits > 1) {
     float* all = args.partials + (size_t)ticket * kMaxSplits * kPartial;
     float* partial = all + s * kPartial;
-    *reinterpret_cast<float4*>(partial + warp * kHeadDim + 4 * lane) = o;
+    *reinterpret_cast<float4*>(partial + warp * kHeadDim + 4 * lane) = sums.o;
     if (lane == 0) {
-      partial[4 * kHeadDim + warp] = top;
-      partial[4 * kHeadDim + 4 + warp] = total;
+      partial[4 * kHeadDim + warp] = sums.top;
+      partial[4 * kHeadDim + 4 + warp] = sums.total;
     }
-    __threadfence();
-    sync();
-    if (warp == 0 && lane == 0) sh.is_last = atomicInc(args.tickets + ticket, splits - 1) == (unsigned)splits - 1;
-    sync();
-    if (!sh.is_last) return false;
-    __threadfence();
+    if (is_alone) {
+      if (s < splits - 1) return false;
+      __syncwarp();                                                        // a warp reads what it wrote
+    } else {
+      __threadfence();
+      sync();
+      if (warp == 0 && lane == 0) sh.is_last = atomicInc(args.tickets + ticket, splits - 1) == (unsigned)splits - 1;
+      sync();
+      if (!sh.is_last) return false;
+      __threadfence();
+    }
     const bool mine = lane < splits;                                       // lane l looks at split l
     const float my_max = mine ? __ldcg(all + lane * kPartial + 4 * kHeadDim + warp) : -1e30f;
     const float my_sum = mine ? __ldcg(all + lane * kPartial + 4 * kHeadDim + 4 + warp) : 0.0f;
     const float my_factor = exp2_fast(my_max - warp_max(my_max));
-    total = warp_sum(my_sum * my_factor);
-    o = make_float4(0, 0, 0, 0);
+    sums.total = warp_sum(my_sum * my_factor);
+    sums.o = make_float4(0, 0, 0, 0);
 #pragma unroll 4
     for (int i = 0; i < splits; i++) {
       const float f = __shfl_sync(~0u, my_factor, i);
-      const float4 v = __ldcg(reinterpret_cast<const float4*>(all + i * kPartial + warp * kHeadDim + 4 * lane));
-      o.x += v.x * f; o.y += v.y * f; o.z += v.z * f; o.w += v.w * f;
+      sums.add(__ldcg(reinterpret_cast<const float4*>(all + i * kPartial + warp * kHeadDim + 4 * lane)), f);
     }
   }
-  const float r = 1.0f / total;
-  attended = make_float4(o.x * r, o.y * r, o.z * r, o.w * r);
+  attended = sums.attended();
   return true;
 }

@@ -2,7 +2,7 @@
 // tensor-core products and reductions. One PTX file is built per shape and architecture (build.ts passes the SHAPE_ constants).
 //
 // Two rules hold everywhere. Before pdl_wait() a kernel touches only what no kernel of the same step writes: weights, the pages of earlier
-// tokens, slot positions. And activations are read with __ldcg (level 2 only) and never through a restrict pointer: a load that the
+// tokens, slot positions (decode_layers comes up while the step before is at work, and waits for these too). And activations are read with __ldcg (level 2 only) and never through a restrict pointer: a load that the
 // compiler lifts over the wait, or that level 1 still holds from an earlier kernel, is a race.
 #pragma once
 #include <cuda_fp16.h>

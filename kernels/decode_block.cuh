@@ -71,6 +71,12 @@ struct Block {
 static_assert(sizeof(Block) <= kConsumers * kSlots * kSlotBytes + kFeedForward * 5 / 4 + 4 * kHidden + 24 * 1024, "persistentSharedBytes counts on it");
 static_assert(sizeof(AttentionShared::merged) >= kMostSegments * 64 + kHidden / 256 * kLooseUnitBytes, "room for results and loose rows");
 
+/// Declared where it is used, so that the compiler knows it for shared memory also in functions that are not inlined.
+__device__ __forceinline__ Block& shared_block() {
+  extern __shared__ __align__(128) uint8_t shared[];
+  return *reinterpret_cast<Block*>(shared);
+}
+
 /// A consumer warp: its n-th piece, when it is there.
 __device__ __forceinline__ const uint8_t* piece(Block& s, int warp, unsigned n) {
   barrier_wait(&s.full[warp][n % kSlots], (n / kSlots) & 1);

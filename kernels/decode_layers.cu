@@ -7,10 +7,10 @@
 // Results are their own flags: between two products every block needs what all the others computed. Instead of a barrier (write, fence, count,
 // watch the counter, read: four trips to level 2) results go to places that hold kEmpty, a NaN that no computation gives, and a reader
 // asks until none is left: one trip. Each place is used once a step; while a step uses one set of places, it empties the other for the
-// next step. (NCCL's LL protocol flags each word for the same reason.)
+// next step. (NCCL's LL protocol flags each word for the same reason.) What the splits of a long context tell the block that merges them is tagged instead.
 //
 // The head is of one piece with the layers because its weights, an eighth of all, then arrive while the last layer ends; a kernel of its own would begin
-// with nothing, and wait for its inputs besides.
+// with nothing, and wait for its inputs besides. So is the embedding, so that the first weights arrive while the step before still chooses its token.
 //
 // The arithmetic is that of gemv_w4a8 and attention_decode, bit for bit.
 #include "decode_block.cuh"
@@ -30,9 +30,10 @@ struct DecodeArgs {
   const uint8_t* output_splits;      // per row tile, the segment where its second plane begins
   const uint8_t* down_q4_splits;
   const uint8_t* down_q6_splits;
-  const float* x;                    // [hidden]: the embedding
+  const int* slot_token;             // the last token of each slot: what the step begins with
   float* logits;                     // [vocabulary]
   uint8_t* exchange;                 // [2][layers][kExchangeBytes], kEmpty at the very start
+  uint8_t* told;                     // [kv head][split][kToldBytes] of splits that another block merges, zeros at the very start
   unsigned int* steps;               // how many steps there were: which half of the exchange is in use
   long long* trace;                  // [products][8 marks][blocks] clocks, for the bench; usually null
   int layer_count;
@@ -64,13 +65,14 @@ struct Walk {
   const uint8_t* more;               // 256 bytes of scales that come with a page's first keys, or null
   int bytes;
 };
-/// Finds the piece at the walk's place, going over what is empty; false at the end.
-__device__ __forceinline__ bool find(const DecodeArgs& args, const Block& s, int warp, Walk& w) {
+/// Finds the piece at the walk's place, going over what is empty; false at the end, or at the first pages while nobody knows the context.
+__device__ __forceinline__ bool find(const DecodeArgs& args, const Block& s, int warp, bool knows_context, Walk& w) {
 #pragma unroll 1
   while (w.layer < args.layer_count) {
     const LayerArgs& layer = s.layers[w.layer];
     const unsigned types = (unsigned)layer.types;
     if (w.phase == Walk::kPages) {
+      if (!knows_context) return false;
       if (w.task < kKvHeads * s.context.splits) {
         const int head = w.task % kKvHeads, split = w.task / kKvHeads;
         const int end = s.context.end_page(split);
@@ -133,9 +135,9 @@ __device__ __forceinline__ void advance(Walk& w) {
 __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int lane) {
   const int warp = lane % kConsumers;
   Walk w = {0, Walk::kQkv, warp, 0, 0, (int)blockIdx.x, 0, nullptr, nullptr, nullptr, 0};
-  bool has_more = lane < kConsumers && find(args, s, warp, w);
+  bool knows_context = false, has_more = lane < kConsumers && find(args, s, warp, knows_context, w);
   int asked = 0;                                                    // this lane's pieces
-  while (__any_sync(~0u, has_more)) {
+  while (true) {
     const bool is_free = has_more && (asked < kSlots || barrier_test(&s.empty[warp][asked % kSlots], (asked / kSlots - 1) & 1));
     if (is_free) {
       uint64_t* full = &s.full[warp][asked % kSlots];
@@ -145,10 +147,19 @@ __device__ __forceinline__ void produce(const DecodeArgs& args, Block& s, int la
       if (w.more) bulk_copy_announced(to + w.bytes, w.more, 256, full);
       asked++;
       advance(w);
-      has_more = find(args, s, warp, w);
+      has_more = find(args, s, warp, knows_context, w);
     }
-    // Nothing to ask for: two consumers need this scheduler.
-    if (!__any_sync(~0u, is_free)) __nanosleep(20);
+    if (__any_sync(~0u, is_free)) continue;
+    if (!knows_context) {                                           // all that can be had before the step before has ended
+      pdl_wait();
+      __syncthreads();
+      knows_context = true;
+      has_more = lane < kConsumers && find(args, s, warp, knows_context, w);
+    } else if (!__any_sync(~0u, has_more)) {
+      return;
+    } else {
+      __nanosleep(20);                                              // two consumers need this scheduler
+    }
   }
 }
 
@@ -355,8 +366,76 @@ __device__ __forceinline__ void attend_chain(Block& s, int split, bool has_new, 
   share_values(s.attention, chain, out, lane);
 }
 
+// A head's newest split merges the others: their blocks tell it what they have, tagged with step and layer. A layer's places are used again in the next one,
+// which nobody begins before all heads are merged. A block with several tasks waits only for earlier ones than it is at, so somebody always goes on.
+constexpr int kToldBytes = 4 * 8 * kHeadDim + 4 * 16;                          // values of four heads, then their maxima and sums
+
+/// What merge() does, in one trip to level 2; warp w of four has query head w, and the newest split tells what was attended to. A call of its own, or its
+/// registers would be missing elsewhere.
+__device__ __noinline__ void finish_heads(uint8_t* told_by_head, uint8_t* exchange, int head, int split, uint32_t tag) {
+  Block& s = shared_block();
+  const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
+  constexpr int kAtOnce = 4;
+  HeadSums sums = merge_chains(s.attention, warp, lane);
+  const int others = s.context.splits - 1;
+  uint8_t* told = told_by_head + (size_t)head * kMaxSplits * kToldBytes;
+  const int values_at = (warp * kHeadDim + 4 * lane) * 8, sums_at = 4 * 8 * kHeadDim + warp * 16;
+  if (split < others) {
+    uint8_t* to = told + split * kToldBytes;
+    tell_tagged(to + values_at, sums.o.x, sums.o.y, tag);
+    tell_tagged(to + values_at + 16, sums.o.z, sums.o.w, tag);
+    if (lane == 0) tell_tagged(to + sums_at, sums.top, sums.total, tag);
+    return;
+  }
+  if (others > 0) {
+    const float4 newest = sums.o;
+    float4 v[kAtOnce];
+    auto look_at = [&](int first) {                                            // splits from `first` on; whether they are there
+      bool all = true;
+#pragma unroll
+      for (int i = 0; i < kAtOnce; i++) {
+        const uint8_t* from = told + min(first + i, others - 1) * kToldBytes + values_at;
+        const Tagged low = look_tagged(from, tag), high = look_tagged(from + 16, tag);
+        v[i] = make_float4(low.a, low.b, high.a, high.b);
+        all = all && low.is_there && high.is_there;
+      }
+      return all;
+    };
+    Tagged mine;                                                               // lane l looks at split l; the newest is its own
+    bool all;
+    do {
+      mine = look_tagged(told + min(lane, others - 1) * kToldBytes + sums_at, tag);
+      all = look_at(0) && mine.is_there;
+    } while (!__all_sync(~0u, all));
+    const float my_max = lane < others ? mine.a : lane == others ? sums.top : -1e30f, my_sum = lane < others ? mine.b : lane == others ? sums.total : 0.0f;
+    const float my_factor = exp2_fast(my_max - warp_max(my_max));
+    sums.total = warp_sum(my_sum * my_factor);
+    sums.o = make_float4(0, 0, 0, 0);
+#pragma unroll 1
+    for (int first = 0; first < others; first += kAtOnce) {
+      if (first > 0)
+        while (!__all_sync(~0u, look_at(first))) {}
+#pragma unroll
+      for (int i = 0; i < kAtOnce; i++) {
+        const float f = __shfl_sync(~0u, my_factor, min(first + i, others - 1));
+        if (first + i < others) sums.add(v[i], f);
+      }
+    }
+    sums.add(newest, __shfl_sync(~0u, my_factor, others));
+  }
+  float2 scale;
+  const uint32_t packed = quantise_group(sums.attended(), scale);
+  const int index = (head * kGroup + warp) * kHeadDim + 4 * lane;
+  tell_word(exchange + kAttendedAt + index, packed ^ kNever128);
+  if ((lane & 7) == 0) {
+    tell_float(exchange + kAttendedScalesAt + index / 4, scale.x);
+    tell_float(exchange + kAttendedScalesAt + index / 4 + 4, scale.y);
+  }
+}
+
 /// Attention of the block's tasks: a KV head and a split each; a warp has a chain.
-__device__ __forceinline__ void attend(const DecodeArgs& args, Block& s, const LayerArgs& layer, uint8_t* exchange, unsigned& n, int warp, int lane) {
+__device__ __forceinline__ void attend(const DecodeArgs& args, Block& s, const LayerArgs& layer, uint8_t* exchange, uint32_t tag, unsigned& n, int warp,
+                                       int lane) {
   const int splits = s.context.splits;
 #pragma unroll 1
   for (int task = blockIdx.x; task < kKvHeads * splits; task += gridDim.x) {
@@ -370,17 +449,7 @@ __device__ __forceinline__ void attend(const DecodeArgs& args, Block& s, const L
     }
     if (warp < kChains) attend_chain(s, split, is_newest && warp == 0, n, warp, lane);
     consumers_sync();
-    float4 attended;
-    if (warp < 4 && merge(s.attention, args.attention, head, split, splits, warp, lane, [] { asm volatile("bar.sync 3, 128;" ::: "memory"); }, attended)) {
-      float2 scale;
-      const uint32_t packed = quantise_group(attended, scale);
-      const int index = (head * kGroup + warp) * kHeadDim + 4 * lane;
-      tell_word(exchange + kAttendedAt + index, packed ^ kNever128);
-      if ((lane & 7) == 0) {
-        tell_float(exchange + kAttendedScalesAt + index / 4, scale.x);
-        tell_float(exchange + kAttendedScalesAt + index / 4 + 4, scale.y);
-      }
-    }
+    if (warp < 4) finish_heads(args.told, exchange, head, split, tag);
     consumers_sync();
   }
 }
@@ -534,8 +603,8 @@ __device__ __forceinline__ void take_residual(const DecodeArgs& args, Block& s, 
     if (has_values<kHidden>(r, thread)) Q8Target{s.xq, s.xs, 1, 0}.store(first[r], packed[r], scales[r]);
 }
 
-/// Fills what the block shares.
-__device__ __forceinline__ void prepare(const DecodeArgs& args, Block& s, int warp, int lane) {
+/// Fills what the block shares and no step changes.
+__device__ __forceinline__ void prepare(const DecodeArgs& args, Block& s) {
   const uint64_t* from = reinterpret_cast<const uint64_t*>(args.layers);
   uint64_t* to = reinterpret_cast<uint64_t*>(s.layers);
   for (int i = threadIdx.x; i < (args.layer_count + 1) * (int)(sizeof(LayerArgs) / 8); i += kPersistentBlock) to[i] = __ldg(from + i);
@@ -555,19 +624,31 @@ __device__ __forceinline__ void prepare(const DecodeArgs& args, Block& s, int wa
     barrier_init(&s.empty[0][0] + threadIdx.x);
     barrier_init_done();
   }
+  __syncthreads();
+}
+/// What the step before decides: the context, and the token, whose embedding the step begins with. All consumers.
+__device__ __forceinline__ void begin_step(const DecodeArgs& args, Block& s, int warp, int lane) {
+  const int slot = args.attention.batch_slot[0], token = slot < 0 ? 0 : __ldcg(args.slot_token + slot);
   if (warp == 1) {
-    const Context context(args.attention, args.attention.batch_slot[0]);
+    const Context context(args.attention, slot);
     s.turns[lane] = head_turn(context.position, args.attention.turns, lane);
     if (lane == 0) s.context = context;
+  }
+  const uint8_t* embedding = s.layers[args.layer_count].qkv;               // the head's matrix
+  // Eight values a thread, as take_residual has them.
+  for (int first = threadIdx.x * 8; first < kHidden; first += kConsumerThreads * 8) {
+    float v[8];
+#pragma unroll
+    for (int i = 0; i < 8; i++) v[i] = q6_weight(embedding, kHidden >> 8, token, first + i);
+    store_eight(s.residual + first, v);
   }
   __syncthreads();
 }
 
 extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(const DecodeArgs args) {
-  extern __shared__ __align__(128) uint8_t shared[];
-  Block& s = *reinterpret_cast<Block*>(shared);
+  Block& s = shared_block();
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-  prepare(args, s, warp, lane);
+  prepare(args, s);
   if (warp == kConsumers) {
     produce(args, s, lane);
     return;
@@ -576,12 +657,7 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
   pdl_wait();
   pdl_launch();                                                    // the next kernel's blocks cost nothing while they wait, and are there when this one ends
   const unsigned step_number = *reinterpret_cast<volatile unsigned*>(args.steps);
-  // Eight values a thread, as take_residual has them.
-  for (int first = threadIdx.x * 8; first < kHidden; first += kConsumerThreads * 8) {
-    float4* kept = reinterpret_cast<float4*>(s.residual + first);
-    kept[0] = __ldcg(reinterpret_cast<const float4*>(args.x + first));
-    kept[1] = __ldcg(reinterpret_cast<const float4*>(args.x + first + 4));
-  }
+  begin_step(args, s, warp, lane);
   unsigned n = 0;                                                  // pieces this warp has had
 
 #pragma unroll 1
@@ -597,7 +673,10 @@ extern "C" __global__ void __launch_bounds__(kPersistentBlock, 1) decode_layers(
       asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
       const int lane = thread & 31, warp = thread >> 5;
       MARK(0);
-      if (step == kOutputStep && (int)blockIdx.x < kKvHeads * s.context.splits) attend(args, s, layer, exchange, n, warp, lane);
+      if (step == kOutputStep && (int)blockIdx.x < kKvHeads * s.context.splits) {
+        const uint32_t tag = step_number * args.layer_count + index + 1;     // never before for a place that is told
+        attend(args, s, layer, exchange, tag, n, warp, lane);
+      }
       MARK(1);
       // All that can be known is, before anything is waited for: what comes after that keeps the other blocks waiting.
       const Share& kept = s.shares[kind_of(step, types)];

@@ -1,18 +1,7 @@
 // The small kernels between the large ones: embedding rows, norm and quantisation for batches, SiLU for batches, row gathering.
 #include "activations.cuh"
 
-/// Weight (row, input) of a Q6 matrix in tile order; used for single embedding rows and by the tests.
-__device__ __forceinline__ float q6_weight(const uint8_t* matrix, int units, int row, int input) {
-  const uint8_t* unit = matrix + ((size_t)(row >> 4) * units + (input >> 8)) * kUnitBytes<kQ6>;
-  const int r = row & 15, k = input & 255, group = k >> 5, t = (k & 31) >> 3, e = k & 7;      // e: 0..3 low nibble, 4..7 high nibble
-  const int lane = (r & 7) * 4 + t, byte = e & 3;
-  const int word = (group & 1) * 2 + (r >> 3);
-  const uint32_t high = (unit[(group >> 1) * 512 + lane * 16 + word * 4 + byte] >> (e < 4 ? 0 : 4)) & 15;
-  const uint32_t low = (unit[2048 + (group >> 2) * 512 + lane * 16 + (group & 3) * 4 + byte] >> ((e < 4 ? 0 : 4) + (r >> 3) * 2)) & 3;
-  const int q = (int)(int8_t)(high << 4 | low << 2) >> 2;
-  const float scale = (float)(int8_t)unit[3072 + r * 16 + group * 2 + (t >> 1)];
-  return half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + r * 2)) * scale * (float)q;
-}
+/// Weight (row, input) of a Q4 matrix in tile order, for the tests.
 __device__ __forceinline__ float q4_weight(const uint8_t* matrix, int units, int row, int input) {
   const uint8_t* unit = matrix + ((size_t)(row >> 4) * units + (input >> 8)) * kUnitBytes<kQ4>;
   const int r = row & 15, k = input & 255, group = k >> 5, t = (k & 31) >> 3, e = k & 7;

@@ -12,6 +12,7 @@ constexpr float kBinsPerNat = 16.0f;
 constexpr int kIdsPerBin = 128;      // of the bins that part tokens of equal logits by their ids
 constexpr int kListed = 1024;        // top-k up to here works on a sorted list, one token a thread
 constexpr int kRecent = 4096, kMaxBias = 1024, kMaxTop = 20;
+constexpr int kSlice = (kVocabulary + kSlices - 1) / kSlices;    // logits of a slice
 static_assert(kVocabulary % 4 == 0 && kVocabulary <= kBins * kIdsPerBin, "bins must hold every token");
 static_assert(kListed <= kSampleThreads && kListed + kIdsPerBin <= kCandidates && 2 * kSampleThreads == kBins, "two bins a thread");
 
@@ -51,7 +52,6 @@ extern "C" __global__ void __launch_bounds__(256) scan_logits(const float* logit
   __shared__ int indices[8];
   pdl_launch();
   pdl_wait();
-  constexpr int kSlice = (kVocabulary + kSlices - 1) / kSlices;
   const float* row = logits + (size_t)blockIdx.y * kVocabulary;
   const int from = blockIdx.x * kSlice, to = min(kVocabulary, from + kSlice);
   float maximum = -INFINITY, sum = 0;
@@ -299,6 +299,50 @@ __device__ int taken(int count, float best, unsigned want_count, unsigned long l
   return sh.chosen;
 }
 
+/// Lists the `want` largest of unchanged logits as cut() does, but reads `want` of the slices instead of everything twice: those with the largest
+/// maxima, as so many tokens are at least as large as the last of these. Returns how many it found, or 0 where too many are equal. All threads.
+__device__ __noinline__ int list_best(const float* logits, const float4* slices, int want) {
+  SampleShared& sh = shared_state();
+  const int tid = threadIdx.x;
+  const float maximum = tid < kSlices ? __ldcg(slices + tid).x : 0.0f;
+  __syncthreads();                                                                 // whoever used the candidates before is done
+  if (tid < kSlices) sh.value[tid] = maximum;
+  if (tid == 0) sh.candidates = 0;
+  __syncthreads();
+  if (tid < kSlices) {
+    int rank = 0;
+#pragma unroll 8
+    for (int i = 0; i < kSlices; i++) rank += sh.value[i] > maximum || (sh.value[i] == maximum && i < tid);
+    if (rank < want) sh.counts[rank] = tid;
+    if (rank == want - 1) sh.raw = maximum;
+  }
+  __syncthreads();
+  const float least = sh.raw;
+  constexpr int kAtOnce = 8;
+#pragma unroll 1
+  for (int from = tid; from < want * kSlice; from += kAtOnce * kSampleThreads) {
+    float v[kAtOnce];
+    int id[kAtOnce];
+#pragma unroll
+    for (int i = 0; i < kAtOnce; i++) {
+      const int place = from + i * kSampleThreads;
+      id[i] = place < want * kSlice ? (int)sh.counts[place / kSlice] * kSlice + place % kSlice : kVocabulary;
+      v[i] = id[i] < kVocabulary ? __ldcg(logits + id[i]) : -INFINITY;
+    }
+#pragma unroll
+    for (int i = 0; i < kAtOnce; i++) {
+      if (id[i] >= kVocabulary || !(v[i] >= least)) continue;
+      const int at = atomicAdd(&sh.candidates, 1);
+      if (at < kCandidates) { sh.value[at] = v[i]; sh.id[at] = id[i]; }
+    }
+  }
+  __syncthreads();
+  const int count = sh.candidates;
+  if (count > kCandidates) return 0;
+  sort_candidates(count);
+  return count;
+}
+
 extern "C" __global__ void __launch_bounds__(kSampleThreads, 1) sample_token(const SampleArgs args) {
   SampleShared& sh = shared_state();
   const int b = blockIdx.x, tid = threadIdx.x, slot = args.batch_slot[b];
@@ -332,8 +376,13 @@ extern "C" __global__ void __launch_bounds__(kSampleThreads, 1) sample_token(con
     raw_sum = warp_sum(raw_sum);
     const float log_sum = best + __logf(raw_sum);
 
+    // The `want` best tokens, sorted; `is_scanned`: of the logits as the slices saw them.
+    auto best_tokens = [&](int want, bool is_scanned, const uint32_t* mask) {
+      const int listed = is_scanned && want <= kSlices ? list_best(logits, args.slices + b * kSlices, want) : 0;
+      return min(listed > 0 ? listed : cut(logits, mask, best, want, 2.0f, 0, true), want);
+    };
     if (s.top_logprobs > 0) {
-      const int count = min(cut(logits, nullptr, best, s.top_logprobs, 2.0f, 0, true), s.top_logprobs);
+      const int count = best_tokens(s.top_logprobs, true, nullptr);
       if (tid < count) { result->top_id[tid] = sh.id[tid]; result->top_logprob[tid] = sh.value[tid] - log_sum; }
       if (tid == 0) result->top_count = count;
       __syncthreads();
@@ -388,7 +437,7 @@ extern "C" __global__ void __launch_bounds__(kSampleThreads, 1) sample_token(con
     const float least = s.min_p > 0.0f ? best + logf(s.min_p) : -INFINITY;          // min-p in logits
     if (s.temperature > 0.0f && s.top_k > 0 && s.top_k <= kListed) {
       // A sorted list, one token a thread: top-p, min-p and the draw need nothing else.
-      const int count = min(cut(logits, mask, best, s.top_k, 2.0f, 0, true), s.top_k);
+      const int count = best_tokens(s.top_k, changes == 0 && !mask, mask);
       const float v = tid < count ? sh.value[tid] : -INFINITY, scale = 1.0f / s.temperature;
       unsigned long long total;
       const unsigned long long mass_before = scan_block(tid < count ? fixed(__expf(v - best)) : 0, total);

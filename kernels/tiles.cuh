@@ -44,6 +44,18 @@ __device__ __forceinline__ void eight_halves(const uint4& from, float (&v)[8]) {
 #pragma unroll
   for (int i = 0; i < 8; i++) v[i] = i & 1 ? high_half(words[i >> 1]) : low_half(words[i >> 1]);
 }
+/// Weight (row, input) of a Q6 matrix in tile order: of the embedding of one token, and for the tests.
+__device__ __forceinline__ float q6_weight(const uint8_t* matrix, int units, int row, int input) {
+  const uint8_t* unit = matrix + ((size_t)(row >> 4) * units + (input >> 8)) * kUnitBytes<kQ6>;
+  const int r = row & 15, k = input & 255, group = k >> 5, t = (k & 31) >> 3, e = k & 7;      // e: 0..3 low nibble, 4..7 high nibble
+  const int lane = (r & 7) * 4 + t, byte = e & 3;
+  const int word = (group & 1) * 2 + (r >> 3);
+  const uint32_t high = (unit[(group >> 1) * 512 + lane * 16 + word * 4 + byte] >> (e < 4 ? 0 : 4)) & 15;
+  const uint32_t low = (unit[2048 + (group >> 2) * 512 + lane * 16 + (group & 3) * 4 + byte] >> ((e < 4 ? 0 : 4) + (r >> 3) * 2)) & 3;
+  const int q = (int)(int8_t)(high << 4 | low << 2) >> 2;
+  const float scale = (float)(int8_t)unit[3072 + r * 16 + group * 2 + (t >> 1)];
+  return half_from_bits(*reinterpret_cast<const uint16_t*>(unit + 3328 + r * 2)) * scale * (float)q;
+}
 /// Byte `i` of a word of int8 that was xored with 0x80808080, as a float.
 template <int I> __device__ __forceinline__ float biased_byte(uint32_t word) {
   return __int_as_float(__byte_perm(word, 0x4B000000u, 0x7440 + I)) - 8388736.0f;

@@ -270,6 +270,7 @@ if (wanted.has("long")) {
   report("decode_128k", 1000 / median(far), "tok/s");
   // Slot 1 reads the same pages up to 32,768 and writes its own behind them.
   for (const [name, length] of [
+    ["decode_1k", 1024],
     ["decode_4k", 4096],
     ["decode_32k", 32_768],
   ] as const) {

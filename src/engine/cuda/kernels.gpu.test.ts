@@ -7,6 +7,7 @@ import {
   attend,
   floatsOf,
   gpuMissing,
+  greedy,
   KvPage,
   miniFile,
   product,
@@ -22,7 +23,7 @@ import { i32, u64 } from "./launch.ts";
 import type { KvType } from "./memory-plan.ts";
 import { openCudaRunner } from "./open-cuda.ts";
 import { fromHalf, toHalf } from "./reference-quant.ts";
-import { mostTogether, type StepEntry } from "./runner-contract.ts";
+import { mostTogether, type SampledToken, type StepEntry } from "./runner-contract.ts";
 
 const missing = gpuMissing();
 /**
@@ -506,23 +507,66 @@ test("two decode steps in one launch give the tokens and the bits of two launche
   }
 });
 
+// From here on tests put steps on the stream past the runner, which then no longer knows where results lie.
+test("a long answer has the same tokens by one kernel for all layers and by five a layer", {
+  skip: missing,
+}, async (t) => {
+  const { device, runner, space, kernels } = there();
+  if (!runner.steps.isPersistent) return t.skip("this GPU has too little shared memory for it");
+  const prompt = Int32Array.from({ length: 60 }, (_, index) => (index * 61 + 7) % kernels.vocabularyTokens);
+  const count = 1400; // to 23 pages, three splits of them
+  const begin = async (): Promise<number> => {
+    runner.fillSlot(0, slotSettings({ sampling: { ...greedy, temperature: 1, topK: 40 }, seed: 5 }));
+    runner.setPages(
+      0,
+      0,
+      Int32Array.from({ length: 24 }, (_, page) => page),
+    );
+    const [first] = await runner.submit([{ slot: 0, startPosition: 0, tokens: prompt, sample: true }]);
+    return first?.id ?? -1;
+  };
+  // As it serves: pairs of steps, three of them on their way.
+  const one = [await begin()];
+  const inFlight: Promise<readonly SampledToken[]>[] = [];
+  for (let step = 0; step < count; step += 2) {
+    inFlight.push(runner.submit([{ slot: 0, startPosition: prompt.length + step, sample: true }], 2));
+    if (inFlight.length === 3) one.push(...((await inFlight.shift()) ?? []).map(({ id }) => id));
+  }
+  for (const sampled of await Promise.all(inFlight)) one.push(...sampled.map(({ id }) => id));
+  const five = [await begin()];
+  device.write(space.batchSlot, new Uint8Array(new Int32Array(32).fill(-1).fill(0, 0, 1).buffer));
+  runner.steps.isPersistent = false;
+  for (let step = 0; step < count; step++) {
+    runner.steps.decodeStep(buckets[0]);
+    five.push(new Int32Array(device.read(space.slotToken, 4).buffer)[0] ?? -1);
+  }
+  runner.steps.isPersistent = true;
+  assert.ok(new Set(one).size > 100, "an answer that repeats itself shows little");
+  assert.deepEqual(one, five);
+});
+
 test("one kernel for all layers gives the bits of five kernels a layer", { skip: missing }, async (t) => {
   const { device, runner, space, kernels } = there();
   const isDefault = runner.steps.isPersistent;
   if (!isDefault) return t.skip("this GPU has too little shared memory for it");
   const bucket = buckets[0];
   const steps = 3; // what the blocks tell each other alternates between two places
-  for (const length of [1, 64, 700, 1100]) {
+  // Of the long ones only the end is computed; what the pages before it hold is read all the same. One split, three, and six.
+  for (const length of [1, 64, 700, 1100, 2600]) {
     const both: Float32Array[][] = [];
     for (const isPersistent of [false, true]) {
       runner.fillSlot(0, slotSettings());
       runner.setPages(
         0,
         0,
-        Int32Array.from({ length: 18 }, (_, page) => page),
+        Int32Array.from({ length: 42 }, (_, page) => page),
       );
-      const tokens = Int32Array.from({ length }, (_, index) => (index * 37) % kernels.vocabularyTokens);
-      await runner.submit([{ slot: 0, startPosition: 0, tokens, sample: true }]);
+      const startPosition = Math.max(0, length - 250);
+      const tokens = Int32Array.from(
+        { length: length - startPosition },
+        (_, index) => (index * 37) % kernels.vocabularyTokens,
+      );
+      await runner.submit([{ slot: 0, startPosition, tokens, sample: true }]);
       device.write(space.batchSlot, new Uint8Array(new Int32Array(32).fill(-1).fill(0, 0, 1).buffer));
       runner.steps.isPersistent = isPersistent;
       both.push(

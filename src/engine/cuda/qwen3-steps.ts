@@ -141,12 +141,12 @@ export class Qwen3Steps {
 
   /** One token for each sequence of the decode batch, from embedding to the sampled token in its slot. */
   decodeStep(bucket: Bucket): void {
-    const { x, batchSlot, slotToken } = this.#space;
-    this.#launch("embed_slots", { grid: [bucket.batch], block: 256 }, [
-      ...[u64(this.#weights.embedding), u64(batchSlot), u64(slotToken), u64(x[0])],
-    ]);
     if (bucket.columns === 1 && this.isPersistent) this.#decodeLayers();
     else {
+      const { x, batchSlot, slotToken } = this.#space;
+      this.#launch("embed_slots", { grid: [bucket.batch], block: 256 }, [
+        ...[u64(this.#weights.embedding), u64(batchSlot), u64(slotToken), u64(x[0])],
+      ]);
       for (const [index, layer] of this.#weights.layers.entries()) {
         if (bucket.columns === 1) this.#decodeLayer(index, layer);
         else this.#decodeLayerBatch(index, layer, bucket);
@@ -311,7 +311,7 @@ export class Qwen3Steps {
 
   /** All layers and the head of one sequence in one kernel; its blocks must all be resident, one a multiprocessor. */
   #decodeLayers(): void {
-    const { x, logits, exchange, steps } = this.#space;
+    const { slotToken, logits, exchange, told, steps } = this.#space;
     const [first] = this.#weights.layers;
     if (!first) return;
     const { qkv_v4, qkv_v6, o, down_q4, down_q6 } = this.#matrices;
@@ -319,7 +319,7 @@ export class Qwen3Steps {
     const rest = struct(
       [
         ...[this.#layerTable, ...all.map(({ ranges }) => ranges), o.splits, down_q4.splits, down_q6.splits],
-        ...[x[0], logits, exchange, steps, this.trace],
+        ...[slotToken, logits, exchange, told, steps, this.trace],
       ],
       [i32(this.#weights.layers.length), i32(this.#gateUp.firstLoose), this.#epsilon],
     );
