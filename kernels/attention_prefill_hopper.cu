@@ -1,6 +1,6 @@
 // attention_prefill for Hopper: the same block of work as in attention_prefill.cu, by roles. Three warpgroups multiply, 64 rows (16 tokens of four query
 // heads) each, with queries, scores and output in registers; one warpgroup turns int8 pages into f16 tiles in shared memory, scales included, so the
-// others neither load nor scale. While one warpgroup takes exponentials, the tensor cores work for the other two.
+// others neither load nor scale. While one warpgroup takes exponentials, the tensor cores work for the other two; of few tokens not all have rows.
 // A page in f16 is such tiles already: then the fourth warpgroup only asks for them.
 #pragma once
 #include "attention_prefill.cu"
@@ -57,12 +57,13 @@ template <bool IS_F16> __device__ __forceinline__ void attend_prompt(const Flash
   const PageRange pages(args, block);
   const int first = pages.first, count = pages.count;
   if (count <= 0) return;                                        // the longest of the launch has more splits
+  const int warps = (block.tokens + 15) / 16 * 4;                // that have rows
 
   if (threadIdx.x == 0) {
     for (int i = 0; i < kPageStages; i++) barrier_init_count(arrived + i, 1);
     for (int i = 0; i < kTileStages; i++) {
       barrier_init_count(full + i, IS_F16 ? 1 : 4);
-      barrier_init_count(empty + i, kFlashWarps);
+      barrier_init_count(empty + i, warps);
     }
     barrier_init_done();
   }
@@ -129,7 +130,7 @@ template <bool IS_F16> __device__ __forceinline__ void attend_prompt(const Flash
       if (lane == 0) barrier_arrive(full + n % kTileStages);
       load(n + kPageStages);
     }
-  } else {
+  } else if (warp < warps) {
     more_registers<160>();
     // Row r of the block is token r / 4, query head r % 4; this warp has rows 16 warp .. + 15, this thread rows g and g + 8 of them.
     uint32_t q[8][4];
