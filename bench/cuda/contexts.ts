@@ -2,29 +2,16 @@
 //   node bench/cuda/contexts.ts FILE.gguf [CONTEXTS] [SEQUENCES], each a list such as 128,512,2048
 // The device alone counts: tokens are launched one step at a time, three on their way, and nobody reads them. Of a context only the end is computed; what
 // its first pages hold is whatever was there.
+import { median } from "../../src/cli/bench/measure.ts";
 import { plainSampling } from "../../src/engine/contract.ts";
 import { pageTokens } from "../../src/engine/cuda/kernels.ts";
 import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
-import type { SampledToken } from "../../src/engine/cuda/runner-contract.ts";
+import { decodeSteps } from "./decode-steps.ts";
 
 const [file = "", contexts = "128,512,1024,2048,8192,30000", batches = "1,2,8,32"] = process.argv.slice(2);
 const numbers = (list: string): number[] => list.split(",").map(Number);
 const most = Math.max(...numbers(contexts)) + 256;
 const { runner } = await openCudaRunner({ modelFile: file, contextTokens: most, parallel: 32 });
-
-async function decode(position: number, sequences: number, steps: number): Promise<number> {
-  const inFlight: Promise<readonly SampledToken[]>[] = [];
-  const begin = performance.now();
-  for (let step = 0; step < steps; step++) {
-    const entries = Array.from({ length: sequences }, (_, slot) => ({
-      ...{ slot, startPosition: position + step, sample: true },
-    }));
-    inFlight.push(runner.submit(entries));
-    if (inFlight.length > 2) await inFlight.shift();
-  }
-  await Promise.all(inFlight);
-  return ((performance.now() - begin) / steps) * 1000;
-}
 
 const kinds = { greedy: { temperature: 0 }, "the best 20": { temperature: 0.7, topK: 20, topP: 0.8 } };
 for (const [kind, settings] of Object.entries(kinds)) {
@@ -44,11 +31,16 @@ for (const [kind, settings] of Object.entries(kinds)) {
         const tokens = Int32Array.from({ length: 32 }, (_, index) => 1000 + index * 77 + slot);
         await runner.submit([{ slot, startPosition: context - 32, tokens, sample: true }]);
       }
-      await decode(context, sequences, 10);
+      const decode = (position: number, steps: number): Promise<number> =>
+        decodeSteps(
+          runner,
+          Array.from({ length: sequences }, (_, slot) => ({ slot, position })),
+          steps,
+        );
+      await decode(context, 10);
       const runs: number[] = [];
-      for (let run = 0; run < 3; run++) runs.push(await decode(context + 10 + run * 40, sequences, 40));
-      const median = runs.toSorted((a, b) => a - b)[1] ?? 0;
-      said.push(`${sequences}: ${median.toFixed(0)}`);
+      for (let run = 0; run < 3; run++) runs.push(await decode(context + 10 + run * 40, 40));
+      said.push(`${sequences}: ${(median(runs) * 1000).toFixed(0)}`);
     }
     console.log(`${kind}, ${context} tokens: ${said.join("  ")}`);
   }

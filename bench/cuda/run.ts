@@ -10,10 +10,11 @@ import { parseArgs } from "node:util";
 import { plainSampling, type Sampling } from "../../src/engine/contract.ts";
 import { openEngineOverRunner } from "../../src/engine/cuda/cuda-engine.ts";
 import { openCudaRunner } from "../../src/engine/cuda/open-cuda.ts";
-import type { SampledToken, StepEntry } from "../../src/engine/cuda/runner-contract.ts";
+import type { SampledToken } from "../../src/engine/cuda/runner-contract.ts";
 import { readGguf } from "../../src/models/gguf.ts";
 import { modelFactsOf } from "../../src/models/inspect-model.ts";
 import { openTokenizer } from "../../src/models/tokenizer.ts";
+import { decodeSteps } from "./decode-steps.ts";
 import { measureHttp } from "./http.ts";
 
 const { values: options } = parseArgs({
@@ -107,22 +108,8 @@ async function prefill(slot: number, tokens: Int32Array, from = 0): Promise<numb
   await Promise.all(submitted);
   return performance.now() - begin;
 }
-/** Decodes `steps` tokens of each slot, two steps ahead; milliseconds a step. */
-async function decode(slots: readonly { slot: number; position: number }[], steps: number): Promise<number> {
-  const inFlight: Promise<readonly SampledToken[]>[] = [];
-  const begin = performance.now();
-  for (let step = 0; step < steps; step++) {
-    const plan: StepEntry[] = slots.map(({ slot, position }) => ({
-      slot,
-      startPosition: position + step,
-      sample: true,
-    }));
-    inFlight.push(runner.submit(plan));
-    if (inFlight.length > 2) await inFlight.shift();
-  }
-  await Promise.all(inFlight);
-  return (performance.now() - begin) / steps;
-}
+const decode = (slots: readonly { slot: number; position: number }[], steps: number): Promise<number> =>
+  decodeSteps(runner, slots, steps);
 
 if (wanted.has("24gb")) {
   // One sequence of 262,144 tokens where no more than --memory bytes may be used; KV of zeros, since only room and plumbing are in question.

@@ -36,7 +36,7 @@ export interface LoopOptions {
   news: News;
   /** Ends the loop before its next step; tell the news too. */
   stop: AbortSignal;
-  /** Steps in flight while another is planned. */
+  /** Steps in flight while another is planned; behind pairs twice as many. */
   stepsAhead?: number;
   /** Sequences whose decode steps are launched two at a time; at most (and by default) as many as a runner takes. */
   together?: number | undefined;

@@ -99,9 +99,9 @@ function layout(shape: KernelShape, size: WorkspaceSize, take: (bytes: number, a
     counter: take(8, "sampling"),
     /** decode_layers: two halves of what blocks tell each other, empty (all ones) at the start, and how many steps there were. */
     exchange: take(2 * size.layers * exchangeBytes(shape), "exchange"),
+    steps: take(4, "exchange"),
     /** Of each KV head's splits but the newest: four heads' values, maxima and sums, each float with a tag. */
     told: take(kvHeads * maxSplits * 4 * 8 * (headDim + 2), "exchange"),
-    steps: take(4, "exchange"),
     /** Slot and mask flag of each sequence in the decode batch; then the same, and a position, for prompts that sample. */
     batchSlot: take(maxBatch * 4, "batch"),
     batchMask: take(maxBatch * 4, "batch"),
